@@ -1,0 +1,45 @@
+import { open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { environment, loadConfig } from '../config.ts'
+import { copyTo, openForReading } from '../inbox/sqlite/schema.ts'
+import { type Command, WrongUse } from '../main.ts'
+
+/** `backup FILE`: a consistent copy of the database, durable when it is there; the service may run. */
+export const backup: Command = async (args) => {
+  const [file, ...more] = args
+  if (!file || more.length > 0) throw new WrongUse('backup takes one argument, the file to write')
+  const { database } = loadConfig(environment())
+  const partial = `${file}.partial`
+  await rm(partial, { force: true })
+  // Fails when FILE is there: a backup never overwrites one.
+  const claimed = await open(file, 'wx').catch((error) => {
+    throw error.code === 'EEXIST' ? new Error(`${file} exists already: name another file`) : error
+  })
+  await claimed.close()
+  try {
+    const db = openForReading(database.path)
+    try {
+      copyTo(db, partial)
+    } finally {
+      db.close()
+    }
+    await sync(partial)
+    await rename(partial, file)
+    await sync(dirname(file))
+  } catch (error) {
+    await rm(partial, { force: true })
+    await rm(file, { force: true })
+    throw error
+  }
+  process.stdout.write(`${file}: a copy of ${database.path}\n`)
+  return 0
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,211 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs, styleText } from 'node:util'
+import pino from 'pino'
+import Reducto from 'reductoai'
+import { type Service, startService } from '../compose.ts'
+import { loadConfig } from '../config.ts'
+import { createEvents, type EventBus } from '../events.ts'
+import type { Command } from '../main.ts'
+import { createScrub } from '../scrub.ts'
+import { newSecret } from '../signing.ts'
+import { KINDS, type Kind } from '../simulator/documents/documents.ts'
+import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
+import { createSvix, type Svix } from '../simulator/svix.ts'
+import { formatBytes } from '../units.ts'
+
+/** Svix's schedule of 28 hours in 5 minutes. */
+const SPEED = 300
+/** Pause between the submissions of the stream, ms. */
+const EVERY = 400
+
+/**
+ * `demo [--once] [--port N]`: the service with a simulated Svix and Reducto, in a temporary folder. Tells what happens
+ * in words; `--once` ends with a summary when everything is settled.
+ */
+export const demo: Command = async (args) => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { once: { type: 'boolean', default: false }, port: { type: 'string', default: '0' } },
+  })
+  const folder = mkdtempSync(join(tmpdir(), 'reducto-webhook-receiver-'))
+  const secret = newSecret()
+  const svix = createSvix({ speed: SPEED })
+  const reducto = await startReducto({
+    jobTime: 150,
+    onEnd: ({ id, status, metadata, channels }) => void svix.send({ status, job_id: id, metadata }, { channels }),
+  })
+  const config = loadConfig({
+    HOST: '127.0.0.1',
+    PORT: values.port,
+    SVIX_WEBHOOK_SECRET: secret,
+    REDUCTO_API_KEY: reducto.apiKey,
+    REDUCTO_BASE_URL: reducto.url,
+    DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',
+    DATABASE_URL: `sqlite:${join(folder, 'receiver.db')}`,
+    RESULTS_URL: `file:${join(folder, 'results')}`,
+    MIN_FREE_DISK: '0',
+    SHUTDOWN_GRACE: '2s',
+  })
+  const events = createEvents()
+  const names = new Map<string, string>()
+  narrate(events, names)
+
+  const stopping = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      if (stopping.signal.aborted) process.kill(process.pid, 'SIGKILL')
+      stopping.abort()
+    })
+  const service = await startService({ config, log: pino({ level: 'silent' }), events, signal: stopping.signal })
+  const url = `http://127.0.0.1:${service.port}`
+  svix.addEndpoint({ url: `${url}/webhook`, secret })
+  say('', `The service listens on ${url}, and a simulated Svix delivers to ${url}/webhook.`)
+  say('', `A simulated Reducto answers at ${reducto.url}. Results are saved in ${config.results.path}`)
+  say('', values.once ? 'Eight jobs, some trouble, then a summary.' : 'A mixed stream of jobs; Ctrl-C ends it.')
+
+  const stream = { reducto, svix, service, names, signal: stopping.signal }
+  try {
+    await firstRound(stream)
+    while (!values.once && !stopping.signal.aborted) {
+      const kind = anyKind()
+      await submit(stream, kind, Math.random() < 0.2 ? TROUBLE[kind] : undefined)
+    }
+    await allSettled(stream)
+    await summarise(service, config.results.path)
+    return 0
+  } finally {
+    stopping.abort()
+    await svix.stop()
+    await service.stop()
+    await reducto.stop()
+  }
+}
+
+type Stream = {
+  readonly reducto: SimulatedReducto
+  readonly svix: Svix
+  readonly service: Service
+  readonly names: Map<string, string>
+  readonly signal: AbortSignal
+}
+
+/** The API can be behind its own webhook, overloaded, cut off, or limit the rate of calls. */
+const TROUBLE: Partial<Record<Kind, Fault>> = {
+  extract: { is: 'unfinished' },
+  split: { is: 'status', status: 503 },
+  pipeline: { is: 'truncate' },
+  classify: { is: 'status', status: 429 },
+}
+
+/** One job of every kind, and the troubles that every receiver meets. */
+async function firstRound(stream: Stream): Promise<void> {
+  const { reducto, svix } = stream
+  for (const kind of KINDS) {
+    if (stream.signal.aborted) return
+    await submit(stream, kind, TROUBLE[kind])
+  }
+  const failed = reducto.addJob({
+    status: 'Failed',
+    reason: 'The document is protected by a password',
+    metadata: { file: 'locked.pdf' },
+  })
+  stream.names.set(failed, 'a job that fails')
+  const message = svix.send({ status: 'Failed', job_id: failed, metadata: { file: 'locked.pdf' } })
+  await svix.settled()
+  // A person presses Resend, and a network hiccup repeats a delivery three times at once.
+  await svix.resend(message)
+  await svix.burst(message, 3)
+  svix.ping()
+}
+
+/** A job that ends at once, or, of the first kind, one that is submitted with the SDK as a user would. */
+async function submit({ reducto, svix, names, signal }: Stream, kind: Kind, trouble?: Fault): Promise<void> {
+  const client = new Reducto({ apiKey: reducto.apiKey, baseURL: reducto.url, maxRetries: 0 })
+  const metadata = { file: `${kind}-${names.size + 1}.pdf` }
+  if (kind === 'parse') {
+    const { job_id } = await client.parse.runJob({
+      input: 'https://example.com/report.pdf',
+      async: { webhook: { mode: 'svix', channels: [] }, metadata },
+    })
+    names.set(job_id, kind)
+  } else {
+    const id = reducto.addJob({ kind, metadata })
+    names.set(id, kind)
+    if (trouble) reducto.fail(id, trouble)
+    svix.send({ status: 'Completed', job_id: id, metadata })
+  }
+  await pause(EVERY, signal)
+}
+
+function anyKind(): Kind {
+  return KINDS[Math.floor(Math.random() * KINDS.length)]!
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  })
+}
+
+/** Resolves when Svix plans nothing any more and no job is queued or running. */
+async function allSettled({ svix, service, signal }: Stream): Promise<void> {
+  await svix.settled()
+  const open = async () => {
+    const { jobs } = await service.inbox.stats()
+    return jobs.queued + jobs.running
+  }
+  while (!signal.aborted && (await open()) > 0) await pause(100, signal)
+}
+
+function narrate(events: EventBus, names: ReadonlyMap<string, string>): void {
+  const name = (jobId: string | null) => (jobId === null ? '' : `${names.get(jobId) ?? 'job'} ${jobId.slice(0, 8)}`)
+  const scrub = createScrub([])
+  events.on('delivery', ({ outcome, jobId, ms }) => {
+    const what = jobId === null ? 'no job update: recorded, nothing to do' : name(jobId)
+    say(outcome, `${what} (${ms.toFixed(1)} ms)`)
+  })
+  events.on('refused', ({ status, reason }) => say('refused', `${status} ${reason}`))
+  events.on('settled', ({ jobId, outcome, files, bytes, ms, dueAt }) => {
+    if (outcome.is === 'done')
+      return say(
+        'saved',
+        `${name(jobId)}: ${outcome.status}, ${files} files, ${formatBytes(bytes)} in ${Math.round(ms)} ms`,
+      )
+    const reason = 'reason' in outcome ? scrub(outcome.reason.message) : ''
+    if (outcome.is === 'dead') return say('dead', `${name(jobId)}: ${reason}`)
+    say('retry', `${name(jobId)}: ${reason}; again in ${Math.max(0, (dueAt - Date.now()) / 1000).toFixed(1)} s`)
+  })
+  events.on('paused', ({ reason }) => say('paused', reason.message))
+  events.on('resumed', () => say('resumed', 'the cause is gone'))
+}
+
+const COLOURS: Readonly<Record<string, 'green' | 'yellow' | 'red' | 'cyan' | 'gray'>> = {
+  accepted: 'cyan',
+  duplicate: 'gray',
+  ignored: 'gray',
+  saved: 'green',
+  retry: 'yellow',
+  dead: 'red',
+  refused: 'red',
+  paused: 'red',
+}
+
+function say(label: string, text: string): void {
+  process.stdout.write(`${styleText(COLOURS[label] ?? 'reset', label.padEnd(10))} ${text}\n`)
+}
+
+async function summarise(service: Service, folder: string): Promise<void> {
+  const { jobs, deliveries } = await service.inbox.stats()
+  const recorded = deliveries.job + deliveries.ignored + deliveries.rejected
+  say('', '')
+  say(
+    '',
+    `${recorded} deliveries recorded: ${deliveries.job} for jobs, ${deliveries.ignored} ignored, ${deliveries.rejected} rejected`,
+  )
+  say('', `${jobs.done} jobs done, ${jobs.dead} dead, ${jobs.queued + jobs.running} open`)
+  say('', `Look at ${folder}: each job has a folder with record.json, job.json, files.jsonl and files/`)
+}

@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import { environment, loadConfig } from '../config.ts'
+import { type Command, WrongUse } from '../main.ts'
+import { newMessageId, sign, signatureHeaders } from '../signing.ts'
+
+const BODIES: Readonly<Record<string, () => unknown>> = {
+  completed: () => ({ status: 'Completed', job_id: randomUUID(), metadata: { test: true } }),
+  failed: () => ({ status: 'Failed', job_id: randomUUID(), metadata: { test: true } }),
+  ping: () => ({ success: true }),
+}
+
+/** Svix waits as long for an answer, ms. */
+const TIMEOUT = 15_000
+
+/** `send-test [completed|failed|ping] --to URL`: one delivery, signed with this installation's own secret. */
+export const sendTest: Command = async (args) => {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { to: { type: 'string' }, json: { type: 'boolean', default: false } },
+  })
+  const make = BODIES[positionals[0] ?? 'ping']
+  if (!make || positionals.length > 1) throw new WrongUse('send-test takes one of completed, failed and ping')
+  if (!values.to || !URL.canParse(values.to))
+    throw new WrongUse('send-test needs --to URL, such as --to http://localhost:3000/webhook')
+  const to = new URL(values.to)
+  const endpoint = /\/webhook\/([^/]+)\/?$/.exec(to.pathname)?.[1] ?? 'default'
+  const secrets = loadConfig(environment()).endpoints.get(endpoint)
+  if (!secrets) throw new WrongUse(`there is no secret for the endpoint ${endpoint} in the settings`)
+
+  const body = JSON.stringify(make())
+  const id = newMessageId()
+  const began = performance.now()
+  const response = await fetch(to, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { 'content-type': 'application/json', ...signatureHeaders(sign(id, new Date(), body, secrets)) },
+    body,
+    signal: AbortSignal.timeout(TIMEOUT),
+  }).catch((error) => {
+    throw new Error(`${to.origin} cannot be reached: ${error.cause?.code ?? error.message}`)
+  })
+  const answer = await response.text()
+  const ms = Math.round(performance.now() - began)
+  const report = { svix_id: id, sent: JSON.parse(body), status: response.status, answer, ms }
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify(report)}\n`
+      : `sent      ${body}\nsvix-id   ${id}\nanswered  ${response.status} ${answer} in ${ms} ms\n`,
+  )
+  return response.ok ? 0 : 1
+}

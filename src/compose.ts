@@ -1,0 +1,165 @@
+import { type Clock, createWorkingClock, systemClock } from './clock.ts'
+import type { Config } from './config.ts'
+import { createEvents, type EventBus } from './events.ts'
+import { createApp } from './http/app.ts'
+import type { Degraded, NotReady } from './http/health.ts'
+import { type Listening, listen } from './http/server.ts'
+import type { Inbox } from './inbox/inbox.ts'
+import { openInbox } from './inbox/open.ts'
+import type { Log } from './log.ts'
+import { createReceiver, type Receiver } from './receive/receive.ts'
+import { createClient } from './reducto/client.ts'
+import { createFetchJob } from './reducto/fetch-job.ts'
+import { createProbeAccount } from './reducto/probe.ts'
+import { openResults } from './results/open.ts'
+import type { Results } from './results/results.ts'
+import { createScrub, type Scrub } from './scrub.ts'
+import { createDownloadAgent } from './worker/addresses.ts'
+import { createDownload, IDLE_TIMEOUT } from './worker/download.ts'
+import { runJob } from './worker/run-job.ts'
+import { createScanThread } from './worker/scan-thread.ts'
+import { startSweeps } from './worker/sweep.ts'
+import { createWorker, type Worker } from './worker/worker.ts'
+
+/** The running service. */
+export type Service = {
+  readonly port: number
+  readonly events: EventBus
+  readonly inbox: Inbox
+  readonly results: Results
+  /**
+   * Ends it within SHUTDOWN_GRACE: unready at once, deliveries accepted for a quarter of the grace, running jobs given
+   * the rest. What is not done then stays queued. May be called twice.
+   */
+  stop(): Promise<void>
+}
+
+export type ComposeOptions = {
+  readonly config: Config
+  readonly log: Log
+  readonly events?: EventBus
+  readonly clock?: Clock
+  /** Ends a start that is still under way. */
+  readonly signal?: AbortSignal
+  /** Something without which the service cannot go on has died. */
+  readonly onFatal?: (error: Error) => void
+}
+
+/** What must never leave the process. */
+export function scrubFor(config: Config): Scrub {
+  const secrets = [...config.endpoints.values()].flat()
+  return createScrub([...secrets, config.reducto.apiKey, ...(config.directToken ? [config.directToken] : [])])
+}
+
+/**
+ * Wires the parts together and starts them; the only place that knows them all. Listens first, and answers webhooks
+ * with 503 until they can be recorded. A start that fails half-way closes what it opened, the last first.
+ */
+export async function startService(options: ComposeOptions): Promise<Service> {
+  const { config, log } = options
+  const clock = options.clock ?? systemClock
+  const events = options.events ?? createEvents()
+  const signal = options.signal ?? new AbortController().signal
+  const onFatal = options.onFatal ?? (() => {})
+  const scrub = scrubFor(config)
+  const closers: (() => unknown)[] = []
+  const closeAll = async () => {
+    for (let closer = closers.pop(); closer; closer = closers.pop()) await closer()
+  }
+
+  let stage: 'starting' | 'inbox_locked' | 'ready' | 'draining' | 'inbox' = 'starting'
+  let receiver: Receiver | null = null
+  let worker: Worker | null = null
+  const health = () => ({
+    notReady: stage === 'ready' ? [] : ([stage] satisfies NotReady[]),
+    degraded: worker?.pausedBy ? ([worker.pausedBy] satisfies Degraded[]) : [],
+  })
+
+  try {
+    const app = createApp({ receiver: () => receiver, health, events })
+    const server = await listen(app, config.host, config.port)
+    closers.push(() => server.close(0))
+
+    const working = createWorkingClock(clock, 'worker')
+    const inbox = await openInbox(config.database, {
+      retryFor: config.fetchRetryFor,
+      clock,
+      working,
+      signal,
+      onWait() {
+        stage = 'inbox_locked'
+        log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
+      },
+      onWarning: (message) => log.warn(message),
+      onDeath(error) {
+        stage = 'inbox'
+        onFatal(error)
+      },
+    })
+    closers.push(() => inbox.close())
+    const results = openResults(config.results, { minFree: config.minFreeDisk })
+    await results.tidy().catch((error) => log.error({ err: error }, 'the results store could not be tidied'))
+
+    const scanner = createScanThread()
+    closers.push(() => scanner.close())
+    const agent = createDownloadAgent({ allowPrivateHosts: config.allowPrivateHosts, idleTimeout: IDLE_TIMEOUT })
+    closers.push(() => agent.destroy())
+    const client = createClient(config.reducto)
+    const probeAccount = createProbeAccount(client, clock.now)
+    const runDeps = {
+      fetchJob: createFetchJob(client, clock.now),
+      probeAccount,
+      results,
+      download: createDownload(agent, clock),
+      scan: scanner.scan,
+      maxBytes: config.maxResultBytes,
+      holds: async (claim: Parameters<typeof runJob>[0]) => (await inbox.extend([claim])).length === 0,
+      clock,
+    }
+    worker = createWorker({
+      queue: inbox,
+      run: (claim, abort) => runJob(claim, abort, runDeps),
+      results,
+      probeAccount,
+      concurrency: config.concurrency,
+      clock,
+      working,
+      events,
+      scrub,
+    })
+    const { retention, resultsRetention } = config
+    const stopSweeps = startSweeps({ inbox, results, clock, log, retention, resultsRetention })
+    closers.push(stopSweeps)
+
+    receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
+    stage = 'ready'
+    worker.start()
+
+    const stop = once(() => shutDown(server, worker!, config.shutdownGrace))
+    return { port: server.port, events, inbox, results, stop }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+
+  async function shutDown(server: Listening, running: Worker, grace: number): Promise<void> {
+    stage = 'draining'
+    const accepting = grace / 4
+    server.drain()
+    const settled = running.stop(grace - accepting)
+    // Balancers take a moment to see that this service is unready: what they still send is taken.
+    await clock.sleep(accepting, signal)
+    await server.close(accepting)
+    receiver = null
+    await settled
+    await closeAll()
+  }
+}
+
+function once<T>(run: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | null = null
+  return () => {
+    result ??= run()
+    return result
+  }
+}

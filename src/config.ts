@@ -1,0 +1,265 @@
+import { existsSync, readFileSync } from 'node:fs'
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+import { parseBytes, parseDuration } from './units.ts'
+
+/** Everything that can be set, checked. Durations in ms, sizes in bytes. */
+export type Config = {
+  readonly host: string
+  readonly port: number
+  readonly publicUrl: string | null
+  /** Endpoint name → its signing secrets, the newest wherever it is: `default` is `/webhook`, NAME `/webhook/NAME`. */
+  readonly endpoints: ReadonlyMap<string, readonly string[]>
+  readonly directToken: string | null
+  readonly reducto: { readonly apiKey: string; readonly baseUrl: string }
+  readonly database: { readonly kind: 'sqlite'; readonly path: string }
+  readonly results: { readonly kind: 'file'; readonly path: string }
+  readonly concurrency: number
+  readonly fetchRetryFor: number
+  readonly retention: number
+  readonly resultsRetention: number | null
+  readonly maxResultBytes: number
+  readonly minFreeDisk: number
+  readonly allowPrivateHosts: ReadonlySet<string>
+  readonly shutdownGrace: number
+  readonly logLevel: string
+}
+
+/** The environment does not make a valid Config. `problems`: one line each, the setting's name first. */
+export class SettingsError extends Error {
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'SettingsError'
+    this.problems = problems
+  }
+}
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** The platforms of reductoai 0.16.0, as in its `environments`. */
+const REDUCTO_ENVIRONMENTS = {
+  production: 'https://platform.reducto.ai',
+  eu: 'https://eu.platform.reducto.ai',
+  au: 'https://au.platform.reducto.ai',
+} as const
+
+/** Svix replays for up to 90 days, so an id must be remembered at least as long. */
+const LEAST_RETENTION = parseDuration('90d')
+
+const ENDPOINT_SECRET = /^SVIX_WEBHOOK_SECRET(?:_(.+?))?(?:_FILE)?$/
+const RESERVED_NAMES: ReadonlySet<string> = new Set(['FILE', 'DEFAULT', 'DIRECT'])
+
+/** The process's environment, with `.env` for what it does not set. Also takes away what must not reach a library. */
+export function environment(): Env {
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  // With DEBUG set, the Reducto SDK prints bodies and the API key.
+  delete process.env.DEBUG
+  return process.env
+}
+
+/** Throws a SettingsError with every problem there is. Empty settings count as unset. */
+export function loadConfig(env: Env): Config {
+  const problems: string[] = []
+  const given = withSecretFiles(env, problems)
+  const endpoints = endpointSecrets(given, problems)
+  const parsed = settings.safeParse(given)
+  for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join('.')}: ${issue.message}`)
+  if (given.REDUCTO_ENVIRONMENT && given.REDUCTO_BASE_URL)
+    problems.push('REDUCTO_BASE_URL: set either this or REDUCTO_ENVIRONMENT, not both')
+  if (problems.length > 0 || !parsed.success) throw new SettingsError(problems)
+  const set = parsed.data
+  return Object.freeze({
+    host: set.HOST,
+    port: set.PORT,
+    publicUrl: set.PUBLIC_URL ?? null,
+    endpoints,
+    directToken: set.DIRECT_WEBHOOK_TOKEN ?? null,
+    reducto: {
+      apiKey: set.REDUCTO_API_KEY,
+      baseUrl: set.REDUCTO_BASE_URL ?? REDUCTO_ENVIRONMENTS[set.REDUCTO_ENVIRONMENT],
+    },
+    database: set.DATABASE_URL,
+    results: set.RESULTS_URL,
+    concurrency: set.WORKER_CONCURRENCY,
+    fetchRetryFor: set.FETCH_RETRY_FOR,
+    retention: set.RETENTION,
+    resultsRetention: set.RESULTS_RETENTION,
+    maxResultBytes: set.MAX_RESULT_BYTES,
+    minFreeDisk: set.MIN_FREE_DISK,
+    allowPrivateHosts: set.DOWNLOAD_ALLOW_PRIVATE_HOSTS,
+    shutdownGrace: set.SHUTDOWN_GRACE,
+    logLevel: set.LOG_LEVEL,
+  })
+}
+
+/** A setting that `parse` reads; what it throws is the problem's text. */
+function setting<T>(parse: (text: string) => T) {
+  return z.string().transform((text, context): T => {
+    try {
+      return parse(text)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message })
+      return z.NEVER
+    }
+  })
+}
+
+const duration = setting(parseDuration)
+const size = setting(parseBytes)
+
+const settings = z.object({
+  HOST: z.string().default('0.0.0.0'),
+  PORT: setting((text) => wholeNumber(text, 0, 65_535)).default(3000),
+  PUBLIC_URL: setting((text) => webUrl(text)).optional(),
+  DIRECT_WEBHOOK_TOKEN: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9_~.-]{24,}$/,
+      'must be at least 24 characters of A-Z a-z 0-9 - _ . ~ (try: openssl rand -hex 24)',
+    )
+    .optional(),
+  REDUCTO_API_KEY: setting(apiKey).prefault(''),
+  REDUCTO_ENVIRONMENT: z
+    .enum(['production', 'eu', 'au'], 'must be production, eu or au (for another address use REDUCTO_BASE_URL)')
+    .default('production'),
+  REDUCTO_BASE_URL: setting((text) => webUrl(text)).optional(),
+  DATABASE_URL: setting((text) => ({
+    kind: 'sqlite' as const,
+    path: after(text, 'sqlite:', './data/receiver.db'),
+  })).prefault('sqlite:./data/receiver.db'),
+  RESULTS_URL: setting((text) => ({ kind: 'file' as const, path: after(text, 'file:', './data/results') })).prefault(
+    'file:./data/results',
+  ),
+  WORKER_CONCURRENCY: setting((text) => wholeNumber(text, 0, 256)).default(8),
+  FETCH_RETRY_FOR: duration.prefault('12h'),
+  RETENTION: setting(retention).prefault('100d'),
+  RESULTS_RETENTION: setting((text) => (text === 'forever' ? null : parseDuration(text))).prefault('forever'),
+  MAX_RESULT_BYTES: size.prefault('10gb'),
+  MIN_FREE_DISK: size.prefault('256mb'),
+  DOWNLOAD_ALLOW_PRIVATE_HOSTS: setting(hostNames).prefault(''),
+  SHUTDOWN_GRACE: duration.prefault('8s'),
+  LOG_LEVEL: z
+    .enum(
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+      'must be fatal, error, warn, info, debug, trace or silent',
+    )
+    .default('info'),
+})
+
+/** The secrets that may come from a file named by NAME_FILE (Docker and Kubernetes mount secrets as files). */
+function isSecret(name: string): boolean {
+  return name.startsWith('SVIX_WEBHOOK_SECRET') || ['REDUCTO_API_KEY', 'DIRECT_WEBHOOK_TOKEN'].includes(name)
+}
+
+function withSecretFiles(env: Env, problems: string[]): Record<string, string> {
+  const given: Record<string, string> = {}
+  for (const [name, value] of Object.entries(env)) if (value !== undefined && value !== '') given[name] = value
+  for (const [name, path] of Object.entries(given)) {
+    const target = name.replace(/_FILE$/, '')
+    if (target === name || !isSecret(target)) continue
+    if (given[target] !== undefined) problems.push(`${name}: set either this or ${target}, not both`)
+    else {
+      try {
+        given[target] = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+      } catch (error) {
+        problems.push(`${name}: the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
+      }
+    }
+    delete given[name]
+  }
+  return given
+}
+
+function endpointSecrets(given: Record<string, string>, problems: string[]): Map<string, readonly string[]> {
+  const endpoints = new Map<string, readonly string[]>()
+  for (const [setting, value] of Object.entries(given)) {
+    const match = ENDPOINT_SECRET.exec(setting)
+    if (!match) continue
+    const name = match[1]
+    if (name !== undefined && (!/^[A-Z0-9]+$/.test(name) || RESERVED_NAMES.has(name))) {
+      problems.push(`${setting}: an endpoint's name is of A-Z and 0-9, and not FILE, DEFAULT or DIRECT`)
+      continue
+    }
+    const secrets = value.split(/[\s,]+/).filter((secret) => secret !== '')
+    for (const secret of secrets) {
+      const wrong = secretProblem(secret)
+      if (wrong) problems.push(`${setting}: ${wrong}; copy the signing secret of this endpoint from the Svix dashboard`)
+    }
+    if (secrets.length === 0) problems.push(`${setting}: holds no secret`)
+    endpoints.set(name?.toLowerCase() ?? 'default', secrets)
+  }
+  const meant = Object.keys(given).some((name) => name.startsWith('SVIX_WEBHOOK_SECRET'))
+  if (endpoints.size === 0 && !meant)
+    problems.push(
+      'SVIX_WEBHOOK_SECRET: is required; copy the signing secret (whsec_…) of your endpoint from the Svix dashboard',
+    )
+  return endpoints
+}
+
+/**
+ * Svix's library accepts secrets after which nothing verifies (stray characters make another key) or that are far too
+ * weak, so they are checked here: the standard demands 24 to 64 bytes, Svix makes up to 75.
+ */
+function secretProblem(secret: string): string | null {
+  if (/["'`]/.test(secret)) return 'must be without quotes'
+  if (!secret.startsWith('whsec_')) return 'must begin with whsec_'
+  const base64 = secret.slice('whsec_'.length)
+  const key = Buffer.from(base64, 'base64')
+  if (key.toString('base64') !== base64) return 'is not canonical base64 after whsec_ (cut off, or stray characters?)'
+  if (key.length < 24 || key.length > 75) return `has a key of ${key.length} bytes, where 24 to 75 are expected`
+  return null
+}
+
+function apiKey(text: string): string {
+  if (text === '')
+    throw new Error('is required; make a key in Reducto Studio (https://studio.reducto.ai) under API Keys')
+  if (!/^[\x21-\x7e]+$/.test(text) || /["'`]/.test(text))
+    throw new Error('must be without spaces, quotes and line breaks')
+  return text
+}
+
+function wholeNumber(text: string, least: number, most: number): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < least || value > most)
+    throw new Error(`must be a whole number from ${least} to ${most}`)
+  return value
+}
+
+function retention(text: string): number {
+  const ms = parseDuration(text)
+  if (ms < LEAST_RETENTION) throw new Error('must be at least 90d: Svix can replay a delivery for that long')
+  return ms
+}
+
+function after(text: string, scheme: string, example: string): string {
+  const path = text.startsWith(scheme) ? text.slice(scheme.length) : ''
+  if (path === '' || path.startsWith('//')) throw new Error(`must be ${scheme}PATH, for example ${scheme}${example}`)
+  return path
+}
+
+function hostNames(text: string): ReadonlySet<string> {
+  const hosts = text.split(/[\s,]+/).filter((host) => host !== '')
+  const wrong = hosts.find((host) => /[/@?#]|:\d+$/.test(host) && !ipaddr.isValid(host))
+  if (wrong !== undefined) throw new Error(`must be host names or addresses, without scheme and port: ${wrong}`)
+  return new Set(hosts.map((host) => host.toLowerCase()))
+}
+
+/** An http(s) URL without its last slash. http only where nobody else can listen in. */
+function webUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (!url || !['http:', 'https:'].includes(url.protocol)) throw new Error('must be a URL that begins with https://')
+  if (url.username || url.password || url.search || url.hash)
+    throw new Error('must be without user name, password, query and fragment')
+  if (url.protocol === 'http:' && !isPrivateHost(url.hostname))
+    throw new Error('must be https:// (http:// is for loopback and private hosts)')
+  return url.href.replace(/\/+$/, '')
+}
+
+/** Loopback, private address, or a name that only a private network resolves. */
+function isPrivateHost(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  if (ipaddr.isValid(host))
+    return ['loopback', 'private', 'uniqueLocal', 'carrierGradeNat'].includes(ipaddr.process(host).range())
+  return !host.includes('.') || /\.(localhost|local|internal|lan|home\.arpa)$/.test(host)
+}

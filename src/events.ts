@@ -1,0 +1,54 @@
+import { EventEmitter } from 'node:events'
+import type { Outcome, Reason } from './job.ts'
+
+/** Why the worker claims nothing, other than by an operator's wish. The names that `/readyz` shows as degraded. */
+export type PauseCause = 'reducto_auth' | 'results' | 'disk'
+
+/** What happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a payload. */
+export type Events = {
+  /** A request to a webhook route was answered. `ms` is from its arrival. */
+  delivery: [
+    {
+      readonly endpoint: string
+      readonly svixId: string
+      readonly jobId: string | null
+      readonly outcome: 'accepted' | 'duplicate' | 'requeued' | 'ignored' | 'invalid'
+      readonly status: string | null
+      readonly ms: number
+    },
+  ]
+  /** A request was refused before anything was recorded. Whatever it held is unverified, and so not told. */
+  refused: [{ readonly endpoint: string; readonly status: number; readonly reason: string }]
+  /** An attempt at a job begins. */
+  started: [{ readonly jobId: string; readonly attempt: number }]
+  /** An attempt is over and its outcome is stored. `ms`: its duration; `calls`: answers taken from Reducto. */
+  settled: [
+    {
+      readonly jobId: string
+      readonly outcome: Outcome
+      readonly state: string
+      readonly attempt: number
+      readonly dueAt: number
+      readonly ms: number
+      readonly calls: number
+      readonly files: number
+      readonly bytes: number
+    },
+  ]
+  /** An attempt was over, but its claim had been lost: nothing was changed. */
+  fenced: [{ readonly jobId: string }]
+  /** The inbox could not take what the worker had to write; it tries again. */
+  stuck: [{ readonly what: string; readonly error: unknown }]
+  /** The worker stopped claiming; the cause is not any job's. */
+  paused: [{ readonly cause: PauseCause; readonly reason: Reason }]
+  /** The cause is gone. `ms`: for how long it held. */
+  resumed: [{ readonly cause: PauseCause; readonly ms: number }]
+  /** Reducto asked for fewer calls: no claims for `ms`. */
+  slowed: [{ readonly ms: number }]
+}
+
+export type EventBus = EventEmitter<Events>
+
+export function createEvents(): EventBus {
+  return new EventEmitter<Events>()
+}

@@ -1,0 +1,41 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** A complete answer in JSON, made once. */
+export type Reply = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | number>>
+  readonly body: Buffer
+}
+
+export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
+  const body = Buffer.from(JSON.stringify(value))
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', 'content-length': body.length, ...headers },
+    body,
+  }
+}
+
+export function send(response: ServerResponse, reply: Reply): void {
+  if (response.headersSent || response.destroyed) return
+  response.writeHead(reply.status, reply.headers).end(reply.body)
+}
+
+/** How long a client that still sends is read from, so that it gets to see the answer, ms. */
+const LINGER = 1_000
+
+/**
+ * Answers at once although the body has not arrived whole, and closes the connection. What still comes is thrown away
+ * for a moment: closing with unread bytes would reset the connection, and the answer with it.
+ */
+export function sendAndClose(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+  if (request.complete) return send(response, reply)
+  const { socket } = request
+  // Node would destroy the socket as soon as the answer is written.
+  socket.destroySoon = () => socket.end()
+  request.on('data', () => {})
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  socket.once('end', () => socket.destroy())
+  socket.once('close', () => clearTimeout(timer))
+  send(response, { ...reply, headers: { ...reply.headers, connection: 'close' } })
+}

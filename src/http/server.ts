@@ -1,0 +1,65 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** A server that listens. */
+export type Listening = {
+  readonly port: number
+  /** Answers go out with `Connection: close` from now on: clients come back elsewhere. */
+  drain(): void
+  /** Takes no connections any more, and resolves when those there are have ended; after `grace` ms they are cut. */
+  close(grace: number): Promise<void>
+}
+
+/** Longer than the 60 s that load balancers keep idle connections: they, not we, end them. */
+const KEEP_ALIVE = 75_000
+const HEADERS_TIMEOUT = 10_000
+/** Longer than the body's own deadline, which answers with a 408 of ours. */
+const REQUEST_TIMEOUT = 15_000
+
+/** Listens on `host` and `port` (0: any free one). Rejects with a message that says what to do. */
+export function listen(listener: RequestListener, host: string, port: number): Promise<Listening> {
+  let draining = false
+  const server = createServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE,
+      headersTimeout: HEADERS_TIMEOUT,
+      requestTimeout: REQUEST_TIMEOUT,
+      connectionsCheckingInterval: 1_000,
+    },
+    (request, response) => {
+      if (draining) response.setHeader('connection', 'close')
+      listener(request, response)
+    },
+  )
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)))
+    server.listen(port, host, () => {
+      resolve({
+        port: (server.address() as AddressInfo).port,
+        drain() {
+          draining = true
+          server.closeIdleConnections()
+        },
+        close: (grace) => close(server, grace),
+      })
+    })
+  })
+}
+
+function close(server: Server, grace: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), grace)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
+
+function explain(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  if (error.code === 'EADDRINUSE') return new Error(`port ${port} is taken: stop what listens there, or set PORT`)
+  if (error.code === 'EACCES') return new Error(`port ${port} may not be used by this user: set PORT to 1024 or above`)
+  if (error.code === 'EADDRNOTAVAIL') return new Error(`${host} is no address of this machine: set HOST`)
+  return error
+}

@@ -1,0 +1,146 @@
+import type { JobState, Reason, Standing } from '../job.ts'
+
+/**
+ * The inbox: every delivery and every job, durable. It is a port with one implementation a database, split by who uses
+ * it. All promises below are kept by every implementation, and checked by one contract suite.
+ *
+ * Nothing resolves before it is durable: what an answer or a settlement rests on has survived a power cut by then.
+ */
+export interface Inbox extends Intake, Queue, Ledger {
+  close(): Promise<void>
+}
+
+/** For `receive`. */
+export interface Intake {
+  /**
+   * Records a delivery once per `svixId` and queues its job as `onDelivery` says. Of copies that arrive together
+   * exactly one is not a duplicate, and none resolves before that one is durable.
+   * @throws InboxUnavailable when it cannot be recorded (now, or in time).
+   */
+  accept(delivery: Delivery): Promise<Receipt>
+}
+
+/** For the worker. */
+export interface Queue {
+  /** Takes up to `limit` due jobs, the longest due first; none while paused by an operator. */
+  claim(limit: number): Promise<readonly Claim[]>
+  /** Resolves when a claim may find something that it did not find before, or when `signal` aborts. */
+  ready(signal: AbortSignal): Promise<void>
+  /** Keeps claims alive. Returns those that are lost: another worker has the job, or somebody deleted it. */
+  extend(claims: readonly Claim[]): Promise<readonly Claim[]>
+  /**
+   * Ends a claim: the job stands as `next`, and the attempt is noted. False when the claim is lost: nothing changed.
+   * A job that ends while a delivery contradicts what was recorded is queued again, to be fetched anew.
+   */
+  settle(claim: Claim, next: Standing, attempt: Attempt): Promise<boolean>
+}
+
+/** For operators and the command line. */
+export interface Ledger {
+  get(jobId: string): Promise<JobDetail | null>
+  /** Jobs, newest first. */
+  list(filter: JobFilter, limit: number): Promise<readonly JobRow[]>
+  stats(): Promise<Stats>
+  /** Queues again all that match, as a delivery for a dead job would. Returns how many; `dryRun` only counts. */
+  requeue(filter: JobFilter, dryRun: boolean): Promise<number>
+  /** Stops or allows claims. Stored: holds for every process and over restarts. */
+  pause(on: boolean): Promise<void>
+  /** Forgets deliveries and done jobs whose last activity was before this time (ms). Returns how many rows went. */
+  forget(before: number): Promise<number>
+}
+
+/** A webhook that may be recorded: verified, and parsed as far as it goes. `body` is the verified text. */
+export type Delivery = {
+  readonly svixId: string
+  readonly endpoint: string
+  readonly receivedAt: number
+  readonly body: string
+  readonly content: Content
+}
+
+export type Content =
+  | { readonly is: 'job'; readonly jobId: string; readonly status: string }
+  | { readonly is: 'ignored' }
+  | { readonly is: 'rejected'; readonly reason: string }
+
+/** What became of a delivery. `job`: the state of its job now; null when it concerns none. */
+export type Receipt = { readonly duplicate: boolean; readonly requeued: boolean; readonly job: JobState | null }
+
+/** A job in the hands of one worker. `token` fences it: a later claim of the same job has a higher one. */
+export type Claim = {
+  readonly jobId: string
+  readonly token: number
+  readonly standing: Standing
+  /** The endpoint that announced the job first. */
+  readonly endpoint: string
+  /** All that announced it. */
+  readonly endpoints: readonly string[]
+  /** The first delivery; null when none announced the job. */
+  readonly svixId: string | null
+  readonly receivedAt: number
+  /** The text of the first delivery. */
+  readonly body: string | null
+  /** A saved record is out of date and is to be replaced. */
+  readonly refetch: boolean
+}
+
+/** What is noted about an attempt. `recorded` is the status of the record that it saved or found. */
+export type Attempt = {
+  readonly startedAt: number
+  readonly ms: number
+  readonly outcome: string
+  readonly reason: Reason | null
+  readonly recorded: string | null
+}
+
+export type JobFilter = { readonly state?: JobState; readonly jobId?: string }
+
+export type JobRow = {
+  readonly jobId: string
+  readonly state: JobState
+  readonly status: string | null
+  readonly endpoint: string
+  readonly tries: number
+  readonly crashes: number
+  readonly dueAt: number
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly reason: Reason | null
+}
+
+export type JobDetail = JobRow & {
+  readonly endpoints: readonly string[]
+  readonly deliveries: readonly DeliveryRow[]
+  /** The latest first. */
+  readonly attempts: readonly Attempt[]
+}
+
+export type DeliveryRow = {
+  readonly svixId: string
+  readonly endpoint: string
+  readonly disposition: Content['is']
+  readonly status: string | null
+  readonly receivedAt: number
+  readonly lastAt: number
+  /** How often it arrived. */
+  readonly arrivals: number
+}
+
+export type Stats = {
+  readonly jobs: Readonly<Record<JobState, number>>
+  readonly deliveries: Readonly<Record<Content['is'], number>>
+  /** When the job that has been queued longest was queued; null when none is. */
+  readonly oldestQueuedAt: number | null
+  readonly lastVerifiedAt: number | null
+  readonly paused: boolean
+}
+
+/** The inbox cannot take a write: nothing was acknowledged, though a write under way may still land. */
+export class InboxUnavailable extends Error {
+  readonly code: 'full' | 'slow' | 'failed' | 'closed'
+  constructor(code: InboxUnavailable['code'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'InboxUnavailable'
+    this.code = code
+  }
+}

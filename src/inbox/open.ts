@@ -1,0 +1,44 @@
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Clock, WorkingClock } from '../clock.ts'
+import type { Inbox } from './inbox.ts'
+import { checkDisk } from './sqlite/disk.ts'
+import { lockInstance } from './sqlite/lock.ts'
+import { openSqlite } from './sqlite/store.ts'
+
+export type OpenInboxOptions = {
+  readonly retryFor: number
+  readonly clock: Clock
+  readonly working: WorkingClock
+  readonly onDeath: (error: Error) => void
+  /** Ends the wait for the instance lock. */
+  readonly signal: AbortSignal
+  /** Another service holds the database; this one waits. */
+  readonly onWait: () => void
+  readonly onWarning: (message: string) => void
+}
+
+/**
+ * Opens the inbox for the service: as the only one on its database, with what a dead process left running recovered.
+ * @throws InboxLocked, DatabaseRefused
+ */
+export async function openInbox(database: { kind: 'sqlite'; path: string }, options: OpenInboxOptions): Promise<Inbox> {
+  const path = resolve(database.path)
+  mkdirSync(dirname(path), { recursive: true })
+  const warning = checkDisk(path)
+  if (warning) options.onWarning(warning)
+  const release = await lockInstance(path, options)
+  try {
+    const inbox = await openSqlite({ ...options, path, recover: true })
+    return {
+      ...inbox,
+      async close() {
+        await inbox.close()
+        release()
+      },
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+}

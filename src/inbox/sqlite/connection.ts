@@ -1,0 +1,88 @@
+import { Worker } from 'node:worker_threads'
+import { DatabaseRefused } from './schema.ts'
+import type { Failure, Reply, Request, ThreadOptions } from './thread.ts'
+
+/** Talks with a database thread: one promise a request. */
+export type Connection = {
+  request(message: RequestBody): Promise<Exclude<Reply, { failure: unknown }>>
+  close(): Promise<void>
+}
+
+type RequestBody = Request extends infer R ? (R extends unknown ? Omit<R, 'id'> : never) : never
+
+/** An error of the database itself. `code` is SQLite's primary result code; 0 for others. */
+export class DatabaseError extends Error {
+  readonly code: number
+  constructor(failure: Failure) {
+    super(failure.message)
+    this.name = 'DatabaseError'
+    this.code = failure.code
+  }
+}
+
+/**
+ * Starts a thread and waits until its database is open. `onDeath` is called once if it dies by itself: the requests
+ * under way are rejected, and nothing can be asked any more.
+ */
+export async function connect(options: ThreadOptions, onDeath: (error: Error) => void): Promise<Connection> {
+  const worker = new Worker(new URL('./thread.ts', import.meta.url), {
+    workerData: options,
+    name: `sqlite-${options.mode}`,
+  })
+  const waiting = new Map<number, { resolve(reply: Reply): void; reject(error: Error): void }>()
+  let lastId = 0
+  let state: 'opening' | 'open' | 'closing' | 'dead' = 'opening'
+
+  const opened = wait(0)
+  worker.on('message', (reply: Reply) => {
+    const waiter = waiting.get(reply.id)
+    waiting.delete(reply.id)
+    if ('failure' in reply) waiter?.reject(new DatabaseError(reply.failure))
+    else waiter?.resolve(reply)
+  })
+  worker.on('error', (error: Error) => die(error))
+  worker.on('exit', () => die(new Error('the database thread ended')))
+
+  function die(error: Error): void {
+    const was = state
+    state = 'dead'
+    for (const { reject } of waiting.values()) reject(error)
+    waiting.clear()
+    if (was === 'open') onDeath(error)
+  }
+
+  function wait(id: number): Promise<Exclude<Reply, { failure: unknown }>> {
+    return new Promise((resolve, reject) => {
+      waiting.set(id, { resolve: resolve as (reply: Reply) => void, reject })
+    })
+  }
+
+  function request(message: RequestBody) {
+    if (state === 'dead') return Promise.reject(new Error('the database thread has ended'))
+    const id = ++lastId
+    const reply = wait(id)
+    worker.postMessage({ id, ...message })
+    return reply
+  }
+
+  try {
+    await opened
+  } catch (error) {
+    await worker.terminate()
+    // Errors cross threads without their class.
+    if (error instanceof Error && error.name === 'DatabaseRefused') throw new DatabaseRefused(error.message)
+    throw error
+  }
+  state = 'open'
+
+  return {
+    request,
+    async close() {
+      if (state === 'closing' || state === 'dead') return
+      state = 'closing'
+      const closed = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+      await request({ close: true })
+      await closed
+    },
+  }
+}

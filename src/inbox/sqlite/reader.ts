@@ -1,0 +1,100 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { JobState } from '../../job.ts'
+import type { Attempt, Content, DeliveryRow, JobDetail, JobFilter, JobRow, Stats } from '../inbox.ts'
+import { JOB_COLUMNS, type JobRecord, jobRowOf, matching, reasonOf } from './rows.ts'
+
+/** Everything that only looks, on a connection of its own: a long look does not hold up an accept. */
+export type Reader = ReturnType<typeof createReader>
+
+export function createReader(db: DatabaseSync) {
+  const job = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = ?`)
+  const endpoints = db.prepare('SELECT endpoint FROM job_endpoint WHERE job_id = ? ORDER BY endpoint')
+  const deliveries = db.prepare(
+    `SELECT * FROM delivery WHERE seq = ? UNION ALL SELECT * FROM delivery WHERE further = 1 AND job_id = ? ORDER BY seq`,
+  )
+  const attempts = db.prepare('SELECT * FROM attempt WHERE job = ? ORDER BY token DESC')
+  const counters = db.prepare('SELECT name, value FROM counter')
+  const oldest = db.prepare(
+    `SELECT queued_at FROM job WHERE state = 'queued' AND due_at = (SELECT MIN(due_at) FROM job WHERE state = 'queued') LIMIT 1`,
+  )
+
+  function get(jobId: string): JobDetail | null {
+    const row = job.get(jobId) as JobRecord | undefined
+    if (!row) return null
+    const others = endpoints.all(jobId) as { endpoint: string }[]
+    return {
+      ...jobRowOf(row),
+      endpoints: [row.endpoint, ...others.map((other) => other.endpoint)],
+      deliveries: (deliveries.all(row.first, jobId) as DeliveryRecord[]).map(deliveryRowOf),
+      attempts: (attempts.all(row.seq) as AttemptRecord[]).map(attemptOf),
+    }
+  }
+
+  function list(filter: JobFilter, limit: number): readonly JobRow[] {
+    const { where, values } = matching(filter)
+    const rows = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where} ORDER BY seq DESC LIMIT ?`)
+    return (rows.all(...values, limit) as JobRecord[]).map(jobRowOf)
+  }
+
+  function stats(): Stats {
+    const counted = new Map((counters.all() as { name: string; value: number }[]).map((row) => [row.name, row.value]))
+    const jobs = (state: JobState) => counted.get(`job:${state}`) ?? 0
+    const delivered = (disposition: Content['is']) => counted.get(`delivery:${disposition}`) ?? 0
+    return {
+      jobs: {
+        expected: jobs('expected'),
+        queued: jobs('queued'),
+        running: jobs('running'),
+        done: jobs('done'),
+        dead: jobs('dead'),
+      },
+      deliveries: { job: delivered('job'), ignored: delivered('ignored'), rejected: delivered('rejected') },
+      oldestQueuedAt: (oldest.get() as { queued_at: number } | undefined)?.queued_at ?? null,
+      lastVerifiedAt: counted.get('last_verified_at') ?? null,
+      paused: counted.get('paused') === 1,
+    }
+  }
+
+  return { get, list, stats }
+}
+
+type DeliveryRecord = {
+  svix_id: string
+  endpoint: string
+  disposition: Content['is']
+  status: string | null
+  received_at: number
+  last_at: number
+  arrivals: number
+}
+
+type AttemptRecord = {
+  started_at: number
+  ms: number
+  outcome: string
+  code: string | null
+  message: string | null
+  recorded: string | null
+}
+
+function deliveryRowOf(row: DeliveryRecord): DeliveryRow {
+  return {
+    svixId: row.svix_id,
+    endpoint: row.endpoint,
+    disposition: row.disposition,
+    status: row.status,
+    receivedAt: row.received_at,
+    lastAt: row.last_at,
+    arrivals: row.arrivals,
+  }
+}
+
+function attemptOf(row: AttemptRecord): Attempt {
+  return {
+    startedAt: row.started_at,
+    ms: row.ms,
+    outcome: row.outcome,
+    reason: reasonOf(row.code, row.message),
+    recorded: row.recorded,
+  }
+}

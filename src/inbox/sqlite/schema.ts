@@ -1,0 +1,144 @@
+import { existsSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+
+/**
+ * Migrations are only ever added, and only add: the schema's version is their number, kept in `user_version`.
+ *
+ * Bodies have a table of their own, so that a job's row stays small where states change. A job's first delivery is
+ * known by `job.first`; only further ones are indexed by job. Svix's ids are in order of time and Reducto's job ids
+ * are random: so a delivery costs one random page of one index, however many there are.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE delivery (
+    seq         INTEGER PRIMARY KEY,
+    svix_id     TEXT NOT NULL UNIQUE,
+    endpoint    TEXT NOT NULL,
+    disposition TEXT NOT NULL CHECK (disposition IN ('job', 'ignored', 'rejected')),
+    job_id      TEXT,
+    status      TEXT,
+    note        TEXT,
+    further     INTEGER NOT NULL DEFAULT 0,
+    received_at INTEGER NOT NULL,
+    last_at     INTEGER NOT NULL,
+    arrivals    INTEGER NOT NULL DEFAULT 1
+  ) STRICT;
+  CREATE INDEX delivery_further ON delivery (job_id, seq) WHERE further = 1;
+  CREATE TABLE delivery_body (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+
+  CREATE TABLE job (
+    seq            INTEGER PRIMARY KEY,
+    job_id         TEXT NOT NULL UNIQUE,
+    state          TEXT NOT NULL CHECK (state IN ('expected', 'queued', 'running', 'done', 'dead')),
+    status         TEXT,
+    recorded       TEXT,
+    refetch        INTEGER NOT NULL DEFAULT 0,
+    news           INTEGER NOT NULL DEFAULT 0,
+    endpoint       TEXT NOT NULL,
+    first          INTEGER REFERENCES delivery (seq),
+    tries          INTEGER NOT NULL DEFAULT 0,
+    waits          INTEGER NOT NULL DEFAULT 0,
+    crashes        INTEGER NOT NULL DEFAULT 0,
+    due_at         INTEGER NOT NULL,
+    give_up_at     INTEGER NOT NULL,
+    gone_since     INTEGER,
+    reason_code    TEXT,
+    reason_message TEXT,
+    token          INTEGER NOT NULL DEFAULT 0,
+    created_at     INTEGER NOT NULL,
+    queued_at      INTEGER NOT NULL,
+    updated_at     INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX job_due ON job (due_at) WHERE state = 'queued';
+  CREATE INDEX job_running ON job (seq) WHERE state = 'running';
+  CREATE INDEX job_dead ON job (seq) WHERE state = 'dead';
+  CREATE TABLE job_endpoint (job_id TEXT NOT NULL, endpoint TEXT NOT NULL, PRIMARY KEY (job_id, endpoint)) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE attempt (
+    job        INTEGER NOT NULL,
+    token      INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ms         INTEGER NOT NULL,
+    outcome    TEXT NOT NULL,
+    code       TEXT,
+    message    TEXT,
+    recorded   TEXT,
+    PRIMARY KEY (job, token)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+]
+
+/** WAL pages before a checkpoint. SQLite's default is 1000; see bench/ for the trade. */
+const CHECKPOINT_PAGES = 4000
+
+/** How long a process waits for another one's write, ms. */
+const BUSY_TIMEOUT = 5_000
+
+/** The database was made by a newer version of this service, or its file system does not keep what it is told. */
+export class DatabaseRefused extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'DatabaseRefused'
+  }
+}
+
+/** Opens the database for writing, brings its schema up to date, and makes sure that a commit is on the disk. */
+export function openForWriting(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT })
+  try {
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+             PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536`)
+    if (pragma(db, 'journal_mode') !== 'wal' || pragma(db, 'synchronous') !== 2)
+      throw new DatabaseRefused(`${path}: the file system does not support SQLite's write-ahead log; use a local disk`)
+    migrate(db, path)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** Opens an existing, current database for reading. */
+export function openForReading(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, readOnly: true })
+  try {
+    if (pragma(db, 'user_version') !== MIGRATIONS.length)
+      throw new DatabaseRefused(`${path}: made by another version of this service`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function migrate(db: DatabaseSync, path: string): void {
+  const version = Number(pragma(db, 'user_version'))
+  if (version === MIGRATIONS.length) return
+  if (version > MIGRATIONS.length)
+    throw new DatabaseRefused(
+      `${path} has schema version ${version}; this version of the service knows ${MIGRATIONS.length}. Run the newer version, or restore the backup made when it migrated`,
+    )
+  if (version > 0) copyTo(db, `${path}.before-v${MIGRATIONS.length}`)
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    // Another process may have been faster.
+    for (const migration of MIGRATIONS.slice(Number(pragma(db, 'user_version')))) db.exec(migration)
+    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`)
+    db.exec('COMMIT')
+  } catch (error) {
+    db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+/** A consistent, compact copy, while others read and write. */
+export function copyTo(db: DatabaseSync, target: string): void {
+  if (existsSync(target)) throw new Error(`${target} exists already`)
+  db.prepare('VACUUM INTO ?').run(target)
+}
+
+function pragma(db: DatabaseSync, name: string): unknown {
+  return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]
+}

@@ -1,0 +1,239 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Clock, WorkingClock } from '../../clock.ts'
+import type { Moment, Standing } from '../../job.ts'
+import {
+  type Attempt,
+  type Claim,
+  type Delivery,
+  type Inbox,
+  InboxUnavailable,
+  type JobDetail,
+  type JobFilter,
+  type JobRow,
+  type Receipt,
+  type Stats,
+} from '../inbox.ts'
+import { connect } from './connection.ts'
+import type { Sweep } from './forget.ts'
+import type { Change, Question, Result } from './thread.ts'
+
+export type SqliteOptions = {
+  readonly path: string
+  /** Patience with a job that is queued, ms. */
+  readonly retryFor: number
+  readonly clock: Clock
+  readonly working: WorkingClock
+  /** Whether this process may take over what a dead one left running: only for the holder of the instance lock. */
+  readonly recover: boolean
+  /** The database thread died: the process cannot go on. */
+  readonly onDeath: (error: Error) => void
+}
+
+/** Rows and bytes that one transaction takes at most. */
+const BATCH = { rows: 256, bytes: 4 * 1024 * 1024 } as const
+/** Rows and bytes that may wait for a transaction. Beyond, the inbox is full. */
+const WAITING = { rows: 10_000, bytes: 64 * 1024 * 1024 } as const
+/** A delivery that is not durable by then is answered with 503, ms. Svix waits 15 s. */
+const ACCEPT_TIMEOUT = 10_000
+/** How soon writes of other processes, such as the command line, are seen, ms. */
+const TICK = 1_000
+
+/** Changes after which a claim finds nothing new. */
+const LOOKING: ReadonlySet<string> = new Set(['claim', 'held', 'working'])
+
+type Pending = {
+  readonly change: Change
+  readonly bytes: number
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
+/**
+ * The inbox on SQLite. Changes gather while a transaction is under way and leave together when it returns: under load
+ * many share one sync of the disk, and a lone one waits for nothing.
+ */
+export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
+  const { path, clock, working } = options
+  mkdirSync(dirname(path), { recursive: true })
+  const writer = await connect({ path, mode: 'write', retryFor: options.retryFor }, options.onDeath)
+  const reader = await connect({ path, mode: 'read', retryFor: options.retryFor }, options.onDeath).catch(
+    async (error) => {
+      await writer.close()
+      throw error
+    },
+  )
+
+  let waiting: Pending[] = []
+  let waitingBytes = 0
+  let inFlight: Promise<void> | null = null
+  let closed = false
+  let nextDue: number | null = null
+  /** Batches are numbered: what was written in or after the batch of the last claim is news to the worker. */
+  let batchNumber = 0
+  let lastNews = 0
+  let lastClaim = 0
+  let lastClaimAt = Number.NEGATIVE_INFINITY
+  let wake: () => void = () => {}
+
+  const moment = (): Moment => ({ now: clock.now(), working: working.read() })
+
+  function change<T>(one: Change, bytes = 0): Promise<T> {
+    if (closed) return Promise.reject(new InboxUnavailable('closed', 'the inbox is closed'))
+    if (waiting.length >= WAITING.rows || waitingBytes + bytes > WAITING.bytes)
+      return Promise.reject(new InboxUnavailable('full', 'too many deliveries wait for the disk'))
+    return new Promise<T>((resolve, reject) => {
+      waiting.push({ change: one, bytes, resolve: resolve as (value: unknown) => void, reject })
+      waitingBytes += bytes
+      inFlight ??= drain()
+    })
+  }
+
+  async function drain(): Promise<void> {
+    while (waiting.length > 0) {
+      const batch = nextBatch()
+      try {
+        const reply = await writer.request({ batch: batch.map((pending) => pending.change), working: working.read() })
+        if (!('results' in reply)) throw new Error('unexpected reply of the database thread')
+        nextDue = reply.nextDue
+        followPause(reply.paused)
+        batchNumber++
+        for (const [index, pending] of batch.entries()) conclude(pending, reply.results[index]!)
+        if (batch.some((pending) => !LOOKING.has(pending.change[0]))) announce()
+      } catch (error) {
+        for (const pending of batch) pending.reject(unavailable((error as Error).message))
+      }
+    }
+    inFlight = null
+  }
+
+  function nextBatch(): Pending[] {
+    let bytes = 0
+    let rows = 0
+    while (rows < waiting.length && rows < BATCH.rows && (rows === 0 || bytes + waiting[rows]!.bytes <= BATCH.bytes)) {
+      bytes += waiting[rows]!.bytes
+      rows++
+    }
+    waitingBytes -= bytes
+    const batch = waiting.slice(0, rows)
+    waiting = waiting.slice(rows)
+    return batch
+  }
+
+  function conclude(pending: Pending, result: Result): void {
+    if (pending.change[0] === 'claim') lastClaim = batchNumber
+    if ('value' in result) pending.resolve(result.value)
+    else pending.reject(unavailable(result.failure.message))
+  }
+
+  /** The time of an operator's pause, by whichever process, costs no job patience. */
+  function followPause(paused: boolean): void {
+    if (paused) working.hold('operator')
+    else working.release('operator')
+  }
+
+  function announce(): void {
+    lastNews = batchNumber
+    wake()
+  }
+
+  async function ask<T>(question: Question): Promise<T> {
+    const reply = await reader.request({ ask: question })
+    return ('answer' in reply ? reply.answer : undefined) as T
+  }
+
+  async function accept(delivery: Delivery): Promise<Receipt> {
+    const recorded = change<Receipt>(['accept', [delivery, moment()]], delivery.body.length)
+    return withTimeout(recorded, ACCEPT_TIMEOUT)
+  }
+
+  async function claim(limit: number): Promise<readonly Claim[]> {
+    lastClaimAt = clock.now()
+    return change<readonly Claim[]>(['claim', [limit, moment()]])
+  }
+
+  /** Waits for a commit of this process, the next due time, or a commit of another process. */
+  async function ready(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && lastNews < lastClaim && !fallenDue()) {
+      const waking = new AbortController()
+      wake = () => waking.abort()
+      const untilDue = nextDue === null ? TICK : nextDue - clock.now()
+      await clock.sleep(untilDue > 0 ? Math.min(TICK, untilDue) : TICK, AbortSignal.any([signal, waking.signal]))
+      wake = () => {}
+      if (waking.signal.aborted || signal.aborted) continue
+      const reply = await writer.request({ tick: moment() })
+      if (!('changed' in reply)) continue
+      followPause(reply.paused)
+      if (reply.changed) announce()
+    }
+  }
+
+  /** What was due at the last claim and not given out then (paused, say) is no reason to ask again. */
+  function fallenDue(): boolean {
+    const now = clock.now()
+    return nextDue !== null && nextDue <= now && (nextDue > lastClaimAt || now < lastClaimAt)
+  }
+
+  const inbox: Inbox = {
+    accept,
+    claim,
+    ready,
+    async extend(claims) {
+      // The process lock is the lease; a claim can only be lost to someone who deleted or requeued the job.
+      const held = await Promise.all(claims.map(({ jobId, token }) => change<boolean>(['held', [jobId, token]])))
+      return claims.filter((_, index) => !held[index])
+    },
+    settle: (claim: Claim, next: Standing, attempt: Attempt) =>
+      change<boolean>(['settle', [claim.jobId, claim.token, next, attempt, moment()]]),
+    get: (jobId) => ask<JobDetail | null>(['get', [jobId]]),
+    list: (filter, limit) => ask<readonly JobRow[]>(['list', [filter, limit]]),
+    stats: () => ask<Stats>(['stats', []]),
+    requeue: (filter: JobFilter, dryRun) => change<number>(['requeue', [filter, dryRun, moment()]]),
+    pause: (on) => change<void>(['pause', [on]]),
+    async forget(before) {
+      let rows = 0
+      let at: Sweep | null = { job: 0, delivery: 0 }
+      while (at !== null) {
+        const step: { rows: number; next: Sweep | null } = await change(['forget', [before, at]])
+        rows += step.rows
+        at = step.next
+      }
+      return rows
+    },
+    async close() {
+      closed = true
+      while (inFlight) await inFlight
+      await Promise.all([writer.close(), reader.close()])
+    },
+  }
+
+  try {
+    working.set(await change<number>(['working', []]))
+    if (options.recover) {
+      await change(['clampDue', [moment()]])
+      await change(['recover', [moment()]])
+    }
+  } catch (error) {
+    await inbox.close()
+    throw error
+  }
+  return inbox
+}
+
+function unavailable(message: string): InboxUnavailable {
+  return new InboxUnavailable('failed', `the inbox cannot write: ${message}`)
+}
+
+async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new InboxUnavailable('slow', 'the disk has not taken the delivery in time')), ms)
+  })
+  try {
+    return await Promise.race([promise, timeout])
+  } finally {
+    clearTimeout(timer)
+    // What comes after the timeout is nobody's any more: a commit may land, a failure was told.
+    promise.catch(() => {})
+  }
+}

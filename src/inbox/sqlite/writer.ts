@@ -1,0 +1,274 @@
+import type { DatabaseSync } from 'node:sqlite'
+import {
+  afterCrash,
+  CRASHES_UNTIL_ALONE,
+  contradiction,
+  type JobState,
+  type Moment,
+  onDelivery,
+  queued,
+  type Standing,
+} from '../../job.ts'
+import type { Attempt, Claim, Content, Delivery, JobFilter, Receipt } from '../inbox.ts'
+import { JOB_COLUMNS, type JobRecord, matching, standingOf } from './rows.ts'
+
+/** The longest that a job may be put off. A clock that jumped back would leave it further ahead. */
+const FURTHEST_DUE = 600_000
+/** Attempts that are kept of a job. */
+const ATTEMPTS_KEPT = 50
+
+/** Everything that changes the database, as functions for one open transaction. One writer: an update is its own lock. */
+export type Writer = ReturnType<typeof createWriter>
+
+export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
+  const sql = statements(db)
+  /** Counts change with every row; they are summed up here and written once a transaction. */
+  let counts = new Map<string, number>()
+  let lastVerifiedAt: number | null = null
+  let seenChanges = 0
+
+  function count(name: string, by: number): void {
+    counts.set(name, (counts.get(name) ?? 0) + by)
+  }
+
+  function move(from: JobState | null, to: JobState | null): void {
+    if (from === to) return
+    if (from) count(`job:${from}`, -1)
+    if (to) count(`job:${to}`, 1)
+  }
+
+  function accept(delivery: Delivery, at: Moment): Receipt {
+    const { svixId, endpoint, content, receivedAt } = delivery
+    lastVerifiedAt = receivedAt
+    const known = sql.arrivedAgain.get(receivedAt, svixId) as { seq: number } | undefined
+    if (content.is !== 'job') {
+      if (!known) insertDelivery(delivery, content, false)
+      return { duplicate: known !== undefined, requeued: false, job: null }
+    }
+    const job = sql.job.get(content.jobId) as JobRecord | undefined
+    const arrival = onDelivery(job ?? null, { known: known !== undefined, status: content.status })
+    const seq = known?.seq ?? insertDelivery(delivery, content, job !== undefined && job.first !== null)
+    if (!job) {
+      const next = queued(at, options.retryFor)
+      sql.insertJob.run(content.jobId, content.status, endpoint, seq, next.dueAt, next.giveUpAt, at.now, at.now, at.now)
+      move(null, 'queued')
+      return { duplicate: known !== undefined, requeued: false, job: 'queued' }
+    }
+    if (job.endpoint !== endpoint) sql.addEndpoint.run(content.jobId, endpoint)
+    if (!known || arrival.queue) sql.announce.run(content.status, seq, known ? 0 : 1, at.now, job.seq)
+    else sql.touch.run(at.now, job.seq)
+    if (arrival.queue) queue(job, arrival.queue === 'refetch' || job.refetch === 1, at)
+    return { duplicate: arrival.duplicate, requeued: arrival.requeued, job: arrival.queue ? 'queued' : job.state }
+  }
+
+  function insertDelivery(delivery: Delivery, content: Content, further: boolean): number {
+    const { lastInsertRowid } = sql.insertDelivery.run(
+      delivery.svixId,
+      delivery.endpoint,
+      content.is,
+      content.is === 'job' ? content.jobId : null,
+      content.is === 'job' ? content.status : null,
+      content.is === 'rejected' ? content.reason : null,
+      further ? 1 : 0,
+      delivery.receivedAt,
+      delivery.receivedAt,
+    )
+    sql.insertBody.run(lastInsertRowid, Buffer.from(delivery.body))
+    count(`delivery:${content.is}`, 1)
+    return Number(lastInsertRowid)
+  }
+
+  function queue(job: JobRecord, refetch: boolean, at: Moment): void {
+    write(job.seq, job.state, queued(at, options.retryFor), at)
+    sql.queuedAt.run(at.now, refetch ? 1 : 0, job.seq)
+  }
+
+  function write(seq: number, from: JobState, next: Standing, at: Moment): void {
+    sql.stand.run(
+      next.state,
+      next.tries,
+      next.waits,
+      next.crashes,
+      next.dueAt,
+      next.giveUpAt,
+      next.goneSince,
+      next.reason?.code ?? null,
+      next.reason?.message ?? null,
+      at.now,
+      seq,
+    )
+    move(from, next.state)
+  }
+
+  /** Due jobs, the longest due first. A job that must run alone is claimed when none runs, and then none beside it. */
+  function claim(limit: number, at: Moment): readonly Claim[] {
+    if (limit < 1 || paused()) return []
+    const running = sql.running.all() as { crashes: number }[]
+    if (running.some((job) => job.crashes >= CRASHES_UNTIL_ALONE)) return []
+    const due = sql.due.all(at.now, limit) as JobRecord[]
+    const first = due[0]
+    const lonely = due.findIndex((job) => job.crashes >= CRASHES_UNTIL_ALONE)
+    if (first && lonely === 0) return running.length > 0 ? [] : [take(first)]
+    return (lonely === -1 ? due : due.slice(0, lonely)).map(take)
+  }
+
+  function take(job: JobRecord): Claim {
+    const token = job.token + 1
+    sql.take.run(token, job.seq)
+    move('queued', 'running')
+    const first = job.first === null ? undefined : (sql.first.get(job.first) as FirstDelivery | undefined)
+    const others = sql.endpoints.all(job.job_id) as { endpoint: string }[]
+    return {
+      jobId: job.job_id,
+      token,
+      standing: { ...standingOf(job), state: 'running' },
+      endpoint: job.endpoint,
+      endpoints: [job.endpoint, ...others.map((other) => other.endpoint)],
+      svixId: first?.svix_id ?? null,
+      receivedAt: first?.received_at ?? job.created_at,
+      body: first?.body ? Buffer.from(first.body).toString('utf8') : null,
+      refetch: job.refetch === 1,
+    }
+  }
+
+  function held(jobId: string, token: number): JobRecord | null {
+    const job = sql.job.get(jobId) as JobRecord | undefined
+    return job?.state === 'running' && job.token === token ? job : null
+  }
+
+  function settle(jobId: string, token: number, next: Standing, attempt: Attempt, at: Moment): boolean {
+    const job = held(jobId, token)
+    if (!job) return false
+    const { startedAt, ms, outcome, reason, recorded } = attempt
+    sql.attempt.run(
+      job.seq,
+      token,
+      startedAt,
+      Math.round(ms),
+      outcome,
+      reason?.code ?? null,
+      reason?.message ?? null,
+      recorded,
+    )
+    sql.oldAttempts.run(job.seq, token - ATTEMPTS_KEPT)
+    write(job.seq, 'running', next, at)
+    if (next.state !== 'done') return true
+    sql.record.run(recorded, job.seq)
+    // A delivery that came while the job ran may know better than the record that was just saved.
+    if (job.news === 1 && contradiction(recorded, job.status)) queue({ ...job, state: 'done' }, true, at)
+    return true
+  }
+
+  /** The jobs that were running when the last process died, if it did. Only for the holder of the instance lock. */
+  function recover(at: Moment): number {
+    const running = sql.runningJobs.all() as JobRecord[]
+    for (const job of running) {
+      const next = afterCrash(standingOf(job), at)
+      write(job.seq, 'running', next, at)
+    }
+    return running.length
+  }
+
+  function clampDue(at: Moment): void {
+    sql.clampDue.run(at.now + FURTHEST_DUE, at.now + FURTHEST_DUE)
+  }
+
+  function requeue(filter: JobFilter, dryRun: boolean, at: Moment): number {
+    const { where, values } = matching(filter)
+    const jobs = db
+      .prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where} AND state IN ('dead', 'done')`)
+      .all(...values) as JobRecord[]
+    if (!dryRun) for (const job of jobs) queue(job, job.refetch === 1, at)
+    return jobs.length
+  }
+
+  function counterValue(name: string): number {
+    return ((sql.counter.get(name) as { value: number } | undefined)?.value ?? 0) + (counts.get(name) ?? 0)
+  }
+
+  const paused = () => counterValue('paused') === 1
+
+  return {
+    accept,
+    claim,
+    settle,
+    held: (jobId: string, token: number) => held(jobId, token) !== null,
+    recover,
+    clampDue,
+    requeue,
+    count,
+    move,
+    pause: (on: boolean) => void sql.setCounter.run('paused', on ? 1 : 0),
+    paused,
+    /** The working clock's stored reading. */
+    working: () => counterValue('working'),
+    /** When the next queued job is due; null when none is. */
+    nextDue: () => (sql.nextDue.get() as { due_at: number } | undefined)?.due_at ?? null,
+    /** Whether a due time lies further ahead than any backoff: the clock has jumped back. */
+    dueTooFar: (at: Moment) =>
+      ((sql.lastDue.get() as { due_at: number } | undefined)?.due_at ?? 0) > at.now + FURTHEST_DUE,
+    /** The last thing of a transaction: what it changed in sum. One that changed nothing stays free of a sync. */
+    finish(working: number) {
+      for (const [name, by] of counts) if (by !== 0) sql.addCounter.run(name, by)
+      counts = new Map()
+      if (lastVerifiedAt !== null) sql.setCounter.run('last_verified_at', lastVerifiedAt)
+      lastVerifiedAt = null
+      const { changes } = sql.changes.get() as { changes: number }
+      if (changes !== seenChanges) sql.setCounter.run('working', working)
+      seenChanges = (sql.changes.get() as { changes: number }).changes
+    },
+    dropCounts() {
+      counts = new Map()
+    },
+    /** For a savepoint: what `restoreCounts` goes back to. */
+    saveCounts: () => new Map(counts),
+    restoreCounts(saved: Map<string, number>) {
+      counts = saved
+    },
+  }
+}
+
+type FirstDelivery = { svix_id: string; received_at: number; body: Uint8Array | null }
+
+function statements(db: DatabaseSync) {
+  const p = (text: string) => db.prepare(text)
+  return {
+    arrivedAgain: p('UPDATE delivery SET arrivals = arrivals + 1, last_at = ? WHERE svix_id = ? RETURNING seq'),
+    insertDelivery: p(
+      `INSERT INTO delivery (svix_id, endpoint, disposition, job_id, status, note, further, received_at, last_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    insertBody: p('INSERT INTO delivery_body (seq, body) VALUES (?, ?)'),
+    job: p(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = ?`),
+    insertJob: p(
+      `INSERT INTO job (job_id, state, status, endpoint, first, due_at, give_up_at, created_at, queued_at, updated_at)
+       VALUES (?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    addEndpoint: p('INSERT OR IGNORE INTO job_endpoint (job_id, endpoint) VALUES (?, ?)'),
+    announce: p('UPDATE job SET status = ?, first = COALESCE(first, ?), news = ?, updated_at = ? WHERE seq = ?'),
+    touch: p('UPDATE job SET updated_at = ? WHERE seq = ?'),
+    stand: p(
+      `UPDATE job SET state = ?, tries = ?, waits = ?, crashes = ?, due_at = ?, give_up_at = ?, gone_since = ?,
+         reason_code = ?, reason_message = ?, updated_at = ? WHERE seq = ?`,
+    ),
+    queuedAt: p('UPDATE job SET queued_at = ?, refetch = ? WHERE seq = ?'),
+    running: p(`SELECT crashes FROM job WHERE state = 'running'`),
+    runningJobs: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'running'`),
+    due: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'queued' AND due_at <= ? ORDER BY due_at LIMIT ?`),
+    nextDue: p(`SELECT due_at FROM job WHERE state = 'queued' ORDER BY due_at LIMIT 1`),
+    lastDue: p(`SELECT due_at FROM job WHERE state = 'queued' ORDER BY due_at DESC LIMIT 1`),
+    changes: p('SELECT total_changes() AS changes'),
+    clampDue: p(`UPDATE job SET due_at = ? WHERE state = 'queued' AND due_at > ?`),
+    take: p(`UPDATE job SET state = 'running', token = ?, news = 0 WHERE seq = ?`),
+    first: p(
+      `SELECT svix_id, received_at, body FROM delivery LEFT JOIN delivery_body USING (seq) WHERE delivery.seq = ?`,
+    ),
+    endpoints: p('SELECT endpoint FROM job_endpoint WHERE job_id = ? ORDER BY endpoint'),
+    record: p('UPDATE job SET recorded = ?, refetch = 0 WHERE seq = ?'),
+    attempt: p('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+    oldAttempts: p('DELETE FROM attempt WHERE job = ? AND token <= ?'),
+    counter: p('SELECT value FROM counter WHERE name = ?'),
+    setCounter: p('INSERT INTO counter VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value'),
+    addCounter: p('INSERT INTO counter VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value'),
+  }
+}

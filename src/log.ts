@@ -1,0 +1,84 @@
+import pino, { type DestinationStream, type Logger } from 'pino'
+import pretty from 'pino-pretty'
+import type { EventBus } from './events.ts'
+import type { Scrub } from './scrub.ts'
+
+export type Log = Logger
+
+/** A log and how to get out what it still holds. */
+export type OpenLog = { readonly log: Log; flush(): void }
+
+/** Lines are written together: at once when this much has gathered, and every so many ms. */
+const BUFFER = 4096
+const FLUSH_EVERY = 500
+
+/** JSON lines on standard output, readable lines where that is a terminal. Errors are scrubbed. */
+export function openLog(options: { level: string; scrub: Scrub; terminal: boolean }): OpenLog {
+  const { level, scrub } = options
+  const destination = pino.destination({ dest: 1, sync: false, minLength: BUFFER })
+  const timer = setInterval(() => destination.flush(), FLUSH_EVERY)
+  timer.unref()
+  const stream: DestinationStream = options.terminal
+    ? pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true })
+    : destination
+  const log = pino({ level, base: null, serializers: { err: (error: unknown) => describe(error, scrub) } }, stream)
+  return {
+    log,
+    flush() {
+      clearInterval(timer)
+      try {
+        destination.flushSync()
+      } catch {
+        // Not open yet, or gone: there is nobody left to tell.
+      }
+    },
+  }
+}
+
+function describe(error: unknown, scrub: Scrub) {
+  if (!(error instanceof Error)) return { message: scrub(String(error)) }
+  const { code } = error as { code?: unknown }
+  const stack = error.stack ? { stack: scrub(error.stack) } : {}
+  return { type: error.name, message: scrub(error.message), ...(code === undefined ? {} : { code }), ...stack }
+}
+
+/** Lines a minute and reason about requests that were refused: anybody can cause these. */
+const REFUSALS_A_MINUTE = 10
+
+/** Writes one wide line for each thing that happens. */
+export function logEvents(events: EventBus, log: Log): void {
+  const refusals = new Map<string, number>()
+  let minute = 0
+
+  events.on('delivery', ({ ms, ...delivery }) => log.info({ ...delivery, ms: round(ms) }, 'delivery'))
+  events.on('refused', (refusal) => {
+    const now = Math.floor(performance.now() / 60_000)
+    if (now !== minute) refusals.clear()
+    minute = now
+    const count = (refusals.get(refusal.reason) ?? 0) + 1
+    refusals.set(refusal.reason, count)
+    if (count > REFUSALS_A_MINUTE) return
+    log.warn(
+      count === REFUSALS_A_MINUTE ? { ...refusal, more: 'not logged for the rest of this minute' } : refusal,
+      'refused',
+    )
+  })
+  events.on('settled', ({ outcome, ms, dueAt, state, ...settled }) => {
+    const reason = 'reason' in outcome ? { reason: outcome.reason } : {}
+    const next = state === 'queued' ? { again: new Date(dueAt).toISOString() } : {}
+    const status = outcome.is === 'done' ? { status: outcome.status, missing: outcome.missing } : {}
+    const line = { ...settled, outcome: outcome.is, state, ...status, ...reason, ...next, ms: round(ms) }
+    if (state === 'dead') log.error(line, 'job')
+    else if (outcome.is === 'done' || outcome.is === 'interrupted') log.info(line, 'job')
+    else log.warn(line, 'job')
+  })
+  events.on('fenced', (job) => log.warn(job, 'claim lost, nothing changed'))
+  events.on('stuck', ({ what, error }) => log.error({ what, err: error }, 'cannot go on, trying again'))
+  events.on('paused', (pause) => log.error(pause, 'worker paused'))
+  events.on('resumed', (pause) => log.info({ ...pause, ms: round(pause.ms) }, 'worker resumed'))
+  events.on('slowed', ({ ms }) => log.warn({ ms: round(ms) }, 'Reducto limits the rate of calls, worker slowed down'))
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10
+}

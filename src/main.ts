@@ -1,0 +1,70 @@
+import { SettingsError } from './config.ts'
+import { DatabaseRefused } from './inbox/sqlite/schema.ts'
+
+/** Exit codes that scripts rely on. */
+const EXIT = { done: 0, problem: 1, wrongUse: 2, wrongSettings: 78 } as const
+
+const HELP = `receiver: takes Reducto's webhooks from Svix, fetches and saves every result, and loses none.
+
+  receiver serve                        the service (default)
+  receiver demo [--once]                the service with a simulated Svix and Reducto; no account needed
+  receiver send-test [completed|failed|ping] --to URL
+                                        sends one signed delivery to a running service
+  receiver backup FILE                  a consistent copy of the database, while the service runs
+  receiver help | version
+
+Settings come from the environment or .env: see .env.example.
+`
+
+/** The command line was not understood; the message says how it is meant. */
+export class WrongUse extends Error {}
+
+/** A command: gets its own arguments, returns its exit code. */
+export type Command = (args: readonly string[]) => Promise<number>
+
+/** Loaded when called, so that a command starts with no more than it needs. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./cli/serve.ts')).serve,
+  demo: async () => (await import('./cli/demo.ts')).demo,
+  'send-test': async () => (await import('./cli/send-test.ts')).sendTest,
+  backup: async () => (await import('./cli/backup.ts')).backup,
+  help: async () => async () => say(HELP),
+  version: async () => async () =>
+    say(`${(await import('../package.json', { with: { type: 'json' } })).default.version}\n`),
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const [first = 'serve', ...rest] = argv
+  const name = first === '--help' || first === '-h' ? 'help' : first === '--version' ? 'version' : first
+  const load = COMMANDS[name]
+  if (!load) throw new WrongUse(`there is no command ${name}`)
+  if (rest.includes('--help')) return say(HELP)
+  const command = await load()
+  return command(rest)
+}
+
+function say(text: string): number {
+  process.stdout.write(text)
+  return EXIT.done
+}
+
+function explain(error: unknown): number {
+  const tell = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
+  if (error instanceof SettingsError) {
+    tell('The settings are not right:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
+    return EXIT.wrongSettings
+  }
+  if (error instanceof DatabaseRefused) {
+    tell(error.message)
+    return EXIT.wrongSettings
+  }
+  const { code, message } = error as NodeJS.ErrnoException
+  if (error instanceof WrongUse || code?.startsWith('ERR_PARSE_ARGS')) {
+    tell(message, 'Try: receiver help')
+    return EXIT.wrongUse
+  }
+  tell(message)
+  return EXIT.problem
+}
+
+process.exit(await run(process.argv.slice(2)).catch(explain))

@@ -1,0 +1,126 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { EventBus } from '../events.ts'
+import type { Content, Intake, Receipt } from '../inbox/inbox.ts'
+import { parse } from './parse.ts'
+import {
+  admitDirect,
+  type EndpointKeys,
+  endpointKeys,
+  type Headers,
+  readSignature,
+  type SignatureHeaders,
+  type VerifiedDelivery,
+  verify,
+} from './verify.ts'
+
+/** What the sender is told about a request that was recorded. */
+export type Answer =
+  | { readonly is: 'accepted' }
+  | { readonly is: 'duplicate'; readonly job: 'queued' | 'running' | 'done' }
+  | { readonly is: 'requeued'; readonly duplicate: boolean }
+  | { readonly is: 'ignored' }
+  | { readonly is: 'invalid'; readonly reason: string }
+
+/** A door that a request may be sent to: what can be checked before the body is read, then the rest. */
+export type Door = {
+  readonly endpoint: string
+  /** @throws InvalidSignature */
+  check(headers: Headers): Ticket
+}
+
+/** A request that may send its body. */
+export type Ticket = {
+  /** @throws InvalidSignature, InboxUnavailable */
+  receive(body: Buffer): Promise<Answer>
+}
+
+export type Receiver = {
+  /** The door of the endpoint called `name`; null when there is none. */
+  endpoint(name: string): Door | null
+  /** The door for Reducto's unsigned direct webhooks; null when it is closed or `token` is wrong. */
+  direct(token: string): Door | null
+}
+
+export type ReceiverDeps = {
+  readonly endpoints: ReadonlyMap<string, readonly string[]>
+  readonly directToken: string | null
+  readonly inbox: Intake
+  readonly clock: Clock
+  readonly events: EventBus
+}
+
+/** From bytes to durable: verify, parse, accept. Knows no HTTP server. */
+export function createReceiver(deps: ReceiverDeps): Receiver {
+  const { directToken, clock } = deps
+  const doors = new Map([...deps.endpoints].map(([name, secrets]) => [name, signedDoor(endpointKeys(name, secrets))]))
+
+  function signedDoor(keys: EndpointKeys): Door {
+    return {
+      endpoint: keys.endpoint,
+      check(headers) {
+        const arrivedAt = clock.monotonic()
+        const signature = readSignature(headers, clock.now())
+        return { receive: (body) => receive(body, signature, keys, arrivedAt) }
+      },
+    }
+  }
+
+  async function receive(body: Buffer, signature: SignatureHeaders, keys: EndpointKeys, arrivedAt: number) {
+    const delivery = verify(body, signature, keys)
+    const content = parse(delivery)
+    return accept(delivery, delivery.svixId, content, arrivedAt)
+  }
+
+  /** Direct webhooks have no id: job and status together recognise one, and a body says it the same way each time. */
+  async function receiveDirect(body: Buffer, arrivedAt: number) {
+    const delivery = admitDirect(body)
+    const content = parse(delivery)
+    const id = content.is === 'job' ? `${content.jobId}:${content.status}` : digest(delivery.body).toString('hex')
+    return accept(delivery, `direct:${id}`, content, arrivedAt)
+  }
+
+  async function accept(delivery: VerifiedDelivery, svixId: string, content: Content, arrivedAt: number) {
+    const { endpoint, body } = delivery
+    const receipt = await deps.inbox.accept({ svixId, endpoint, body, content, receivedAt: clock.now() })
+    const answer = answerTo(content, receipt)
+    deps.events.emit('delivery', {
+      endpoint,
+      svixId,
+      jobId: content.is === 'job' ? content.jobId : null,
+      status: content.is === 'job' ? content.status : null,
+      outcome: answer.is,
+      ms: clock.monotonic() - arrivedAt,
+    })
+    return answer
+  }
+
+  const directDoor: Door = {
+    endpoint: 'direct',
+    check() {
+      const arrivedAt = clock.monotonic()
+      return { receive: (body) => receiveDirect(body, arrivedAt) }
+    },
+  }
+
+  return {
+    endpoint: (name) => doors.get(name) ?? null,
+    direct: (token) => (directToken !== null && sameSecret(token, directToken) ? directDoor : null),
+  }
+}
+
+function answerTo(content: Content, receipt: Receipt): Answer {
+  if (content.is === 'rejected') return { is: 'invalid', reason: content.reason }
+  if (content.is === 'ignored' || receipt.job === null) return { is: 'ignored' }
+  if (receipt.requeued) return { is: 'requeued', duplicate: receipt.duplicate }
+  if (!receipt.duplicate || receipt.job === 'dead' || receipt.job === 'expected') return { is: 'accepted' }
+  return { is: 'duplicate', job: receipt.job }
+}
+
+function sameSecret(given: string, expected: string): boolean {
+  return timingSafeEqual(digest(given), digest(expected))
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

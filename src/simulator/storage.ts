@@ -1,0 +1,92 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** What the storage holds under a name. A function makes the body anew for every download (for large ones). */
+export type StoredObject = { readonly contentType: string; readonly body: Buffer | (() => AsyncIterable<Buffer>) }
+
+/** What goes wrong with the next download of an object. */
+export type StorageFault = 'stall' | 'truncate' | 'expired' | { readonly status: number }
+
+/** Object storage with signed links that expire, as results are linked to. */
+export type Storage = {
+  put(name: string, object: StoredObject): void
+  /** A fresh link, good for `lifetime` ms. */
+  link(name: string): string
+  fail(name: string, ...faults: StorageFault[]): void
+  /** Downloads so far, by name. */
+  readonly downloads: ReadonlyMap<string, number>
+  /** Requests that carried an Authorization header: there must be none. */
+  readonly authorized: number
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>
+}
+
+export function createStorage(options: { base: () => string; lifetime: number }): Storage {
+  const key = randomBytes(16)
+  const objects = new Map<string, StoredObject>()
+  const faults = new Map<string, StorageFault[]>()
+  const downloads = new Map<string, number>()
+  let authorized = 0
+
+  const signatureOf = (name: string, expires: string) =>
+    createHmac('sha256', key).update(`${name}\n${expires}`).digest('hex')
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://storage')
+    const name = decodeURIComponent(url.pathname.slice('/storage/'.length))
+    const expires = url.searchParams.get('expires') ?? ''
+    downloads.set(name, (downloads.get(name) ?? 0) + 1)
+    if (request.headers.authorization !== undefined) {
+      authorized++
+      return refuse(response, 400, 'InvalidArgument: only one auth mechanism allowed')
+    }
+    const fault = faults.get(name)?.shift()
+    const good = url.searchParams.get('signature') === signatureOf(name, expires) && Number(expires) > Date.now()
+    if (!good || fault === 'expired') return refuse(response, 403, 'AccessDenied: request has expired')
+    if (typeof fault === 'object') return refuse(response, fault.status, 'storage fault')
+    const object = objects.get(name)
+    if (!object) return refuse(response, 404, 'NoSuchKey')
+    await sendObject(response, object, fault)
+  }
+
+  return {
+    put: (name, object) => void objects.set(name, object),
+    link(name) {
+      const expires = String(Date.now() + options.lifetime)
+      return `${options.base()}/storage/${encodeURIComponent(name)}?expires=${expires}&signature=${signatureOf(name, expires)}`
+    },
+    fail: (name, ...added) => void faults.set(name, [...(faults.get(name) ?? []), ...added]),
+    downloads,
+    get authorized() {
+      return authorized
+    },
+    handle,
+  }
+}
+
+async function sendObject(
+  response: ServerResponse,
+  object: StoredObject,
+  fault: StorageFault | undefined,
+): Promise<void> {
+  response.setHeader('content-type', object.contentType)
+  if (typeof object.body === 'function') {
+    for await (const chunk of object.body()) {
+      if (response.destroyed) return
+      if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+    }
+    response.end()
+    return
+  }
+  response.setHeader('content-length', object.body.length)
+  if (fault === undefined) return void response.end(object.body)
+  response.write(object.body.subarray(0, Math.floor(object.body.length / 2)))
+  if (fault === 'truncate') setImmediate(() => response.destroy())
+}
+
+function once(response: ServerResponse, event: string): Promise<void> {
+  return new Promise((resolve) => response.once(event, () => resolve()))
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  response.writeHead(status, { 'content-type': 'application/xml' }).end(`<Error>${message}</Error>`)
+}

@@ -1,0 +1,120 @@
+import { pipeline, type Readable, type Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { type Dispatcher, request } from 'undici'
+import type { Clock } from '../clock.ts'
+import { AddressRefused } from './addresses.ts'
+
+export type Downloaded = { readonly contentType: string | null; readonly body: AsyncIterable<Uint8Array> }
+
+/** Opens a download. The body must be read to its end or its iterator returned. Throws DownloadError. */
+export type Download = (url: string, signal: AbortSignal) => Promise<Downloaded>
+
+export class DownloadError extends Error {
+  /**
+   * - `expired`: 403, 404, 410 of the storage; a fresh link may help.
+   * - `refused`: the link may not be followed; nothing helps.
+   * - `failed`: everything else, worth trying again.
+   */
+  readonly kind: 'expired' | 'refused' | 'failed'
+  constructor(kind: DownloadError['kind'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'DownloadError'
+    this.kind = kind
+  }
+}
+
+/** A body may be idle for this long, ms. */
+export const IDLE_TIMEOUT = 60_000
+/** And must bring so many bytes in so many ms: 64 KiB/s over 5 minutes. */
+const SLOWEST = { bytes: 64 * 1024 * 300, ms: 300_000 } as const
+
+const EXPIRED: ReadonlySet<number> = new Set([403, 404, 410])
+
+/**
+ * Downloads over `agent`, which checks every address. No credentials go along: storage answers 400 to a signed link
+ * with an Authorization header.
+ */
+export function createDownload(agent: Dispatcher, clock: Clock): Download {
+  return async (url, signal) => {
+    try {
+      const { statusCode, headers, body } = await request(url, {
+        dispatcher: agent,
+        signal,
+        headers: { 'accept-encoding': 'identity' },
+      })
+      if (statusCode < 200 || statusCode > 299) {
+        await body.dump({ limit: 64 * 1024 }).catch(() => {})
+        const kind = EXPIRED.has(statusCode) ? 'expired' : 'failed'
+        throw new DownloadError(kind, `the storage answered ${statusCode}`)
+      }
+      return {
+        contentType: single(headers['content-type']),
+        body: translated(paced(decoded(body, single(headers['content-encoding'])), clock)),
+      }
+    } catch (error) {
+      throw readDownloadError(error)
+    }
+  }
+}
+
+/** Some storages keep objects compressed and send them so whatever is asked for. */
+function decoded(body: Readable, encoding: string | null): AsyncIterable<Uint8Array> {
+  const through = (decoder: Transform) => pipeline(body, decoder, () => {})
+  switch (encoding?.toLowerCase() ?? 'identity') {
+    case 'identity':
+    case '':
+      return body
+    case 'gzip':
+    case 'x-gzip':
+      return through(createGunzip())
+    case 'deflate':
+      return through(createInflate())
+    case 'br':
+      return through(createBrotliDecompress())
+    default:
+      body.destroy()
+      throw new DownloadError('refused', 'the storage sent an unknown Content-Encoding')
+  }
+}
+
+/** Ends a body that trickles: it would hold its place in the worker for hours. */
+async function* paced(body: AsyncIterable<Uint8Array>, clock: Clock): AsyncIterable<Uint8Array> {
+  let bytes = 0
+  let since = clock.monotonic()
+  for await (const chunk of body) {
+    bytes += chunk.byteLength
+    const ms = clock.monotonic() - since
+    if (ms >= SLOWEST.ms) {
+      if (bytes < SLOWEST.bytes)
+        throw new DownloadError('failed', 'the download was slower than 64 KiB/s for 5 minutes')
+      bytes = 0
+      since = clock.monotonic()
+    }
+    yield chunk
+  }
+}
+
+async function* translated(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  try {
+    yield* body
+  } catch (error) {
+    throw readDownloadError(error)
+  }
+}
+
+function readDownloadError(error: unknown): DownloadError {
+  if (error instanceof DownloadError) return error
+  let cause: unknown = error
+  while (cause instanceof Error) {
+    if (cause instanceof AddressRefused) return new DownloadError('refused', cause.message)
+    cause = cause.cause
+  }
+  const { code, message } = error as { code?: string; message: string }
+  if (code === 'ERR_INVALID_URL' || code === 'UND_ERR_INVALID_ARG')
+    return new DownloadError('refused', 'the link is not a URL that can be followed')
+  return new DownloadError('failed', `the download broke off: ${code ?? message}`, { cause: error })
+}
+
+function single(value: string | string[] | undefined): string | null {
+  return (Array.isArray(value) ? value[0] : value) ?? null
+}

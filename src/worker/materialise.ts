@@ -1,0 +1,191 @@
+import { FILES, type FileEntry, JOB, type SavedFile } from '../results/record.ts'
+import type { Digest, Draft } from '../results/results.ts'
+import { type Download, DownloadError } from './download.ts'
+import { type Place, placesOf, type Role, typeOf } from './places.ts'
+import { NotJson, type Scan } from './scan.ts'
+import type { ScanDocument } from './scan-thread.ts'
+
+/** What of a job's answer is needed to settle it. */
+export type Answer = { readonly status: string | null; readonly type: string | null; readonly reason: string | null }
+
+/** A result in its draft: everything but the record. */
+export type Material = {
+  readonly job: SavedFile
+  readonly files: SavedFile & { readonly count: number; readonly failed: number }
+  /** Bytes written in all. */
+  readonly bytes: number
+  /** Some of the files that failed might be had later. */
+  readonly worthRetrying: boolean
+}
+
+export type MaterialiseDeps = {
+  readonly download: Download
+  readonly scan: ScanDocument
+  readonly maxBytes: number
+}
+
+/** A link is no longer good: a fresh answer brings fresh ones. */
+export class LinkExpired extends Error {}
+
+/** The result is larger than MAX_RESULT_BYTES. */
+export class ResultTooLarge extends Error {}
+
+/** Something without which there is no result could not be had. `retry`: whether it may be had later. */
+export class ResultMissing extends Error {
+  readonly retry: boolean
+  constructor(message: string, retry: boolean) {
+    super(message)
+    this.retry = retry
+  }
+}
+
+/** Downloads of one job at once. */
+const SIDE_BY_SIDE = 6
+/** Tries at one file within an attempt, for what passes quickly. */
+const TRIES = 3
+
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  'application/json': '.json',
+  'application/pdf': '.pdf',
+  'application/zip': '.zip',
+  'application/vnd.openxmlformats-officedocument.wordprocessingml.document': '.docx',
+  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': '.xlsx',
+  'image/png': '.png',
+  'image/jpeg': '.jpg',
+  'image/webp': '.webp',
+  'image/gif': '.gif',
+  'image/tiff': '.tiff',
+  'text/csv': '.csv',
+  'text/plain': '.txt',
+}
+
+/** Reads what an answer says about its job. Throws NotJson. */
+export async function readAnswer(body: Uint8Array, scan: ScanDocument): Promise<{ answer: Answer; scan: Scan }> {
+  const scanned = await scan(pieces(body))
+  const text = (pointer: string) => {
+    const value = scanned.outline.get(pointer)
+    return typeof value === 'string' ? value : null
+  }
+  if (scanned.outline.get('') !== '{') throw new NotJson('not an object')
+  const reason = text('/reason') ?? text('/error/message')
+  return { answer: { status: text('/status'), type: typeOf(scanned), reason }, scan: scanned }
+}
+
+/**
+ * Saves an answer and everything that it links to and that would expire, also from within downloaded results.
+ *
+ * With `fresh` links, one that has expired counts as missing; else LinkExpired asks for a fresh answer first.
+ */
+export async function materialise(
+  body: Uint8Array,
+  scanned: Scan,
+  draft: Draft,
+  options: { readonly follow: boolean; readonly fresh: boolean; readonly signal: AbortSignal },
+  deps: MaterialiseDeps,
+): Promise<Material> {
+  const entries: FileEntry[] = []
+  const byUrl = new Map<string, Promise<FileEntry & { pointer: string }>>()
+  const failure = new AbortController()
+  const signal = AbortSignal.any([options.signal, failure.signal])
+  let total = 0
+  let number = 0
+  let worthRetrying = false
+
+  async function* counted(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    for await (const chunk of source) {
+      total += chunk.byteLength
+      if (total > deps.maxBytes) throw new ResultTooLarge('the result is larger than MAX_RESULT_BYTES')
+      yield chunk
+    }
+  }
+
+  /** Follows all links of one document, the essential ones first, since links within them are only known then. */
+  async function follow(document: string, scan: Scan, role: Role): Promise<void> {
+    const places = placesOf(scan, role)
+    await sideBySide(places, async (place) => {
+      const earlier = byUrl.get(place.url)
+      const saved = earlier ?? save(place)
+      byUrl.set(place.url, saved)
+      const entry = await saved
+      entries.push({ ...entry, in: document, pointer: place.pointer })
+      if (earlier || place.contents === null || !('path' in entry)) return
+      const contents = await deps.scan(draft.read(entry.path)).catch((error) => {
+        if (error instanceof NotJson) throw new ResultMissing('the downloaded result is not JSON', true)
+        throw error
+      })
+      await follow(entry.path, contents, place.contents)
+    })
+  }
+
+  async function save(place: Place): Promise<FileEntry> {
+    const stem = `files/${++number}-${place.field}`
+    const at = { in: '', pointer: '' }
+    try {
+      return { ...at, ...(await tryDownload(place.url, stem)) }
+    } catch (error) {
+      if (!(error instanceof DownloadError)) throw error
+      if (error.kind === 'expired' && !options.fresh) throw new LinkExpired(error.message)
+      if (place.essential)
+        throw new ResultMissing(`${place.field} could not be had: ${error.message}`, error.kind !== 'refused')
+      worthRetrying ||= error.kind === 'failed'
+      return { ...at, error: error.message }
+    }
+  }
+
+  async function tryDownload(url: string, stem: string) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { contentType, body } = await deps.download(url, signal)
+        const type = contentType?.split(';')[0]?.trim().toLowerCase() ?? null
+        const path = `${stem}${(type && EXTENSIONS[type]) ?? ''}`
+        const digest = await draft.write(path, counted(body))
+        return { path, content_type: type, ...digest }
+      } catch (error) {
+        const passing = error instanceof DownloadError && error.kind === 'failed'
+        if (!passing || attempt === TRIES || signal.aborted) throw error
+      }
+    }
+  }
+
+  /** Runs `work` on all, a few at once; the first failure ends the others, and is what is thrown. */
+  async function sideBySide<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+    let next = 0
+    let first: { error: unknown } | null = null
+    const lane = async () => {
+      while (next < items.length && !first) {
+        try {
+          await work(items[next++]!)
+        } catch (error) {
+          first ??= { error }
+          failure.abort()
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, items.length) }, lane))
+    const failed = first as { error: unknown } | null
+    if (failed) throw failed.error
+  }
+
+  const job = await draft.write(JOB, counted(pieces(body)))
+  if (options.follow) await follow(JOB, scanned, 'job')
+  const files = await draft.write(FILES, counted(lines(entries)))
+  const failed = entries.filter((entry) => 'error' in entry).length
+  return {
+    job: saved(JOB, job),
+    files: { ...saved(FILES, files), count: entries.length, failed },
+    bytes: total,
+    worthRetrying,
+  }
+}
+
+function saved(path: string, digest: Digest): SavedFile {
+  return { path, ...digest }
+}
+
+async function* pieces(body: Uint8Array): AsyncIterable<Uint8Array> {
+  yield body
+}
+
+async function* lines(entries: readonly FileEntry[]): AsyncIterable<Uint8Array> {
+  for (const entry of entries) yield Buffer.from(`${JSON.stringify(entry)}\n`)
+}

@@ -1,0 +1,44 @@
+import type { Clock } from '../clock.ts'
+import type { Ledger } from '../inbox/inbox.ts'
+import type { Log } from '../log.ts'
+import type { Results } from '../results/results.ts'
+
+/** How often what has outlived its retention is looked for, ms. */
+export const SWEEP_EVERY = 3_600_000
+
+export type SweepDeps = {
+  readonly inbox: Pick<Ledger, 'forget'>
+  readonly results: Pick<Results, 'expire'>
+  readonly clock: Clock
+  readonly log: Log
+  /** Of deliveries and done jobs, ms since their last activity. */
+  readonly retention: number
+  /** Of results, ms since they were saved; null keeps them for ever. */
+  readonly resultsRetention: number | null
+}
+
+/** Forgets what has outlived its retention, once an hour. Returns what stops it. */
+export function startSweeps(deps: SweepDeps): () => Promise<void> {
+  const { clock, log } = deps
+  const stopping = new AbortController()
+
+  async function sweep(): Promise<void> {
+    const rows = await deps.inbox.forget(clock.now() - deps.retention)
+    const results = deps.resultsRetention === null ? 0 : await deps.results.expire(clock.now() - deps.resultsRetention)
+    if (rows + results > 0) log.info({ rows, results }, 'forgot what has outlived its retention')
+  }
+
+  async function loop(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await clock.sleep(SWEEP_EVERY, stopping.signal)
+      if (stopping.signal.aborted) return
+      await sweep().catch((error) => log.error({ err: error }, 'retention could not be applied, trying again later'))
+    }
+  }
+
+  const looping = loop()
+  return async () => {
+    stopping.abort()
+    await looping
+  }
+}

@@ -1,0 +1,209 @@
+import type { Clock, WorkingClock } from '../clock.ts'
+import type { EventBus, PauseCause } from '../events.ts'
+import type { Claim, Queue } from '../inbox/inbox.ts'
+import { afterAttempt, type Outcome, type Reason } from '../job.ts'
+import type { ProbeAccount } from '../reducto/probe.ts'
+import type { Results } from '../results/results.ts'
+import { ResultsUnavailable } from '../results/results.ts'
+import type { Scrub } from '../scrub.ts'
+import { createGate, PROBE_EVERY, type Probe } from './gate.ts'
+import type { Attempted } from './run-job.ts'
+
+export type WorkerDeps = {
+  readonly queue: Queue
+  readonly run: (claim: Claim, signal: AbortSignal) => Promise<Attempted>
+  readonly results: Pick<Results, 'check'>
+  readonly probeAccount: ProbeAccount
+  readonly concurrency: number
+  readonly clock: Clock
+  readonly working: WorkingClock
+  readonly events: EventBus
+  readonly scrub: Scrub
+  readonly random?: () => number
+}
+
+export type Worker = {
+  start(): void
+  /** Claims nothing any more, gives running jobs `grace` ms, then interrupts them. May be called twice. */
+  stop(grace: number): Promise<void>
+  /** Why it claims nothing; null while it works. */
+  readonly pausedBy: PauseCause | null
+}
+
+/** So many different jobs in a row unknown to Reducto, and none known since the start: not the jobs are wrong. */
+const UNKNOWN_IN_A_ROW = 10
+/** How long a look at the store of results is good for, ms. */
+const CHECK_EVERY = 10_000
+/** After the inbox failed: before the next try, ms. */
+const INBOX_PAUSE = 1_000
+
+/** From durable to saved: claims due jobs, runs them side by side, and settles each by its outcome. */
+export function createWorker(deps: WorkerDeps): Worker {
+  const { queue, clock, working, events, results, scrub } = deps
+  const random = deps.random ?? Math.random
+  const gate = createGate({ clock, working, events, random })
+  const stopping = new AbortController()
+  const interrupting = new AbortController()
+  const running = new Set<Promise<void>>()
+  const unknown = new Set<string>()
+  let foundAny = false
+  let checkedAt = Number.NEGATIVE_INFINITY
+  let looping: Promise<void> | null = null
+  let stopped: Promise<void> | null = null
+
+  async function loop(): Promise<void> {
+    const { signal } = stopping
+    while (!signal.aborted) {
+      const trial = await gate.pass(signal)
+      if (signal.aborted) return
+      if (!trial && !(await storeIsFine())) continue
+      const free = deps.concurrency - running.size
+      if (free === 0) {
+        await Promise.race(running)
+        continue
+      }
+      const claims = await claim(free, signal)
+      for (const one of claims) start(one, trial)
+      if (trial) await Promise.all(running)
+      else if (claims.length === 0) await queue.ready(signal)
+    }
+  }
+
+  async function claim(free: number, signal: AbortSignal): Promise<readonly Claim[]> {
+    try {
+      return await queue.claim(free)
+    } catch (error) {
+      events.emit('stuck', { what: 'claim', error })
+      await clock.sleep(INBOX_PAUSE, signal)
+      return []
+    }
+  }
+
+  /** Looked at before jobs are claimed, since finding out by a job's failure wastes a fetch. */
+  async function storeIsFine(): Promise<boolean> {
+    if (clock.monotonic() - checkedAt < CHECK_EVERY) return true
+    const trouble = await storeTrouble()
+    if (trouble) gate.close(trouble.trouble, { code: trouble.trouble, message: scrub(trouble.message) }, probeStore)
+    else checkedAt = clock.monotonic()
+    return trouble === null
+  }
+
+  async function storeTrouble(): Promise<ResultsUnavailable | null> {
+    try {
+      await results.check()
+      return null
+    } catch (error) {
+      if (error instanceof ResultsUnavailable) return error
+      return new ResultsUnavailable('results', (error as Error).message)
+    }
+  }
+
+  const probeStore: Probe = async () => ((await storeTrouble()) ? 'still' : 'gone')
+  const probeKey: Probe = async (signal) => ((await deps.probeAccount(signal)) === true ? 'gone' : 'still')
+  /** Nothing but a job that Reducto knows shows that the account is the right one. */
+  const probeJobs: Probe = async () => 'trial'
+
+  function start(claim: Claim, trial: boolean): void {
+    const done: Promise<void> = attempt(claim, trial)
+      .catch((error) => void events.emit('stuck', { what: 'attempt', error }))
+      .finally(() => running.delete(done))
+    running.add(done)
+  }
+
+  async function attempt(claim: Claim, trial: boolean): Promise<void> {
+    const startedAt = clock.now()
+    const began = clock.monotonic()
+    const number = claim.standing.tries + 1
+    events.emit('started', { jobId: claim.jobId, attempt: number })
+    const attempted = await deps.run(claim, interrupting.signal)
+    const outcome = judge(claim, attempted, trial)
+    const ms = clock.monotonic() - began
+    const next = afterAttempt(claim.standing, outcome, { now: clock.now(), working: working.read() }, random)
+    const kept = await settle(claim, () =>
+      queue.settle(claim, next, {
+        startedAt,
+        ms,
+        outcome: outcome.is,
+        reason: 'reason' in outcome ? outcome.reason : null,
+        recorded: outcome.is === 'done' ? outcome.status : null,
+      }),
+    )
+    if (kept === null) return
+    if (!kept) return void events.emit('fenced', { jobId: claim.jobId })
+    const { calls, files, bytes } = attempted
+    const { state, dueAt } = next
+    events.emit('settled', { jobId: claim.jobId, outcome, state, attempt: number, dueAt, ms, calls, files, bytes })
+  }
+
+  /** What the attempt tells about everything but the job is acted upon; what remains is the job's outcome. */
+  function judge(claim: Claim, attempted: Attempted, trial: boolean): Outcome {
+    const { trouble } = attempted
+    const outcome = scrubbed(attempted.outcome)
+    if (trouble?.is === 'slow') gate.slow(trouble.after)
+    else if (trouble?.is === 'pause')
+      gate.close(
+        trouble.cause,
+        { ...trouble.reason, message: scrub(trouble.reason.message) },
+        trouble.cause === 'reducto_auth' ? probeKey : probeStore,
+      )
+    if (attempted.known) {
+      foundAny = true
+      unknown.clear()
+      gate.fast()
+      if (trial) gate.open()
+    }
+    if (outcome.is !== 'gone' || outcome.reason.code !== 'unknown_job' || foundAny) return outcome
+    unknown.add(claim.jobId)
+    if (unknown.size < UNKNOWN_IN_A_ROW) return outcome
+    const reason: Reason = {
+      code: 'reducto_auth',
+      message: `Reducto knows none of ${unknown.size} jobs: are REDUCTO_API_KEY and REDUCTO_ENVIRONMENT those of the account that submits them?`,
+    }
+    gate.close('reducto_auth', reason, probeJobs)
+    return { is: 'wait', reason, after: PROBE_EVERY }
+  }
+
+  function scrubbed(outcome: Outcome): Outcome {
+    if (!('reason' in outcome)) return outcome
+    return { ...outcome, reason: { ...outcome.reason, message: scrub(outcome.reason.message) } }
+  }
+
+  /** A settlement must not be lost: the job would stay running for ever. Null when the service ends before it lands. */
+  async function settle(claim: Claim, write: () => Promise<boolean>): Promise<boolean | null> {
+    for (;;) {
+      try {
+        return await write()
+      } catch (error) {
+        events.emit('stuck', { what: `settle ${claim.jobId}`, error })
+        if (interrupting.signal.aborted) return null
+        await clock.sleep(INBOX_PAUSE, interrupting.signal)
+      }
+    }
+  }
+
+  async function stop(grace: number): Promise<void> {
+    stopping.abort()
+    const graceOver = new AbortController()
+    const timer = clock.sleep(grace, graceOver.signal).then(() => interrupting.abort())
+    await looping
+    await Promise.all(running)
+    graceOver.abort()
+    await timer
+    working.hold('worker')
+  }
+
+  return {
+    start() {
+      if (looping || deps.concurrency === 0) return
+      working.release('worker')
+      looping = loop()
+    },
+    stop(grace) {
+      stopped ??= stop(grace)
+      return stopped
+    },
+    get pausedBy() {
+      return gate.cause
+    },
+  }
+}
