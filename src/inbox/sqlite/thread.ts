@@ -28,8 +28,7 @@ export type Question = {
 
 export type Request = {
   readonly id: number
-} & /** One transaction. `working`: the working clock's reading, kept with whatever is written. */
-(
+} /** One transaction. `working`: the working clock's reading, kept with whatever is written. */ & (
   | { readonly batch: readonly Change[]; readonly working: number }
   | { readonly ask: Question }
   /** Whether another process has written since, and whether a due time lies too far ahead. */
