@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -25,6 +26,8 @@ export type Reducto = {
   setAccountFault(fault: AnsweredFault | null): void
   /** Calls of `GET /job/{id}` so far, by job id. */
   readonly fetches: ReadonlyMap<string, number>
+  /** Resolves when `GET /job/{id}` is called next. */
+  nextFetch(jobId: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -85,6 +88,7 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
   const jobs = new Map<string, Job>()
   const faults = new Map<string, Fault[]>()
   const fetches = new Map<string, number>()
+  const fetched = new EventEmitter()
   const stopping = new AbortController()
   let accountFault: AnsweredFault | null = null
   let url = ''
@@ -137,6 +141,7 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
 
   async function getJob(jobId: string, response: ServerResponse): Promise<void> {
     fetches.set(jobId, (fetches.get(jobId) ?? 0) + 1)
+    fetched.emit(jobId)
     const fault = faults.get(jobId)?.shift() ?? faults.get('*')?.shift()
     const job = jobs.get(jobId)
     if (fault?.is === 'slow') await delay(fault.ms, undefined, { signal: stopping.signal }).catch(() => {})
@@ -213,6 +218,7 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
       accountFault = fault
     },
     fetches,
+    nextFetch: async (jobId) => void (await once(fetched, jobId)),
     stop() {
       stopping.abort()
       return new Promise((resolve) => {

@@ -1,0 +1,504 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createWorkingClock, type WorkingClock } from '../../src/clock.ts'
+import type { Attempt, Claim, Inbox } from '../../src/inbox/inbox.ts'
+import type { Standing } from '../../src/job.ts'
+import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
+import { delivery } from '../support/service.ts'
+import { tempFolder } from '../support/temp.ts'
+
+/** Opens an inbox on what is kept under `place`; opened again, it is the same inbox after a restart. */
+export type OpenForTest = (options: {
+  place: string
+  clock: ManualClock
+  working: WorkingClock
+  retryFor: number
+}) => Promise<Inbox>
+
+const RETRY_FOR = 12 * 3_600_000
+const DAY = 86_400_000
+
+/** What every inbox promises, whatever it stores things in. */
+export function inboxContract(name: string, openForTest: OpenForTest): void {
+  async function openTest() {
+    const place = tempFolder()
+    const clock = createManualClock()
+    const opened: Inbox[] = []
+    const open = async () => {
+      const working = createWorkingClock(clock)
+      const inbox = await openForTest({ place, clock, working, retryFor: RETRY_FOR })
+      opened.push(inbox)
+      return { inbox, working }
+    }
+    onTestFinished(async () => {
+      for (const inbox of opened) await inbox.close()
+    })
+    return { clock, open, ...(await open()) }
+  }
+
+  const attempt = (outcome = 'done', recorded: string | null = 'Completed'): Attempt => ({
+    startedAt: 1_000,
+    ms: 5,
+    outcome,
+    reason: null,
+    recorded,
+  })
+  const standing = (claim: Claim, change: Partial<Standing>): Standing => ({ ...claim.standing, ...change })
+  const done = (claim: Claim) => standing(claim, { state: 'done' })
+  const dead = (claim: Claim) => standing(claim, { state: 'dead', reason: { code: 'x', message: 'gave up' } })
+
+  describe(`${name}: accept`, () => {
+    it('records a new delivery, and queues its job as due now', async () => {
+      const { inbox, clock } = await openTest()
+      const one = delivery('job-1', { svixId: 'msg_1', metadata: { a: 1 } })
+      expect(await inbox.accept(one)).toEqual({ duplicate: false, requeued: false, job: 'queued' })
+      expect(await inbox.get('job-1')).toMatchObject({ state: 'queued', dueAt: clock.now(), endpoints: ['default'] })
+    })
+
+    it('takes one of many copies that arrive together as new', async () => {
+      const { inbox } = await openTest()
+      const one = delivery('job-1')
+      const receipts = await Promise.all(Array.from({ length: 100 }, () => inbox.accept(one)))
+      expect(receipts.filter((receipt) => !receipt.duplicate)).toHaveLength(1)
+      expect((await inbox.get('job-1'))!.deliveries).toMatchObject([{ arrivals: 100 }])
+      expect((await inbox.stats()).jobs.queued).toBe(1)
+    })
+
+    it('makes one job of many deliveries that arrive together', async () => {
+      const { inbox } = await openTest()
+      await Promise.all(Array.from({ length: 50 }, () => inbox.accept(delivery('job-1'))))
+      expect((await inbox.get('job-1'))!.deliveries).toHaveLength(50)
+      expect(await inbox.claim(10)).toHaveLength(1)
+    })
+
+    it('attaches a further delivery to a job that is queued, running or done', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('job-1'))
+      expect(await inbox.accept(delivery('job-1'))).toEqual({ duplicate: false, requeued: false, job: 'queued' })
+      const [claim] = await inbox.claim(1)
+      expect(await inbox.accept(delivery('job-1'))).toMatchObject({ job: 'running' })
+      await inbox.settle(claim!, done(claim!), attempt())
+      expect(await inbox.accept(delivery('job-1'))).toEqual({ duplicate: false, requeued: false, job: 'done' })
+      expect(await inbox.claim(1)).toEqual([])
+    })
+
+    it.each([true, false])('queues a dead job again (known id: %s) with fresh attempts', async (known) => {
+      const { inbox, clock, working } = await openTest()
+      const first = delivery('job-1')
+      await inbox.accept(first)
+      const [claim] = await inbox.claim(1)
+      await inbox.settle(claim!, { ...dead(claim!), tries: 7 }, attempt('dead', null))
+      clock.advance(DAY)
+      const receipt = await inbox.accept(known ? first : delivery('job-1'))
+      expect(receipt).toEqual({ duplicate: known, requeued: true, job: 'queued' })
+      const [again] = await inbox.claim(1)
+      expect(again).toMatchObject({ standing: { tries: 0, reason: null, giveUpAt: working.read() + RETRY_FOR } })
+    })
+
+    it('has a done job fetched anew when a new delivery contradicts what was recorded', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('job-1', { status: 'Failed' }))
+      const [claim] = await inbox.claim(1)
+      expect(claim!.refetch).toBe(false)
+      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'))
+      await inbox.accept(delivery('job-1', { status: 'Completed' }))
+      const [again] = await inbox.claim(1)
+      expect(again!.refetch).toBe(true)
+      await inbox.settle(again!, done(again!), attempt('done', 'Completed'))
+      await inbox.accept(delivery('job-1', { status: 'Completed' }))
+      expect(await inbox.claim(1)).toEqual([])
+    })
+
+    it('does the same when the contradicting delivery comes while the job runs', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('job-1', { status: 'Failed' }))
+      const [claim] = await inbox.claim(1)
+      await inbox.accept(delivery('job-1', { status: 'Completed' }))
+      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'))
+      expect(await inbox.claim(1)).toMatchObject([{ jobId: 'job-1', refetch: true }])
+    })
+
+    it('keeps deliveries that concern no job, once each', async () => {
+      const { inbox } = await openTest()
+      const ping = { ...delivery(''), body: '{}', content: { is: 'ignored' } } as const
+      const bad = { ...delivery(''), body: '[]', content: { is: 'rejected', reason: 'not an object' } } as const
+      for (const one of [ping, bad]) {
+        expect(await inbox.accept(one)).toEqual({ duplicate: false, requeued: false, job: null })
+        expect(await inbox.accept(one)).toEqual({ duplicate: true, requeued: false, job: null })
+      }
+      expect((await inbox.stats()).deliveries).toEqual({ job: 0, ignored: 1, rejected: 1 })
+    })
+
+    it('lists the endpoint of a copy that came through another one', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('job-1', { svixId: 'msg_1' }))
+      await inbox.accept(delivery('job-1', { svixId: 'msg_1', endpoint: 'dev' }))
+      await inbox.accept(delivery('job-1', { endpoint: 'dev' }))
+      expect(await inbox.claim(1)).toMatchObject([{ endpoint: 'default', endpoints: ['default', 'dev'] }])
+    })
+
+    it('keeps text exactly', async () => {
+      const { inbox } = await openTest()
+      const body = '{"job_id":"job-1","status":"Completed","metadata":"\u0000 Ω€😀 \\u0000"}'
+      await inbox.accept({ ...delivery('job-1'), body })
+      expect(await inbox.claim(1)).toMatchObject([{ body }])
+    })
+  })
+
+  describe(`${name}: claim and settle`, () => {
+    it('gives out due jobs, the longest due first, each once', async () => {
+      const { inbox, clock } = await openTest()
+      for (const id of ['a', 'b', 'c']) {
+        await inbox.accept(delivery(id))
+        clock.advance(1)
+      }
+      expect((await inbox.claim(2)).map(({ jobId }) => jobId)).toEqual(['a', 'b'])
+      expect((await inbox.claim(2)).map(({ jobId }) => jobId)).toEqual(['c'])
+      expect(await inbox.claim(2)).toEqual([])
+    })
+
+    it('tells what the worker needs', async () => {
+      const { inbox, clock, working } = await openTest()
+      const one = delivery('job-1', { svixId: 'msg_1' })
+      await inbox.accept(one)
+      expect(await inbox.claim(1)).toEqual([
+        {
+          jobId: 'job-1',
+          token: expect.any(Number),
+          endpoint: 'default',
+          endpoints: ['default'],
+          svixId: 'msg_1',
+          receivedAt: one.receivedAt,
+          body: one.body,
+          refetch: false,
+          standing: {
+            state: 'running',
+            tries: 0,
+            waits: 0,
+            crashes: 0,
+            dueAt: clock.now(),
+            giveUpAt: working.read() + RETRY_FOR,
+            goneSince: null,
+            reason: null,
+          },
+        },
+      ])
+    })
+
+    it('keeps the standing that it is given, and gives the job out when it is due', async () => {
+      const { inbox, clock } = await openTest()
+      await inbox.accept(delivery('job-1'))
+      const [claim] = await inbox.claim(1)
+      const next = standing(claim!, {
+        state: 'queued',
+        tries: 3,
+        waits: 2,
+        crashes: 1,
+        dueAt: clock.now() + 5_000,
+        goneSince: 42,
+        reason: { code: 'http_503', message: 'Reducto answered 503' },
+      })
+      expect(await inbox.settle(claim!, next, attempt('retry', null))).toBe(true)
+      clock.advance(4_999)
+      expect(await inbox.claim(1)).toEqual([])
+      clock.advance(1)
+      const [again] = await inbox.claim(1)
+      expect(again!.standing).toEqual({ ...next, state: 'running' })
+      expect(again!.token).toBeGreaterThan(claim!.token)
+    })
+
+    it('fences: an old claim changes nothing', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('job-1'))
+      const [old] = await inbox.claim(1)
+      await inbox.settle(old!, standing(old!, { state: 'queued' }), attempt('retry', null))
+      const [current] = await inbox.claim(1)
+      expect(await inbox.extend([old!, current!])).toEqual([old])
+      expect(await inbox.settle(old!, done(old!), attempt())).toBe(false)
+      expect(await inbox.get('job-1')).toMatchObject({ state: 'running' })
+      expect(await inbox.settle(current!, done(current!), attempt())).toBe(true)
+      expect(await inbox.settle(current!, dead(current!), attempt())).toBe(false)
+      expect(await inbox.get('job-1')).toMatchObject({ state: 'done' })
+    })
+
+    it('lets a job that has crashed twice run alone', async () => {
+      const { inbox, clock } = await openTest()
+      await inbox.accept(delivery('crasher'))
+      const [claim] = await inbox.claim(1)
+      await inbox.settle(claim!, standing(claim!, { state: 'queued', crashes: 2 }), attempt('interrupted', null))
+      clock.advance(1)
+      await inbox.accept(delivery('a'))
+      await inbox.accept(delivery('b'))
+      const alone = await inbox.claim(8)
+      expect(alone.map(({ jobId }) => jobId)).toEqual(['crasher'])
+      expect(await inbox.claim(8)).toEqual([])
+      await inbox.settle(alone[0]!, done(alone[0]!), attempt())
+      expect(await inbox.claim(8)).toHaveLength(2)
+    })
+
+    it('waits for the others to end before it gives out a job that must run alone', async () => {
+      const { inbox, clock } = await openTest()
+      await inbox.accept(delivery('crasher'))
+      const [claim] = await inbox.claim(1)
+      await inbox.accept(delivery('other'))
+      clock.advance(1)
+      const [other] = await inbox.claim(1)
+      await inbox.settle(claim!, standing(claim!, { state: 'queued', crashes: 2 }), attempt('interrupted', null))
+      expect(await inbox.claim(8)).toEqual([])
+      await inbox.settle(other!, done(other!), attempt())
+      expect(await inbox.claim(8)).toMatchObject([{ jobId: 'crasher' }])
+    })
+
+    it('notes attempts, the latest first', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('job-1'))
+      const [first] = await inbox.claim(1)
+      const reason = { code: 'http_503', message: 'Reducto answered 503' }
+      await inbox.settle(first!, standing(first!, { state: 'queued', reason }), { ...attempt('retry', null), reason })
+      const [second] = await inbox.claim(1)
+      await inbox.settle(second!, done(second!), { ...attempt(), startedAt: 2_000 })
+      expect((await inbox.get('job-1'))!.attempts).toEqual([
+        { startedAt: 2_000, ms: 5, outcome: 'done', reason: null, recorded: 'Completed' },
+        { startedAt: 1_000, ms: 5, outcome: 'retry', reason, recorded: null },
+      ])
+    })
+  })
+
+  describe(`${name}: ready`, () => {
+    const patience = new AbortController().signal
+
+    it('resolves when a delivery is accepted', async () => {
+      const { inbox } = await openTest()
+      await inbox.claim(1)
+      const ready = inbox.ready(patience)
+      await inbox.accept(delivery('job-1'))
+      await ready
+      expect(await inbox.claim(1)).toHaveLength(1)
+    })
+
+    it('resolves at once when something came between the claim and the wait', async () => {
+      const { inbox } = await openTest()
+      const claim = inbox.claim(1)
+      const accepted = inbox.accept(delivery('job-1'))
+      await Promise.all([claim, accepted])
+      await inbox.ready(patience)
+    })
+
+    it('resolves when a job falls due, and when the clock has jumped back', async () => {
+      for (const move of ['advance', 'jump'] as const) {
+        const { inbox, clock } = await openTest()
+        await inbox.accept(delivery('job-1'))
+        const [claim] = await inbox.claim(1)
+        await inbox.settle(
+          claim!,
+          standing(claim!, { state: 'queued', dueAt: clock.now() + 700 }),
+          attempt('retry', null),
+        )
+        expect(await inbox.claim(1)).toEqual([])
+        const ready = inbox.ready(patience)
+        if (move === 'jump') {
+          // As far back as no backoff reaches: the job is due within ten minutes all the same.
+          clock.jump(-DAY)
+          clock.advance(1_000)
+          await ready
+          clock.advance(600_000)
+        } else clock.advance(700)
+        await ready
+        expect(await inbox.claim(1)).toHaveLength(1)
+      }
+    })
+
+    it('resolves when the signal aborts', async () => {
+      const { inbox } = await openTest()
+      await inbox.claim(1)
+      const stop = new AbortController()
+      const ready = inbox.ready(stop.signal)
+      stop.abort()
+      await ready
+    })
+
+    it('does not resolve for due jobs that a pause holds back, until it ends', async () => {
+      const { inbox } = await openTest()
+      await inbox.pause(true)
+      await inbox.accept(delivery('job-1'))
+      expect(await inbox.claim(1)).toEqual([])
+      let resolved = false
+      const ready = inbox.ready(patience).then(() => {
+        resolved = true
+      })
+      await inbox.stats()
+      expect(resolved).toBe(false)
+      await inbox.pause(false)
+      await ready
+      expect(await inbox.claim(1)).toHaveLength(1)
+    })
+  })
+
+  describe(`${name}: ledger`, () => {
+    it('knows nothing of an unknown job', async () => {
+      const { inbox } = await openTest()
+      expect(await inbox.get('nobody')).toBeNull()
+    })
+
+    it('counts', async () => {
+      const { inbox, clock } = await openTest()
+      const at = clock.now()
+      await inbox.accept(delivery('a', { at }))
+      clock.advance(10)
+      for (const id of ['b', 'c', 'd']) await inbox.accept(delivery(id, { at: clock.now() }))
+      const [a, b, c] = await inbox.claim(3)
+      await inbox.settle(b!, done(b!), attempt())
+      await inbox.settle(c!, dead(c!), attempt('dead', null))
+      expect(await inbox.stats()).toEqual({
+        jobs: { expected: 0, queued: 1, running: 1, done: 1, dead: 1 },
+        deliveries: { job: 4, ignored: 0, rejected: 0 },
+        oldestQueuedAt: clock.now(),
+        lastVerifiedAt: clock.now(),
+        paused: false,
+      })
+      expect(a!.jobId).toBe('a')
+    })
+
+    it('lists jobs, newest first, by state', async () => {
+      const { inbox } = await openTest()
+      for (const id of ['a', 'b', 'c']) await inbox.accept(delivery(id))
+      const [a] = await inbox.claim(1)
+      await inbox.settle(a!, dead(a!), attempt('dead', null))
+      expect((await inbox.list({}, 2)).map(({ jobId }) => jobId)).toEqual(['c', 'b'])
+      expect(await inbox.list({ state: 'dead' }, 10)).toMatchObject([{ jobId: 'a', reason: { code: 'x' } }])
+    })
+
+    it('queues dead jobs again, or only counts them', async () => {
+      const { inbox } = await openTest()
+      for (const id of ['a', 'b']) await inbox.accept(delivery(id))
+      for (const claim of await inbox.claim(2)) await inbox.settle(claim, dead(claim), attempt('dead', null))
+      expect(await inbox.requeue({ state: 'dead' }, true)).toBe(2)
+      expect(await inbox.claim(2)).toEqual([])
+      expect(await inbox.requeue({ state: 'dead', jobId: 'a' }, false)).toBe(1)
+      expect(await inbox.claim(2)).toMatchObject([{ jobId: 'a', standing: { tries: 0, reason: null } }])
+      expect((await inbox.stats()).jobs).toMatchObject({ dead: 1, running: 1 })
+    })
+
+    it('claims nothing while paused, accepts all the same, and stays paused over a restart', async () => {
+      const test = await openTest()
+      await test.inbox.pause(true)
+      await test.inbox.accept(delivery('a'))
+      expect(await test.inbox.claim(1)).toEqual([])
+      await test.inbox.close()
+      const { inbox } = await test.open()
+      expect((await inbox.stats()).paused).toBe(true)
+      expect(await inbox.claim(1)).toEqual([])
+      await inbox.pause(false)
+      expect(await inbox.claim(1)).toHaveLength(1)
+    })
+
+    it('lets the working clock stand still while paused', async () => {
+      const { inbox, clock, working } = await openTest()
+      await inbox.pause(true)
+      const before = working.read()
+      clock.advance(DAY)
+      expect(working.read()).toBe(before)
+      await inbox.pause(false)
+      clock.advance(1_000)
+      expect(working.read()).toBe(before + 1_000)
+    })
+
+    it('forgets deliveries and done jobs from their last activity on; queued and dead ones stay', async () => {
+      const { inbox, clock } = await openTest()
+      for (const id of ['done', 'dead', 'active']) await inbox.accept(delivery(id, { at: clock.now() }))
+      const ping = { ...delivery('', { at: clock.now() }), content: { is: 'ignored' } } as const
+      await inbox.accept(ping)
+      const claims = await inbox.claim(3)
+      for (const claim of claims) {
+        const dies = claim.jobId === 'dead'
+        await inbox.settle(claim, dies ? dead(claim) : done(claim), attempt(dies ? 'dead' : 'done'))
+      }
+      await inbox.accept(delivery('queued', { at: clock.now() }))
+      clock.advance(100 * DAY)
+      await inbox.accept(delivery('active', { at: clock.now() }))
+      clock.advance(1)
+      expect(await inbox.forget(clock.now() - 100 * DAY)).toBeGreaterThan(0)
+      expect(await inbox.get('done')).toBeNull()
+      for (const id of ['dead', 'active', 'queued']) expect(await inbox.get(id)).not.toBeNull()
+      expect(await inbox.stats()).toMatchObject({
+        jobs: { queued: 1, running: 0, done: 1, dead: 1 },
+        deliveries: { job: 4, ignored: 0 },
+      })
+      expect(await inbox.accept(ping)).toMatchObject({ duplicate: false })
+    })
+
+    it('forgets thousands', async () => {
+      const { inbox, clock } = await openTest()
+      const ids = Array.from({ length: 1_200 }, () => randomUUID())
+      await Promise.all(ids.map((id) => inbox.accept(delivery(id, { at: clock.now() }))))
+      const claims = await inbox.claim(1_200)
+      await Promise.all(claims.map((claim) => inbox.settle(claim, done(claim), attempt())))
+      clock.advance(DAY)
+      await inbox.forget(clock.now())
+      expect(await inbox.stats()).toMatchObject({ jobs: { done: 0 }, deliveries: { job: 0 } })
+    })
+  })
+
+  describe(`${name}: restart`, () => {
+    it('keeps everything', async () => {
+      const test = await openTest()
+      const one = delivery('job-1')
+      await test.inbox.accept(one)
+      await test.inbox.close()
+      const { inbox } = await test.open()
+      expect(await inbox.accept(one)).toMatchObject({ duplicate: true, job: 'queued' })
+      expect(await inbox.claim(1)).toHaveLength(1)
+    })
+
+    it('queues what was running when the process died, and counts the crash', async () => {
+      const test = await openTest()
+      await test.inbox.accept(delivery('job-1'))
+      await test.inbox.claim(1)
+      await test.inbox.close()
+      const { inbox } = await test.open()
+      expect(await inbox.claim(1)).toMatchObject([{ jobId: 'job-1', standing: { crashes: 1 } }])
+    })
+
+    it('makes a job dead that died five times, the last ones alone', async () => {
+      const test = await openTest()
+      await test.inbox.accept(delivery('job-1'))
+      let { inbox } = test
+      for (let death = 0; death < 5; death++) {
+        expect(await inbox.claim(1)).toHaveLength(1)
+        await inbox.close()
+        inbox = (await test.open()).inbox
+      }
+      expect(await inbox.claim(1)).toEqual([])
+      expect(await inbox.get('job-1')).toMatchObject({ state: 'dead', reason: { code: 'crashed' } })
+    })
+
+    it('goes on with the working clock where it was: a stop costs no patience', async () => {
+      const test = await openTest()
+      test.clock.advance(5_000)
+      await test.inbox.accept(delivery('job-1'))
+      await test.inbox.close()
+      test.clock.advance(30 * DAY)
+      const { working } = await test.open()
+      expect(working.read()).toBe(5_000)
+    })
+
+    it('has no job wait longer than the longest backoff when the clock has jumped back', async () => {
+      const test = await openTest()
+      await test.inbox.accept(delivery('job-1'))
+      const [claim] = await test.inbox.claim(1)
+      const next = standing(claim!, { state: 'queued', dueAt: test.clock.now() + 5_000 })
+      await test.inbox.settle(claim!, next, attempt('retry', null))
+      await test.inbox.close()
+      test.clock.jump(-DAY)
+      const { inbox } = await test.open()
+      test.clock.advance(600_000)
+      expect(await inbox.claim(1)).toHaveLength(1)
+    })
+
+    it('refuses everything when it is closed', async () => {
+      const { inbox } = await openTest()
+      await inbox.close()
+      await expect(inbox.accept(delivery('job-1'))).rejects.toMatchObject({ name: 'InboxUnavailable', code: 'closed' })
+    })
+  })
+}

@@ -1,0 +1,13 @@
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { openSqlite } from '../../src/inbox/sqlite/store.ts'
+import { inboxContract } from './contract.ts'
+
+inboxContract('SQLite', ({ place, ...options }) =>
+  openSqlite({
+    ...options,
+    path: join(place, 'inbox.db'),
+    recover: true,
+    onDeath: (error) => expect.unreachable(error.message),
+  }),
+)

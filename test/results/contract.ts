@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { JobRecord } from '../../src/results/record.ts'
+import type { Results } from '../../src/results/results.ts'
+import { tempFolder } from '../support/temp.ts'
+
+/** Opens a store on what is kept under `place`; opened again, it is the same store after a restart. */
+export type OpenForTest = (place: string) => Promise<Results>
+
+export function recordOf(jobId: string, change: Partial<JobRecord> = {}): JobRecord {
+  return {
+    version: 1,
+    job_id: jobId,
+    status: 'Completed',
+    type: 'Parse',
+    reason: null,
+    metadata: null,
+    endpoint: 'default',
+    endpoints: ['default'],
+    svix_id: 'msg_1',
+    received_at: '2026-01-01T00:00:00.000Z',
+    fetched_at: '2026-01-01T00:00:01.000Z',
+    complete: true,
+    job: { path: 'job.json', bytes: 2, sha256: 'x' },
+    files: { path: 'files.jsonl', bytes: 0, sha256: 'x', count: 0, failed: 0 },
+    ...change,
+  }
+}
+
+export async function* pieces(...texts: string[]): AsyncIterable<Uint8Array> {
+  for (const text of texts) yield Buffer.from(text)
+}
+
+export async function text(source: AsyncIterable<Uint8Array> | null): Promise<string | null> {
+  if (source === null) return null
+  const chunks: Uint8Array[] = []
+  for await (const chunk of source) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+/** What every store of results promises. */
+export function resultsContract(name: string, openForTest: OpenForTest): void {
+  async function openTest() {
+    const place = tempFolder()
+    const results = await openForTest(place)
+    await results.tidy()
+    const reopen = async () => {
+      const again = await openForTest(place)
+      await again.tidy()
+      return again
+    }
+    return { results, reopen }
+  }
+
+  async function save(results: Results, jobId: string, content: string, options = { token: 1, replace: false }) {
+    const draft = await results.draft(jobId, options.token)
+    await draft.write('job.json', pieces(content))
+    return draft.commit(recordOf(jobId, { metadata: content }), { replace: options.replace })
+  }
+
+  describe(name, () => {
+    it('has nothing of an unknown job', async () => {
+      const { results } = await openTest()
+      expect(await results.record('nobody')).toBeNull()
+      expect(await results.open('nobody', 'job.json')).toBeNull()
+    })
+
+    it('writes streams and tells their size and digest', async () => {
+      const { results } = await openTest()
+      const draft = await results.draft('job-1', 1)
+      expect(await draft.write('files/1-url.json', pieces('{"a"', ':1}'))).toEqual({
+        bytes: 7,
+        sha256: createHash('sha256').update('{"a":1}').digest('hex'),
+      })
+      expect(await text(draft.read('files/1-url.json'))).toBe('{"a":1}')
+    })
+
+    it('shows a result when it is committed, not before', async () => {
+      const { results } = await openTest()
+      const draft = await results.draft('job-1', 1)
+      await draft.write('job.json', pieces('{}'))
+      await draft.write('files/1-image_url.png', pieces('png'))
+      expect(await results.record('job-1')).toBeNull()
+      expect(await results.open('job-1', 'job.json')).toBeNull()
+      expect(await draft.commit(recordOf('job-1'), { replace: false })).toBe(true)
+      expect(await results.record('job-1')).toEqual(recordOf('job-1'))
+      expect(await text(await results.open('job-1', 'job.json'))).toBe('{}')
+      expect(await text(await results.open('job-1', 'files/1-image_url.png'))).toBe('png')
+    })
+
+    it('lets a complete result win over a late writer', async () => {
+      const { results } = await openTest()
+      const late = await results.draft('job-1', 1)
+      await late.write('job.json', pieces('late'))
+      expect(await save(results, 'job-1', 'first', { token: 2, replace: false })).toBe(true)
+      expect(await late.commit(recordOf('job-1', { metadata: 'late' }), { replace: false })).toBe(false)
+      expect(await results.record('job-1')).toMatchObject({ metadata: 'first' })
+      expect(await text(await results.open('job-1', 'job.json'))).toBe('first')
+    })
+
+    it('replaces a result deliberately, leaving nothing of the old one', async () => {
+      const { results } = await openTest()
+      const draft = await results.draft('job-1', 1)
+      await draft.write('files/old.png', pieces('old'))
+      await draft.commit(recordOf('job-1'), { replace: false })
+      expect(await save(results, 'job-1', 'new', { token: 2, replace: true })).toBe(true)
+      expect(await results.record('job-1')).toMatchObject({ metadata: 'new' })
+      expect(await results.open('job-1', 'files/old.png')).toBeNull()
+    })
+
+    it('keeps nothing of a draft that is discarded, or left by a dead process', async () => {
+      const { results, reopen } = await openTest()
+      const discarded = await results.draft('job-1', 1)
+      await discarded.write('job.json', pieces('x'))
+      await discarded.discard()
+      const left = await results.draft('job-2', 1)
+      await left.write('job.json', pieces('x'))
+      const again = await reopen()
+      for (const jobId of ['job-1', 'job-2']) expect(await again.record(jobId)).toBeNull()
+      expect(await save(again, 'job-2', 'whole')).toBe(true)
+    })
+
+    it('begins a draft empty, also after one that failed', async () => {
+      const { results } = await openTest()
+      const failed = await results.draft('job-1', 1)
+      await failed.write('files/stale', pieces('x'))
+      await save(results, 'job-1', 'whole')
+      expect(await results.open('job-1', 'files/stale')).toBeNull()
+    })
+
+    it('passes on what the source of a file throws', async () => {
+      const { results } = await openTest()
+      const draft = await results.draft('job-1', 1)
+      const broken = async function* () {
+        yield Buffer.from('half')
+        throw new Error('the download broke off')
+      }
+      await expect(draft.write('files/1', broken())).rejects.toThrow('the download broke off')
+    })
+
+    it('keeps a result over a restart', async () => {
+      const { results, reopen } = await openTest()
+      await save(results, 'job-1', 'x')
+      expect(await (await reopen()).record('job-1')).not.toBeNull()
+    })
+
+    it('opens no path outside of a result', async () => {
+      const { results } = await openTest()
+      await save(results, 'job-1', 'one')
+      await save(results, 'job-2', 'two')
+      for (const path of ['../job-2/job.json', '/etc/passwd', '..', '', '.'])
+        expect(await results.open('job-1', path), path).toBeNull()
+    })
+
+    it('removes one result, and those that are old enough', async () => {
+      const { results } = await openTest()
+      for (const jobId of ['a', 'b', 'c']) await save(results, jobId, 'x')
+      await results.remove('a')
+      await results.remove('nobody')
+      expect(await results.record('a')).toBeNull()
+      expect(await results.expire(Date.now() - 60_000)).toBe(0)
+      expect(await results.record('b')).not.toBeNull()
+      expect(await results.expire(Date.now() + 60_000)).toBe(2)
+      expect(await results.record('b')).toBeNull()
+    })
+
+    it('can be checked', async () => {
+      const { results } = await openTest()
+      await results.check()
+    })
+  })
+}

@@ -1,0 +1,209 @@
+import { describe, expect, it } from 'vitest'
+import { KINDS, makeDocument } from '../../src/simulator/documents/documents.ts'
+import { createStorage } from '../../src/simulator/storage.ts'
+import { placesOf, type Role, typeOf } from '../../src/worker/places.ts'
+import { createScanner, NotJson } from '../../src/worker/scan.ts'
+
+const storage = createStorage({ base: () => 'https://storage.example', lifetime: 60_000 })
+
+function scan(value: unknown, pieceSize = 7) {
+  const bytes = Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+  const scanner = createScanner()
+  for (let at = 0; at < bytes.length; at += pieceSize) scanner.write(bytes.subarray(at, at + pieceSize))
+  return scanner.end()
+}
+
+function pointers(value: unknown, role: Role = 'job'): string[] {
+  return placesOf(scan(value), role).map(({ pointer }) => pointer)
+}
+
+const URL_1 = 'https://storage.example/1'
+const wrapped = { type: 'url', url: URL_1, result_id: 'r' }
+const block = {
+  image_url: URL_1,
+  chart_data: [URL_1, URL_1],
+  extra: { page_image_url: URL_1, other_url: URL_1 },
+  content: URL_1,
+}
+const BLOCK_LINKS = ['image_url', 'chart_data/0', 'chart_data/1', 'extra/page_image_url']
+
+describe('each kind has its links where it has them', () => {
+  const expected: Record<(typeof KINDS)[number], string[]> = {
+    parse: [
+      '/result/pdf_url',
+      '/result/result/chunks/0/blocks/2/image_url',
+      '/result/result/chunks/0/blocks/2/chart_data/0',
+      '/result/result/chunks/0/blocks/2/extra/page_image_url',
+    ],
+    'parse-url': ['/result/result/url', '/result/pdf_url'],
+    extract: [],
+    'extract-v3': [],
+    split: [],
+    edit: ['/result/document_url'],
+    pipeline: ['/result/result/parse/result/url', '/result/result/parse/pdf_url'],
+    classify: [],
+  }
+  it.each(KINDS)('%s', (kind) => {
+    const document = makeDocument(kind, 'job', storage)
+    expect(pointers({ status: 'Completed', ...document })).toEqual(expected[kind])
+  })
+
+  it('told by type, by response_type, or by shape', () => {
+    for (const kind of KINDS) {
+      const { type, result } = makeDocument(kind, 'job', storage)
+      const bare = Object.fromEntries(Object.entries(result as object).filter(([name]) => name !== 'response_type'))
+      for (const answer of [{ type, result: bare }, { result }, { result: bare }]) {
+        const told = typeOf(scan({ status: 'Completed', ...answer }))
+        // Only the API's own word tells a plain kind for what it is; the shape must do for the rest.
+        expect(told, `${kind} of ${Object.keys(answer)}`).toBe(type)
+        expect(pointers(answer)).toEqual(expected[kind])
+      }
+    }
+    expect(typeOf(scan({ status: 'Completed', result: { something: 1 } }))).toBeNull()
+    expect(typeOf(scan({ type: 'Translate' }))).toBe('Translate')
+  })
+
+  it('pipelines: lists of parses, extracts of splits, edits', () => {
+    const result = {
+      parse: [{ result: wrapped }, { pdf_url: URL_1, result: { type: 'full', chunks: [{ blocks: [block] }] } }],
+      extract: [{ split_name: 'a', result: { result: wrapped } }],
+      split: { result: wrapped },
+      edit: { document_url: URL_1 },
+    }
+    const found = pointers({ type: 'Pipeline', result: { result } })
+    expect(found.sort()).toEqual(
+      [
+        '/result/result/parse/0/result/url',
+        '/result/result/parse/1/pdf_url',
+        ...BLOCK_LINKS.map((link) => `/result/result/parse/1/result/chunks/0/blocks/0/${link}`),
+        '/result/result/extract/0/result/result/url',
+        '/result/result/split/result/url',
+        '/result/result/edit/document_url',
+      ].sort(),
+    )
+    expect(pointers({ type: 'Pipeline', result: { result: { extract: { result: wrapped } } } })).toEqual([
+      '/result/result/extract/result/url',
+    ])
+  })
+
+  it('an extraction by URL', () => {
+    expect(pointers({ type: 'Extract', result: { result: wrapped } })).toEqual(['/result/result/url'])
+    const { result_id, ...bare } = wrapped
+    expect(pointers({ type: 'Extract', result: bare })).toEqual(['/result/url'])
+  })
+})
+
+describe('a downloaded parse result, in every form', () => {
+  const chunks = [{ blocks: [{ content: 'x' }, block] }]
+  it.each([
+    ['a bare array of chunks', chunks, '/0'],
+    ['a full result', { type: 'full', chunks }, '/chunks/0'],
+    ['a whole parse response', { result: { type: 'full', chunks } }, '/result/chunks/0'],
+  ])('%s', (_name, document, prefix) => {
+    expect(pointers(document, 'parse')).toEqual(BLOCK_LINKS.map((link) => `${prefix}/blocks/1/${link}`))
+  })
+})
+
+describe('data is left alone', () => {
+  it('in extracted values, whatever their names', () => {
+    const value = {
+      pdf_url: URL_1,
+      document_url: URL_1,
+      image_url: URL_1,
+      chart_data: [URL_1],
+      chunks: [{ blocks: [block] }],
+    }
+    expect(pointers({ type: 'Extract', result: { result: [value, { field: wrapped }] } })).toEqual([])
+    expect(pointers([value], 'values')).toEqual([])
+    expect(pointers({ type: 'Pipeline', result: { result: { extract: { result: [value] } } } })).toEqual([])
+  })
+
+  it('an object of the customer’s that has a url among other members', () => {
+    expect(pointers({ type: 'Extract', result: { result: { ...wrapped, name: 'x' } } })).toEqual([])
+    expect(pointers({ type: 'Extract', result: { result: { type: 'url', url: { value: URL_1 } } } })).toEqual([])
+  })
+
+  it('outside of the result, and what is no web URL', () => {
+    expect(
+      pointers({ type: 'Parse', source: { pdf_url: URL_1 }, result: { pdf_url: 'reducto://x', studio_link: URL_1 } }),
+    ).toEqual([])
+  })
+})
+
+describe('a kind that does not exist yet', () => {
+  it('has its links by name and by form, outside of what is surely data', () => {
+    const result = {
+      pages: [{ page_image_url: URL_1, chart_data: [URL_1] }],
+      pdf_url: URL_1,
+      metadata: { image_url: URL_1 },
+      extract: { image_url: URL_1 },
+      nested: { field: wrapped },
+      result: wrapped,
+    }
+    expect(pointers({ type: 'Translate', image_url: URL_1, result })).toEqual([
+      '/result/result/url',
+      '/result/pages/0/page_image_url',
+      '/result/pages/0/chart_data/0',
+      '/result/pdf_url',
+    ])
+  })
+})
+
+describe('pointers', () => {
+  it('are RFC 6901, one for each place, the last of equal names', () => {
+    expect(pointers('{"type":"X","result":{"a/b~c":{"image_url":"https://a.example/1"}}}')).toEqual([
+      '/result/a~1b~0c/image_url',
+    ])
+    const twice = scan('{"type":"Parse","result":{"pdf_url":"https://a.example/1","pdf_url":"https://a.example/2"}}')
+    expect(placesOf(twice, 'job')).toMatchObject([{ pointer: '/result/pdf_url', url: 'https://a.example/2' }])
+  })
+})
+
+describe('scanning', () => {
+  it('is the same whatever the pieces', () => {
+    const document = { status: 'Completed', ...makeDocument('parse', 'job', storage) }
+    const whole = scan(document, 1_000_000)
+    for (const size of [1, 2, 3, 64]) expect(scan(document, size)).toEqual(whole)
+  })
+
+  it.each([
+    '',
+    ' ',
+    '{',
+    '[',
+    '{"a"',
+    '{"a":',
+    '{"a":1',
+    '{"a":1,',
+    '[1,',
+    '[1 2]',
+    '{"a" 1}',
+    '{"a":1 "b":2}',
+    '{1:2}',
+    ']',
+    '}',
+    '[}',
+    '{]',
+    '[1]]',
+    '1 2',
+    '"x',
+    'tru',
+    '{"a":,}',
+    '[,]',
+    '[1,]',
+    '{"a":1,}',
+    '\u0000',
+    'hello',
+    '01',
+    '"\n"',
+  ])('refuses %j', (text) => {
+    expect(() => scan(text)).toThrow(NotJson)
+  })
+
+  it.each(['{}', '[]', '1', '"x"', 'null', ' {"a" : [ 1 , -2.5e3 , true , false , null , {} , [] ] } '])(
+    'takes %j',
+    (text) => {
+      expect(() => scan(text)).not.toThrow()
+    },
+  )
+})
