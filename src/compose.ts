@@ -148,7 +148,7 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     server.drain()
     const settled = running.stop(grace - accepting)
     // Balancers take a moment to see that this service is unready: what they still send is taken.
-    await clock.sleep(accepting, signal)
+    await clock.sleep(accepting, new AbortController().signal)
     await server.close(accepting)
     receiver = null
     await settled

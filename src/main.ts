@@ -1,3 +1,4 @@
+import { type Command, WrongUse } from './cli/command.ts'
 import { SettingsError } from './config.ts'
 import { DatabaseRefused } from './inbox/sqlite/schema.ts'
 
@@ -15,12 +16,6 @@ const HELP = `receiver: takes Reducto's webhooks from Svix, fetches and saves ev
 
 Settings come from the environment or .env: see .env.example.
 `
-
-/** The command line was not understood; the message says how it is meant. */
-export class WrongUse extends Error {}
-
-/** A command: gets its own arguments, returns its exit code. */
-export type Command = (args: readonly string[]) => Promise<number>
 
 /** Loaded when called, so that a command starts with no more than it needs. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {

@@ -2,7 +2,7 @@ import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { environment, loadConfig } from '../config.ts'
 import { copyTo, openForReading } from '../inbox/sqlite/schema.ts'
-import { type Command, WrongUse } from '../main.ts'
+import { type Command, WrongUse } from './command.ts'
 
 /** `backup FILE`: a consistent copy of the database, durable when it is there; the service may run. */
 export const backup: Command = async (args) => {

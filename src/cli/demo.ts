@@ -7,13 +7,13 @@ import Reducto from 'reductoai'
 import { type Service, startService } from '../compose.ts'
 import { loadConfig } from '../config.ts'
 import { createEvents, type EventBus } from '../events.ts'
-import type { Command } from '../main.ts'
 import { createScrub } from '../scrub.ts'
 import { newSecret } from '../signing.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
 import { createSvix, type Svix } from '../simulator/svix.ts'
 import { formatBytes } from '../units.ts'
+import type { Command } from './command.ts'
 
 /** Svix's schedule of 28 hours in 5 minutes. */
 const SPEED = 300

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { environment, loadConfig } from '../config.ts'
-import { type Command, WrongUse } from '../main.ts'
 import { newMessageId, sign, signatureHeaders } from '../signing.ts'
+import { type Command, WrongUse } from './command.ts'
 
 const BODIES: Readonly<Record<string, () => unknown>> = {
   completed: () => ({ status: 'Completed', job_id: randomUUID(), metadata: { test: true } }),

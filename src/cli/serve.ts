@@ -2,7 +2,7 @@ import { scrubFor, startService } from '../compose.ts'
 import { type Config, environment, loadConfig } from '../config.ts'
 import { createEvents } from '../events.ts'
 import { type Log, logEvents, openLog } from '../log.ts'
-import type { Command } from '../main.ts'
+import type { Command } from './command.ts'
 
 /** The service: runs until SIGTERM or SIGINT. A second signal ends it at once; nothing is lost then either. */
 export const serve: Command = async () => {

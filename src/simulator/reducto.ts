@@ -71,6 +71,8 @@ export type ReductoOptions = {
   readonly jobTime?: number
   /** How long a link to storage is good, ms. */
   readonly linkLifetime?: number
+  /** `GET /job/{id}` is called. */
+  readonly onFetch?: (jobId: string) => void
   /** A submitted job has ended. */
   readonly onEnd?: (job: { id: string; status: string; metadata: unknown; channels: readonly string[] }) => void
 }
@@ -142,6 +144,7 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
   async function getJob(jobId: string, response: ServerResponse): Promise<void> {
     fetches.set(jobId, (fetches.get(jobId) ?? 0) + 1)
     fetched.emit(jobId)
+    options.onFetch?.(jobId)
     const fault = faults.get(jobId)?.shift() ?? faults.get('*')?.shift()
     const job = jobs.get(jobId)
     if (fault?.is === 'slow') await delay(fault.ms, undefined, { signal: stopping.signal }).catch(() => {})

@@ -34,7 +34,7 @@ const RESPONSE_TYPES: Readonly<Record<string, Kind>> = {
 /** A block's links, in its chunk. `*` stands for an array index. */
 const BLOCK = String.raw`\*/blocks/\*/(?:image_url|chart_data/\*|extra/page_image_url)`
 /** A parse response's links. */
-const PARSE = String.raw`(?:pdf_url|result/url|result/chunks/${BLOCK})`
+const PARSE = `(?:pdf_url|result/url|result/chunks/${BLOCK})`
 
 /** Where the links of each kind of answer stand. Everything else that looks like one is the customer's data. */
 const PLACES: Readonly<Record<Kind | Exclude<Role, 'job'>, RegExp>> = {
@@ -47,8 +47,8 @@ const PLACES: Readonly<Record<Kind | Exclude<Role, 'job'>, RegExp>> = {
     [
       String.raw`^result/result/parse(?:/\*)?/${PARSE}$`,
       String.raw`^result/result/extract(?:/\*/result)?/result/url$`,
-      String.raw`^result/result/split/result/url$`,
-      String.raw`^result/result/edit/document_url$`,
+      '^result/result/split/result/url$',
+      '^result/result/edit/document_url$',
       '^result(?:/result)?/url$',
     ].join('|'),
   ),

@@ -30,8 +30,6 @@ export async function lockInstance(
   mkdirSync(dirname(path), { recursive: true })
   const db = new DatabaseSync(`${path}.lock`, { timeout: 0 })
   try {
-    // Without a journal file there is nothing to recover after an unclean death.
-    db.exec('PRAGMA journal_mode = MEMORY')
     const deadline = clock.monotonic() + LOCK_PATIENCE
     for (let first = true; !tryLock(db); first = false) {
       if (first) onWait()
@@ -47,7 +45,8 @@ export async function lockInstance(
 
 function tryLock(db: DatabaseSync): boolean {
   try {
-    db.exec('BEGIN EXCLUSIVE')
+    // Without a journal file there is nothing to recover after an unclean death.
+    db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return true
   } catch (error) {
     const SQLITE_BUSY = 5

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+/** Imports flow one way. Each room names what it may import; a file that is not in a room is one itself. */
+
+const SRC = resolve(import.meta.dirname, '../src')
+
+/** Files without a room that anybody may use: they know nothing of the service. */
+const GROUND = ['job.ts', 'clock.ts', 'events.ts', 'units.ts', 'scrub.ts', 'exact-json.ts', 'signing.ts', 'log.ts']
+const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts']
+
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  'job.ts': [],
+  'clock.ts': [],
+  'units.ts': [],
+  'scrub.ts': [],
+  'exact-json.ts': [],
+  'signing.ts': [],
+  'events.ts': ['job.ts'],
+  'log.ts': ['events.ts', 'scrub.ts'],
+  'config.ts': ['units.ts'],
+  receive: [...GROUND, ...PORTS, 'receive'],
+  worker: [...GROUND, ...PORTS, 'worker', 'reducto'],
+  inbox: [...GROUND, 'inbox'],
+  results: [...GROUND, 'results'],
+  reducto: [...GROUND, 'reducto'],
+  http: [...GROUND, ...PORTS, 'http', 'receive'],
+  simulator: [...GROUND, 'simulator'],
+  'compose.ts': ['*'],
+  cli: ['*'],
+  'main.ts': ['*'],
+}
+
+/** Packages and globals that only one place may touch. */
+const ONLY: [what: RegExp, where: RegExp, why: string][] = [
+  [/from 'express'/, /^http\//, 'Express stays at the edge'],
+  [/from 'reductoai/, /^(reducto|cli)\//, 'the SDK has one door; the demo uses it as a user would'],
+  [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],
+  [/from 'undici'/, /^worker\/(download|addresses)\.ts$/, 'downloads have one door'],
+  [/process\.env/, /^config\.ts$/, 'settings have one reader'],
+  [/process\.exit\(/, /^(main\.ts|bin\.js)$/, 'one place ends the process'],
+]
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => /\.[jt]s$/.test(file))
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(SRC, file), 'utf8')
+  const found = [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map(([, path]) => path!)
+  return found.map((path) => relative(SRC, resolve(SRC, dirname(file), path)))
+}
+
+function roomOf(file: string): string {
+  return file.includes('/') ? file.split('/')[0]! : file
+}
+
+describe('imports flow one way', () => {
+  it.each(files.filter((file) => file !== 'bin.js'))('%s', (file) => {
+    const allowed = MAY_IMPORT[roomOf(file)]
+    expect(allowed, 'a new room or file needs its arrows here').toBeDefined()
+    for (const target of importsOf(file)) {
+      if (allowed!.includes('*') || target.startsWith('..')) continue
+      expect(
+        allowed!.some((may) => target === may || target.startsWith(`${may}/`)),
+        `${file} may not import ${target}`,
+      ).toBe(true)
+    }
+  })
+
+  it('only main and the command line know compose', () => {
+    const users = files.filter((file) => importsOf(file).includes('compose.ts'))
+    expect(users.every((file) => roomOf(file) === 'cli' || file === 'main.ts')).toBe(true)
+    expect(users.length).toBeGreaterThan(0)
+  })
+
+  it.each(ONLY)('%s', (what, where) => {
+    const users = files.filter((file) => what.test(readFileSync(join(SRC, file), 'utf8')))
+    expect(users.length).toBeGreaterThan(0)
+    expect(users.filter((file) => !where.test(file))).toEqual([])
+  })
+})

@@ -1,0 +1,207 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { loadConfig, SettingsError } from '../src/config.ts'
+import { newSecret } from '../src/signing.ts'
+import { tempFolder } from './support/temp.ts'
+
+const SECRET = newSecret()
+const base = { SVIX_WEBHOOK_SECRET: SECRET, REDUCTO_API_KEY: 'key-123456789' }
+
+function problems(env: Record<string, string | undefined>): readonly string[] {
+  try {
+    loadConfig({ ...base, ...env })
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems
+    throw error
+  }
+  return []
+}
+
+describe('defaults', () => {
+  it('are those of the contract', () => {
+    expect(loadConfig(base)).toEqual({
+      host: '0.0.0.0',
+      port: 3000,
+      publicUrl: null,
+      endpoints: new Map([['default', [SECRET]]]),
+      directToken: null,
+      reducto: { apiKey: 'key-123456789', baseUrl: 'https://platform.reducto.ai' },
+      database: { kind: 'sqlite', path: './data/receiver.db' },
+      results: { kind: 'file', path: './data/results' },
+      concurrency: 8,
+      fetchRetryFor: 12 * 3_600_000,
+      retention: 100 * 86_400_000,
+      resultsRetention: null,
+      maxResultBytes: 10 * 1024 ** 3,
+      minFreeDisk: 256 * 1024 ** 2,
+      allowPrivateHosts: new Set(),
+      shutdownGrace: 8_000,
+      logLevel: 'info',
+    })
+  })
+
+  it('hold for empty values too, as container engines pass them', () => {
+    expect(loadConfig({ ...base, PORT: '', DIRECT_WEBHOOK_TOKEN: '', RETENTION: '' })).toEqual(loadConfig(base))
+  })
+})
+
+describe('all problems are told at once, by name', () => {
+  it('with what to do', () => {
+    expect(problems({ SVIX_WEBHOOK_SECRET: '', REDUCTO_API_KEY: undefined, PORT: 'abc', RETENTION: '30d' })).toEqual([
+      expect.stringMatching(/^SVIX_WEBHOOK_SECRET: is required; copy the signing secret/),
+      expect.stringMatching(/^PORT: must be a whole number/),
+      expect.stringMatching(/^REDUCTO_API_KEY: is required; make a key/),
+      expect.stringMatching(/^RETENTION: must be at least 90d/),
+    ])
+  })
+
+  it.each([
+    ['PORT', '65536'],
+    ['PORT', '1e3'],
+    ['WORKER_CONCURRENCY', '-1'],
+    ['FETCH_RETRY_FOR', '12'],
+    ['FETCH_RETRY_FOR', 'soon'],
+    ['MAX_RESULT_BYTES', '10 elephants'],
+    ['LOG_LEVEL', 'loud'],
+    ['REDUCTO_ENVIRONMENT', 'us'],
+    ['REDUCTO_BASE_URL', 'http://reducto.example.com'],
+    ['REDUCTO_BASE_URL', 'ftp://localhost'],
+    ['REDUCTO_BASE_URL', 'https://user:password@reducto.example.com'],
+    ['PUBLIC_URL', 'receiver.example.com'],
+    ['DATABASE_URL', 'mysql://localhost/x'],
+    ['DATABASE_URL', 'sqlite:'],
+    ['RESULTS_URL', '/data/results'],
+    ['DIRECT_WEBHOOK_TOKEN', 'short'],
+    ['DOWNLOAD_ALLOW_PRIVATE_HOSTS', 'http://minio'],
+    ['RESULTS_RETENTION', 'never'],
+    ['REDUCTO_API_KEY', '"key-123456789"'],
+    ['REDUCTO_API_KEY', 'key 123456789'],
+  ])('%s=%s', (name, value) => {
+    expect(problems({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: `))])
+  })
+
+  it('refuses both REDUCTO_ENVIRONMENT and REDUCTO_BASE_URL', () => {
+    expect(problems({ REDUCTO_ENVIRONMENT: 'eu', REDUCTO_BASE_URL: 'https://r.example.com' })).toHaveLength(1)
+  })
+})
+
+describe('Reducto', () => {
+  it.each([
+    [{ REDUCTO_ENVIRONMENT: 'eu' }, 'https://eu.platform.reducto.ai'],
+    [{ REDUCTO_ENVIRONMENT: 'au' }, 'https://au.platform.reducto.ai'],
+    [{ REDUCTO_BASE_URL: 'https://reducto.example.com/v2/' }, 'https://reducto.example.com/v2'],
+    [{ REDUCTO_BASE_URL: 'http://reducto:8080' }, 'http://reducto:8080'],
+    [{ REDUCTO_BASE_URL: 'http://10.1.2.3' }, 'http://10.1.2.3'],
+    [{ REDUCTO_BASE_URL: 'http://[::1]:9000' }, 'http://[::1]:9000'],
+  ])('%j', (env, url) => {
+    expect(loadConfig({ ...base, ...env }).reducto.baseUrl).toBe(url)
+  })
+})
+
+describe('signing secrets', () => {
+  const key = (bytes: number) => `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`
+
+  it('several for one endpoint, by spaces, commas or lines; several endpoints by name', () => {
+    const secrets = [newSecret(), newSecret(), newSecret()]
+    const config = loadConfig({
+      ...base,
+      SVIX_WEBHOOK_SECRET: ` ${secrets[0]},${secrets[1]}\n${secrets[2]} `,
+      SVIX_WEBHOOK_SECRET_DEV2: SECRET,
+    })
+    expect(config.endpoints).toEqual(
+      new Map([
+        ['default', secrets],
+        ['dev2', [SECRET]],
+      ]),
+    )
+  })
+
+  it('one named endpoint is enough', () => {
+    const config = loadConfig({ REDUCTO_API_KEY: 'key-123456789', SVIX_WEBHOOK_SECRET_PROD: SECRET })
+    expect([...config.endpoints.keys()]).toEqual(['prod'])
+  })
+
+  it.each([24, 75])('of %i bytes are taken', (bytes) => {
+    expect(problems({ SVIX_WEBHOOK_SECRET: key(bytes) })).toEqual([])
+  })
+
+  it.each([
+    ['too short', key(23), 'has a key of 23 bytes'],
+    ['too long', key(76), 'has a key of 76 bytes'],
+    ['without the prefix', key(24).slice(6), 'must begin with whsec_'],
+    ['quoted', `"${key(24)}"`, 'must be without quotes'],
+    ['cut off', key(24).slice(0, -1), 'is not canonical base64'],
+    ['with stray characters', `${key(24)}AA`, 'is not canonical base64'],
+    ['not base64', `whsec_${'*'.repeat(32)}`, 'is not canonical base64'],
+    ['missing padding', key(25).replace(/=+$/, ''), 'is not canonical base64'],
+  ])('%s are refused', (_name, secret, why) => {
+    const [problem, ...more] = problems({ SVIX_WEBHOOK_SECRET: secret })
+    expect(problem).toMatch(`SVIX_WEBHOOK_SECRET: ${why}`)
+    expect(problem).toMatch('Svix dashboard')
+    expect(problem).not.toContain(secret.slice(6, 26))
+    expect(more).toEqual([])
+  })
+
+  it.each(['DEFAULT', 'DIRECT', 'lower', 'WITH_UNDERSCORE'])('an endpoint cannot be called %s', (name) => {
+    expect(problems({ [`SVIX_WEBHOOK_SECRET_${name}`]: SECRET })).toEqual([
+      expect.stringContaining(`SVIX_WEBHOOK_SECRET_${name}: `),
+    ])
+  })
+})
+
+describe('secrets from files', () => {
+  it('drop one trailing newline', () => {
+    const folder = tempFolder()
+    const file = (name: string, content: string) => {
+      writeFileSync(join(folder, name), content)
+      return join(folder, name)
+    }
+    const dev = newSecret()
+    const config = loadConfig({
+      SVIX_WEBHOOK_SECRET_FILE: file('a', `${SECRET}\n`),
+      SVIX_WEBHOOK_SECRET_DEV_FILE: file('b', dev),
+      REDUCTO_API_KEY_FILE: file('c', 'key-from-file\r\n'),
+      DIRECT_WEBHOOK_TOKEN_FILE: file('d', 'a-token-of-24-characters'),
+    })
+    expect(config).toMatchObject({ directToken: 'a-token-of-24-characters', reducto: { apiKey: 'key-from-file' } })
+    expect(config.endpoints).toEqual(
+      new Map([
+        ['default', [SECRET]],
+        ['dev', [dev]],
+      ]),
+    )
+    expect(problems({ REDUCTO_API_KEY: '', REDUCTO_API_KEY_FILE: file('e', 'two\n\n') })).toHaveLength(1)
+  })
+
+  it('tell a file that cannot be read, and a setting that is given twice', () => {
+    expect(problems({ REDUCTO_API_KEY: '', REDUCTO_API_KEY_FILE: '/nowhere/key' })[0]).toMatch(
+      /^REDUCTO_API_KEY_FILE: .*\/nowhere\/key.*ENOENT/,
+    )
+    expect(problems({ REDUCTO_API_KEY_FILE: '/nowhere/key' })).toEqual([
+      'REDUCTO_API_KEY_FILE: set either this or REDUCTO_API_KEY, not both',
+    ])
+  })
+})
+
+describe('.env.example', () => {
+  const text = readFileSync(new URL('../.env.example', import.meta.url), 'utf8')
+  const settings = [...text.matchAll(/^#? ?([A-Z][A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name!, value!] as const)
+
+  it('explains every setting, with its default', () => {
+    const names = new Set(settings.map(([name]) => name))
+    const source = readFileSync(new URL('../src/config.ts', import.meta.url), 'utf8')
+    const inUse = [...source.matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name]) => name!)
+    expect(inUse.length).toBeGreaterThan(15)
+    for (const name of [...inUse, 'SVIX_WEBHOOK_SECRET', 'SVIX_WEBHOOK_SECRET_DEVELOPMENT'])
+      expect(names, name).toContain(name)
+    const optional = Object.fromEntries(
+      settings.filter(([name, value]) => value !== '' && !/SECRET|KEY|TOKEN|_URL$/.test(name)),
+    )
+    expect(loadConfig({ ...base, ...optional })).toEqual(loadConfig(base))
+  })
+
+  it('has no quotes and no trailing comments, which container engines would keep', () => {
+    for (const [name, value] of settings) expect(value, name).not.toMatch(/["'#]/)
+  })
+})
