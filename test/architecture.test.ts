@@ -79,3 +79,13 @@ describe('imports flow one way', () => {
     expect(users.filter((file) => !where.test(file))).toEqual([])
   })
 })
+
+it('what the service imports is there in production too', () => {
+  const { dependencies } = JSON.parse(readFileSync(resolve(SRC, '../package.json'), 'utf8'))
+  const packages = files.flatMap((file) => {
+    const text = readFileSync(join(SRC, file), 'utf8')
+    return [...text.matchAll(/(?:from|import\()\s*'([^'.][^']*)'/g)].map(([, name]) => name!)
+  })
+  const names = packages.filter((name) => !name.startsWith('node:')).map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0])
+  expect(new Set(names)).toEqual(new Set(Object.keys(dependencies)))
+})
