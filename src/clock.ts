@@ -31,6 +31,7 @@ export type WorkingClock = {
   set(reading: number): void
   hold(by: string): void
   release(by: string): void
+  isHeld(by: string): boolean
 }
 
 /** A working clock at 0, held by `heldBy`. */
@@ -54,5 +55,6 @@ export function createWorkingClock(clock: Clock, ...heldBy: string[]): WorkingCl
       holders.delete(by)
       if (holders.size === 0) since ??= clock.monotonic()
     },
+    isHeld: (by) => holders.has(by),
   }
 }

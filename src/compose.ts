@@ -70,9 +70,13 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   let stage: 'starting' | 'inbox_locked' | 'ready' | 'draining' | 'inbox' = 'starting'
   let receiver: Receiver | null = null
   let worker: Worker | null = null
-  const health = () => ({
-    notReady: stage === 'ready' ? [] : ([stage] satisfies NotReady[]),
-    degraded: worker?.pausedBy ? ([worker.pausedBy] satisfies Degraded[]) : [],
+  const working = createWorkingClock(clock, 'worker')
+  const health = (): { notReady: NotReady[]; degraded: Degraded[] } => ({
+    notReady: stage === 'ready' ? [] : [stage],
+    degraded: [
+      ...(working.isHeld('operator') ? ['worker_paused' as const] : []),
+      ...(worker?.pausedBy ? [worker.pausedBy] : []),
+    ],
   })
 
   try {
@@ -80,7 +84,6 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     const server = await listen(app, config.host, config.port)
     closers.push(() => server.close(0))
 
-    const working = createWorkingClock(clock, 'worker')
     const inbox = await openInbox(config.database, {
       retryFor: config.fetchRetryFor,
       clock,

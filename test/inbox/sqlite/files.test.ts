@@ -1,0 +1,159 @@
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createWorkingClock, systemClock } from '../../../src/clock.ts'
+import { checkDisk } from '../../../src/inbox/sqlite/disk.ts'
+import { InboxLocked, LOCK_PATIENCE, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
+import { DatabaseRefused, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
+import { openSqlite } from '../../../src/inbox/sqlite/store.ts'
+import { createManualClock } from '../../support/manual-clock.ts'
+import { delivery } from '../../support/service.ts'
+import { tempFolder } from '../../support/temp.ts'
+
+/** What is SQLite's own: its files, its lock, its errors. */
+
+async function open(path: string) {
+  const inbox = await openSqlite({
+    path,
+    retryFor: 1_000,
+    clock: systemClock,
+    working: createWorkingClock(systemClock),
+    recover: true,
+    onDeath: (error) => expect.unreachable(error.message),
+  })
+  onTestFinished(() => inbox.close())
+  return inbox
+}
+
+describe('the database', () => {
+  it('commits to the disk: write-ahead log, synced in full, as read back', () => {
+    const db = openForWriting(join(tempFolder(), 'inbox.db'))
+    expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' })
+    expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 })
+    db.close()
+  })
+
+  it('refuses a newer schema, by name', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const db = openForWriting(path)
+    db.exec('PRAGMA user_version = 99')
+    db.close()
+    const refused = await open(path).catch((error) => error)
+    expect(refused).toBeInstanceOf(DatabaseRefused)
+    expect(refused.message).toMatch(/inbox\.db has schema version 99/)
+  })
+
+  it('tells a file that is no database', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    writeFileSync(path, 'this is no database, but long enough to be one '.repeat(100))
+    await expect(open(path)).rejects.toThrow(/not a database/)
+  })
+
+  it('refuses network file systems, and warns about a container’s own layer', () => {
+    expect(() => checkDisk('/data/inbox.db', () => 0x6969)).toThrow(/is on NFS: SQLite needs a local disk/)
+    expect(() => checkDisk('/data/inbox.db', () => 0xff534d42)).toThrow(DatabaseRefused)
+    expect(checkDisk('/data/inbox.db', () => 0x794c7630)).toMatch('mount a volume')
+    expect(checkDisk('/data/inbox.db', () => 0xef53)).toBeNull()
+  })
+})
+
+describe('errors', () => {
+  it('of one row: it fails alone, the others of its transaction are kept', async () => {
+    const inbox = await open(join(tempFolder(), 'inbox.db'))
+    // A disposition that the schema refuses.
+    const bad = { ...delivery('bad'), content: { is: 'nonsense' } } as never
+    const results = await Promise.allSettled([delivery('a'), bad, delivery('b')].map((one) => inbox.accept(one)))
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect((results[1] as PromiseRejectedResult).reason).toMatchObject({ name: 'InboxUnavailable', code: 'failed' })
+    expect(await inbox.stats()).toMatchObject({ jobs: { queued: 2 }, deliveries: { job: 2 } })
+  })
+
+  it('of the database: nothing is acknowledged, and it goes on when the cause is gone', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const inbox = await open(path)
+    const other = new DatabaseSync(path)
+    // A trigger stands for a disk that is full: SQLITE_FULL cannot be had without one.
+    other.exec(`CREATE TRIGGER trouble BEFORE INSERT ON job BEGIN SELECT RAISE(FAIL, 'trouble'); END`)
+    await expect(inbox.accept(delivery('a'))).rejects.toMatchObject({ code: 'failed' })
+    other.exec('DROP TRIGGER trouble')
+    other.close()
+    expect(await inbox.get('a')).toBeNull()
+    expect(await inbox.accept(delivery('a'))).toMatchObject({ duplicate: false, job: 'queued' })
+  })
+
+  it('full: too many that wait are refused at once', async () => {
+    const inbox = await open(join(tempFolder(), 'inbox.db'))
+    const results = await Promise.allSettled(
+      Array.from({ length: 12_000 }, (_, job) => inbox.accept(delivery(`job-${job}`))),
+    )
+    const refused = results.filter((result) => result.status === 'rejected')
+    expect(refused.length).toBeGreaterThan(0)
+    for (const { reason } of refused) expect(reason).toMatchObject({ name: 'InboxUnavailable', code: 'full' })
+    expect((await inbox.stats()).deliveries.job).toBe(12_000 - refused.length)
+  })
+})
+
+describe('other processes', () => {
+  it('their writes are seen within a second', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const clock = createManualClock()
+    const working = createWorkingClock(clock)
+    const options = { path, retryFor: 1_000, clock, working, recover: false, onDeath: () => {} }
+    const inbox = await openSqlite(options)
+    const other = await openSqlite(options)
+    onTestFinished(async () => {
+      await inbox.close()
+      await other.close()
+    })
+    expect(await inbox.claim(1)).toEqual([])
+    const ready = inbox.ready(new AbortController().signal)
+    await clock.sleeping(1_000)
+    await other.accept(delivery('a'))
+    clock.advance(1_000)
+    await ready
+    expect(await inbox.claim(1)).toHaveLength(1)
+  })
+})
+
+describe('the instance lock', () => {
+  const lock = (path: string, clock = createManualClock(), signal = new AbortController().signal, onWait = () => {}) =>
+    lockInstance(path, { clock, signal, onWait })
+
+  it('is held by one, and free when it is released', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const release = await lock(path)
+    const clock = createManualClock()
+    const onWait = vi.fn()
+    const second = lock(path, clock, undefined, onWait)
+    await clock.sleeping(100)
+    expect(onWait).toHaveBeenCalledTimes(1)
+    release()
+    clock.advance(100)
+    const releaseSecond = await second
+    expect(onWait).toHaveBeenCalledTimes(1)
+    releaseSecond()
+  })
+
+  it('is waited for 60 s, then refused by name', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const release = await lock(path)
+    const clock = createManualClock()
+    const second = lock(path, clock)
+    await clock.sleeping(100)
+    clock.advance(LOCK_PATIENCE)
+    await expect(second).rejects.toThrow(InboxLocked)
+    await expect(second).rejects.toThrow(path)
+    release()
+  })
+
+  it('does not hinder a backup: the database itself can be copied and read', async () => {
+    const folder = tempFolder()
+    const path = join(folder, 'inbox.db')
+    const release = await lock(path)
+    await open(path)
+    copyFileSync(path, join(folder, 'copy.db'))
+    expect(readFileSync(join(folder, 'copy.db')).subarray(0, 15).toString()).toBe('SQLite format 3')
+    release()
+  })
+})

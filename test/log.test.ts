@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest'
+import { parseExact, stringifyExact } from '../src/exact-json.ts'
+import { createScrub } from '../src/scrub.ts'
+import { newSecret } from '../src/signing.ts'
+import { formatBytes } from '../src/units.ts'
+
+describe('text that leaves the process', () => {
+  const secret = newSecret()
+  const scrub = createScrub([secret, 'api-key-123456'])
+
+  it.each([
+    [
+      'GET https://bucket.s3.amazonaws.com/a/b.json?X-Amz-Signature=sentinel failed',
+      'GET https://bucket.s3.amazonaws.com/a/b.json failed',
+    ],
+    ['https://user:sentinel@host/path#sentinel', 'https://host/path'],
+    ['postgres://user:sentinel@db:5432/x', 'postgres://db:5432/x'],
+    [`the key api-key-123456 and ${secret}`, 'the key [secret] and [secret]'],
+    [`another ${newSecret()}`, 'another [secret]'],
+    ['nothing to hide: 12:30, a@b.example', 'nothing to hide: 12:30, a@b.example'],
+  ])('%s', (text, clean) => {
+    expect(scrub(text)).toBe(clean)
+  })
+
+  it('is cut: an error can hold a whole answer', () => {
+    expect(scrub('x'.repeat(10_000)).length).toBeLessThan(600)
+  })
+})
+
+describe('exact JSON', () => {
+  it.each([
+    '{"id":12345678901234567890,"amount":1.0,"tiny":1e-400,"text":"1.0","list":[100000000000000000001,-0]}',
+    '{"a":0.1,"b":1,"c":null,"d":true,"e":{}}',
+  ])('keeps %s', (text) => {
+    expect(stringifyExact(parseExact(text))).toBe(text)
+  })
+})
+
+it('sizes are written for people', () => {
+  expect([0, 1023, 1024, 1536, 5 * 1024 ** 3].map(formatBytes)).toEqual([
+    '0 bytes',
+    '1023 bytes',
+    '1.0 KiB',
+    '1.5 KiB',
+    '5.0 GiB',
+  ])
+})
