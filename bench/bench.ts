@@ -1,0 +1,356 @@
+import { once } from 'node:events'
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { newSecret, sign, signatureHeaders } from '../src/signing.ts'
+import { copyInbox, fill } from './fill.ts'
+import { generator, type Load, load, messageId, writeDeliveries } from './load.ts'
+import { type Running, startHelper, startReceiver } from './servers.ts'
+
+/**
+ * `npm run bench [-- ROW…]`: what the service costs, as ratios against a baseline in the same run on the same machine.
+ * Each row is the median of RUNS runs, with the least and the largest. Rows alternate between baseline and service, so
+ * that a machine that slows down slows both.
+ */
+
+const RUNS = Number(process.env.BENCH_RUNS ?? 5)
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
+const DELIVERIES = 200_000
+const MILLION = Number(process.env.BENCH_FILL ?? 1_000_000)
+
+const folder = mkdtempSync(join(process.env.BENCH_FOLDER ?? tmpdir(), 'receiver-bench-'))
+const secret = newSecret()
+const wanted = process.argv.slice(2)
+
+type Row = {
+  readonly what: string
+  readonly target: string
+  readonly values: readonly number[]
+  readonly good: (median: number) => boolean
+  readonly unit?: string
+}
+const rows: Row[] = []
+
+function row(
+  what: string,
+  target: string,
+  values: readonly number[],
+  good: (median: number) => boolean,
+  unit = '×',
+): void {
+  rows.push({ what, target, values, good, unit })
+  print(rows.at(-1)!)
+}
+
+function print({ what, target, values, good, unit }: Row): void {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = median(values)
+  const digits = (value: number) => value.toFixed(Math.abs(value) >= 20 ? 0 : 2)
+  process.stdout.write(
+    `| ${what} | ${target} | ${digits(middle)} ${unit} | ${digits(sorted[0]!)} to ${digits(sorted.at(-1)!)} | ${good(middle) ? 'reached' : '**missed**'} |\n`,
+  )
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
+}
+
+let place = 0
+/** Settings of a service in a fresh folder. */
+async function settings(more: Readonly<Record<string, string>> = {}): Promise<Record<string, string>> {
+  const here = join(folder, String(place++))
+  mkdirSync(here)
+  return {
+    HOST: '127.0.0.1',
+    PORT: String(await freePort()),
+    SVIX_WEBHOOK_SECRET: secret,
+    REDUCTO_API_KEY: 'bench',
+    REDUCTO_BASE_URL: 'http://127.0.0.1:9',
+    DATABASE_URL: `sqlite:${join(here, 'receiver.db')}`,
+    RESULTS_URL: `file:${join(here, 'results')}`,
+    DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',
+    WORKER_CONCURRENCY: '0',
+    MIN_FREE_DISK: '0',
+    ...more,
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function measured(server: Running, connections: number, seconds = SECONDS): Promise<Load> {
+  const file = writeDeliveries(folder, secret, connections === 1 ? 40_000 : DELIVERIES)
+  await load(`${server.url}/webhook`, writeDeliveries(folder, secret, 20_000, 'warm-up'), connections, 1)
+  const result = await load(`${server.url}/webhook`, file, connections, seconds)
+  if (result.errors > 0) throw new Error(`${result.errors} answers were errors`)
+  return result
+}
+
+/** Starts a server, measures it, stops it. */
+async function during<T>(starting: Promise<Running>, measure: (server: Running) => Promise<T>): Promise<T> {
+  const server = await starting
+  try {
+    return await measure(server)
+  } finally {
+    await server.stop()
+  }
+}
+
+const baseline = () => startHelper('baseline.ts', [secret])
+
+async function acknowledging(): Promise<void> {
+  const throughput: number[] = []
+  const p99: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const seed = await during(baseline(), (server) => measured(server, 64))
+    const ours = await during(startReceiver(await settings()), (server) => measured(server, 64))
+    throughput.push(ours.perSecond / seed.perSecond)
+    p99.push(ours.p99 / seed.p99)
+  }
+  row(
+    'durable acknowledgements a second, 64 connections, against an Express handler that stores nothing',
+    '≥ 1.25',
+    throughput,
+    (x) => x >= 1.25,
+  )
+  row('its p99 against that handler’s p99', '≤ 2', p99, (x) => x <= 2)
+}
+
+async function grouping(): Promise<void> {
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    values.push(
+      await during(startReceiver(await settings(), ['count-commits.ts']), async (server) => {
+        await measured(server, 64, 2)
+        const answer = once(server.child, 'message')
+        server.child.send('tell')
+        const [{ commits, accepts }] = (await answer) as [{ commits: number; accepts: number }]
+        return accepts / commits
+      }),
+    )
+  }
+  row('accepts for each commit, 64 connections', '≥ 25', values, (x) => x >= 25, '')
+}
+
+async function alone(): Promise<void> {
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const ours = await during(startReceiver(await settings()), (server) => measured(server, 1))
+    values.push(ours.p50 / fsyncTime())
+  }
+  row('one connection: p50 of the acknowledgement against p50 of one fsync', '≤ 2.5', values, (x) => x <= 2.5)
+}
+
+/** p50 of appending a page and syncing it, ms: what a commit costs at least. */
+function fsyncTime(): number {
+  const file = openSync(join(folder, 'fsync'), 'w')
+  const page = Buffer.alloc(4096 * 4)
+  const times: number[] = []
+  for (let index = 0; index < 2_000; index++) {
+    const began = performance.now()
+    writeSync(file, page, 0, page.length, (index % 1_000) * page.length)
+    fdatasyncSync(file)
+    times.push(performance.now() - began)
+  }
+  closeSync(file)
+  return median(times)
+}
+
+async function million(): Promise<void> {
+  const full = join(folder, 'million.db')
+  fill(full, MILLION)
+  const latency: number[] = []
+  const throughput: number[] = []
+  const start: number[] = []
+  const filled = async () => {
+    const env = await settings()
+    copyInbox(full, env.DATABASE_URL!.slice('sqlite:'.length))
+    return env
+  }
+  const startTime = async (env: Record<string, string>) => {
+    const began = performance.now()
+    await during(startReceiver(env), async () => {})
+    return performance.now() - began
+  }
+  for (let run = 0; run < RUNS; run++) {
+    const [emptyEnv, fullEnv] = [await settings(), await filled()]
+    await startTime(emptyEnv)
+    start.push((await startTime(fullEnv)) / (await startTime(emptyEnv)))
+    const one = await during(startReceiver(emptyEnv), (server) => measured(server, 1))
+    const two = await during(startReceiver(fullEnv), (server) => measured(server, 1))
+    latency.push(two.p50 / one.p50)
+    const three = await during(startReceiver(emptyEnv), (server) => measured(server, 64))
+    const four = await during(startReceiver(fullEnv), (server) => measured(server, 64))
+    throughput.push(four.perSecond / three.perSecond)
+    rmSync(fullEnv.DATABASE_URL!.slice('sqlite:'.length))
+  }
+  row(
+    `acknowledgement p50 with ${MILLION.toLocaleString('en')} deliveries in the inbox against an empty one`,
+    '≤ 1.2',
+    latency,
+    (x) => x <= 1.2,
+  )
+  row('its throughput against an empty one', '≥ 0.85', throughput, (x) => x >= 0.85)
+  row(
+    `from start to ready with ${MILLION.toLocaleString('en')} deliveries against an empty one`,
+    '≤ 1.5',
+    start,
+    (x) => x <= 1.5,
+  )
+}
+
+async function whileDownloading(): Promise<void> {
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const reducto = await startHelper('reducto.ts', ['large', String(1024 ** 3)])
+    const account = { REDUCTO_BASE_URL: reducto.url, REDUCTO_API_KEY: reducto.info.apiKey!, WORKER_CONCURRENCY: '2' }
+    const paced = (server: Running) => latencies(server, 300)
+    const idle = await during(startReceiver(await settings(account)), paced)
+    const busy = await during(startReceiver(await settings(account)), async (server) => {
+      for (const job of ['a', 'b']) await deliver(server, `large-${run}-${job}`)
+      await reducto.child.send('go')
+      return paced(server)
+    })
+    await reducto.stop()
+    values.push(percentile(busy, 99) / percentile(idle, 99))
+  }
+  row(
+    'acknowledgement p99 while the worker downloads at full speed against an idle worker',
+    '≤ 2',
+    values,
+    (x) => x <= 2,
+  )
+}
+
+/** Acknowledgement times, ms, one delivery every 10 ms: pings, so that the worker has no more to do for them. */
+async function latencies(server: Running, count: number): Promise<number[]> {
+  const times: number[] = []
+  for (let index = 0; index < count; index++) {
+    const began = performance.now()
+    await send(server, '{"success":true}')
+    times.push(performance.now() - began)
+    await new Promise((next) => setTimeout(next, 10))
+  }
+  return times.slice(20)
+}
+
+function percentile(values: readonly number[], percent: number): number {
+  return [...values].sort((a, b) => a - b)[Math.floor((values.length * percent) / 100)]!
+}
+
+async function send(server: Running, body: string): Promise<void> {
+  const headers = signatureHeaders(sign(messageId(Date.now(), 0), new Date(), body, [secret]))
+  const response = await fetch(`${server.url}/webhook`, { method: 'POST', headers, body })
+  await response.arrayBuffer()
+  if (response.status !== 200) throw new Error(`answered ${response.status}`)
+}
+
+function deliver(server: Running, jobId: string): Promise<void> {
+  return send(server, JSON.stringify({ status: 'Completed', job_id: jobId }))
+}
+
+/** Deliver, then look for the record every millisecond. */
+async function toResult(): Promise<void> {
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const reducto = await startHelper('reducto.ts', ['plain'])
+    const headers = { authorization: `Bearer ${reducto.info.apiKey}` }
+    const env = await settings({
+      REDUCTO_BASE_URL: reducto.url,
+      REDUCTO_API_KEY: reducto.info.apiKey!,
+      WORKER_CONCURRENCY: '8',
+    })
+    const results = env.RESULTS_URL!.slice('file:'.length)
+    const ratio = await during(startReceiver(env), async (server) => {
+      const calls: number[] = []
+      const whole: number[] = []
+      for (let index = 0; index < 200; index++) {
+        const jobId = `job-${run}-${index}`
+        let began = performance.now()
+        await (await fetch(`${reducto.url}/job/${jobId}`, { headers })).arrayBuffer()
+        calls.push(performance.now() - began)
+        began = performance.now()
+        await deliver(server, jobId)
+        while (!statSync(join(results, jobId, 'record.json'), { throwIfNoEntry: false }))
+          await new Promise((next) => setTimeout(next, 1))
+        whole.push(performance.now() - began)
+      }
+      // A real call to Reducto takes its time on the way: 100 ms is what a transatlantic one takes at least.
+      const REAL = 100
+      return (percentile(whole, 50) - percentile(calls, 50) + REAL) / REAL
+    })
+    values.push(ratio)
+    await reducto.stop()
+  }
+  row('delivery to saved result, p50, against the Reducto call alone (of 100 ms)', '≤ 1.2', values, (x) => x <= 1.2)
+}
+
+async function memory(): Promise<void> {
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const reducto = await startHelper('reducto.ts', ['large', String(1024 ** 3)])
+    const env = await settings({
+      REDUCTO_BASE_URL: reducto.url,
+      REDUCTO_API_KEY: reducto.info.apiKey!,
+      WORKER_CONCURRENCY: '8',
+    })
+    const record = join(env.RESULTS_URL!.slice('file:'.length), `large-${run}`, 'record.json')
+    values.push(
+      await during(startReceiver(env), async (server) => {
+        // Idle after some work, as a service is: what is loaded at first use is loaded.
+        for (let index = 0; index < 50; index++) await send(server, '{"success":true}')
+        await new Promise((next) => setTimeout(next, 1_000))
+        const idle = residentSize(server)
+        let most = 0
+        await deliver(server, `large-${run}`)
+        while (!statSync(record, { throwIfNoEntry: false })) {
+          most = Math.max(most, residentSize(server))
+          await new Promise((next) => setTimeout(next, 50))
+        }
+        return (most - idle) / 1024 ** 2
+      }),
+    )
+    rmSync(join(env.RESULTS_URL!.slice('file:'.length)), { recursive: true, force: true })
+    await reducto.stop()
+  }
+  row(
+    'memory while saving a 1 GiB result by URL and scanning it, above idle',
+    '≤ 64 MiB',
+    values,
+    (x) => x <= 64,
+    'MiB',
+  )
+}
+
+function residentSize({ child }: Running): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1024
+}
+
+const ALL = { acknowledging, grouping, alone, million, whileDownloading, toResult, memory } as const
+
+process.stdout.write(
+  `${RUNS} runs each; load from ${generator}; Node ${process.version}\n\n| What | Target | Median | Spread | |\n|---|---|---|---|---|\n`,
+)
+try {
+  for (const [name, run] of Object.entries(ALL)) if (wanted.length === 0 || wanted.includes(name)) await run()
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

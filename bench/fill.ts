@@ -1,0 +1,40 @@
+import { randomUUID } from 'node:crypto'
+import { copyFileSync } from 'node:fs'
+import { openForWriting } from '../src/inbox/sqlite/schema.ts'
+import { createWriter } from '../src/inbox/sqlite/writer.ts'
+import { messageId } from './load.ts'
+
+/** Fills an inbox with `count` deliveries of as many done jobs, over the last 90 days, through the store's own writer. */
+export function fill(path: string, count: number): void {
+  const db = openForWriting(path)
+  db.exec('PRAGMA synchronous = OFF')
+  const writer = createWriter(db, { retryFor: 0 })
+  const done = db.prepare(`UPDATE job SET state = 'done', recorded = 'Completed' WHERE state = 'queued'`)
+  const since = Date.now() - 90 * 86_400_000
+  for (let index = 0; index < count; ) {
+    db.exec('BEGIN')
+    for (const end = Math.min(index + 10_000, count); index < end; index++) {
+      const at = since + Math.floor((index / count) * 90 * 86_400_000)
+      const jobId = randomUUID()
+      const body = JSON.stringify({ status: 'Completed', job_id: jobId, metadata: { user_id: '123' } })
+      const content = { is: 'job', jobId, status: 'Completed' } as const
+      writer.accept(
+        { svixId: messageId(at, index), endpoint: 'default', receivedAt: at, body, content },
+        { now: at, working: 0 },
+      )
+    }
+    done.run()
+    writer.finish(0)
+    db.exec('COMMIT')
+  }
+  db.exec(
+    `UPDATE counter SET value = 0 WHERE name = 'job:queued'; INSERT OR REPLACE INTO counter VALUES ('job:done', ${count})`,
+  )
+  db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  db.close()
+}
+
+/** A filled inbox, copied: filling takes a while. */
+export function copyInbox(from: string, to: string): void {
+  copyFileSync(from, to)
+}
