@@ -1,17 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** A complete answer in JSON, made once. */
+/** A complete answer in JSON, made once. A string, not a Buffer: Node then writes head and body in one piece. */
 export type Reply = {
   readonly status: number
   readonly headers: Readonly<Record<string, string | number>>
-  readonly body: Buffer
+  readonly body: string
 }
 
 export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
-  const body = Buffer.from(JSON.stringify(value))
+  const body = JSON.stringify(value)
   return {
     status,
-    headers: { 'content-type': 'application/json; charset=utf-8', 'content-length': body.length, ...headers },
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      ...headers,
+    },
     body,
   }
 }

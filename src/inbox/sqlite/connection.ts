@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { DatabaseRefused } from './schema.ts'
-import type { Failure, Reply, Request, ThreadOptions } from './thread.ts'
+import type { Failure, Reply, Request, ThreadData, ThreadOptions } from './thread.ts'
 
 /** Talks with a database thread: one promise a request. */
 export type Connection = {
@@ -25,10 +25,10 @@ export class DatabaseError extends Error {
  * under way are rejected, and nothing can be asked any more.
  */
 export async function connect(options: ThreadOptions, onDeath: (error: Error) => void): Promise<Connection> {
-  const worker = new Worker(new URL('./thread.ts', import.meta.url), {
-    workerData: options,
-    name: `sqlite-${options.mode}`,
-  })
+  const bell = new SharedArrayBuffer(4)
+  const rung = new Int32Array(bell)
+  const workerData: ThreadData = { ...options, bell }
+  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData, name: `sqlite-${options.mode}` })
   const waiting = new Map<number, { resolve(reply: Reply): void; reject(error: Error): void }>()
   let lastId = 0
   let state: 'opening' | 'open' | 'closing' | 'dead' = 'opening'
@@ -62,6 +62,8 @@ export async function connect(options: ThreadOptions, onDeath: (error: Error) =>
     const id = ++lastId
     const reply = wait(id)
     worker.postMessage({ id, ...message })
+    Atomics.add(rung, 0, 1)
+    Atomics.notify(rung, 0)
     return reply
   }
 

@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Moment } from '../../job.ts'
 import { createForget, type Sweep } from './forget.ts'
 import { createReader, type Reader } from './reader.ts'
@@ -11,6 +11,9 @@ import { createWriter, type Writer } from './writer.ts'
  */
 
 export type ThreadOptions = { readonly path: string; readonly mode: 'write' | 'read'; readonly retryFor: number }
+
+/** What a thread is started with. `bell`: an Int32 that is raised and notified for each request. */
+export type ThreadData = ThreadOptions & { readonly bell: SharedArrayBuffer }
 
 /** A change, by the name of the writer's function. */
 export type Change = {
@@ -60,17 +63,17 @@ const WHOLE_BATCH: ReadonlySet<number> = new Set([
   26, // NOTADB
 ])
 
-if (parentPort) serve(workerData as ThreadOptions)
+if (parentPort) serve(workerData as ThreadData)
 
-function serve({ path, mode, retryFor }: ThreadOptions): void {
+function serve({ path, mode, retryFor, bell }: ThreadData): void {
   const port = parentPort!
   const db = mode === 'write' ? openForWriting(path) : openForReading(path)
   const reply = (message: Reply) => port.postMessage(message)
+  let answer: (request: Request) => void
 
   if (mode === 'read') {
     const reader = createReader(db)
-    port.on('message', (request: Request) => {
-      if ('close' in request) return end(request.id)
+    answer = (request) => {
       if (!('ask' in request)) return
       const [name, args] = request.ask
       try {
@@ -79,7 +82,7 @@ function serve({ path, mode, retryFor }: ThreadOptions): void {
       } catch (error) {
         reply({ id: request.id, failure: failureOf(error) })
       }
-    })
+    }
   } else {
     const writer = createWriter(db, { retryFor })
     const changes = { ...writer, forget: createForget(db, writer) }
@@ -142,8 +145,7 @@ function serve({ path, mode, retryFor }: ThreadOptions): void {
       return true
     }
 
-    port.on('message', (request: Request) => {
-      if ('close' in request) return end(request.id)
+    answer = (request) => {
       try {
         if ('batch' in request) {
           const results = commit(request.batch, request.working)
@@ -155,15 +157,27 @@ function serve({ path, mode, retryFor }: ThreadOptions): void {
       } catch (error) {
         reply({ id: request.id, failure: failureOf(error) })
       }
-    })
+    }
   }
 
-  function end(id: number): void {
-    db.close()
-    reply({ id, answer: null })
-    port.close()
-  }
   reply({ id: 0, answer: null })
+  // Waits on the bell rather than for events: a thread wakes from that several times sooner, and has nothing else to do.
+  const rung = new Int32Array(bell)
+  let heard = 0
+  for (;;) {
+    Atomics.wait(rung, 0, heard)
+    // Read before the messages are: a bell that rings in between is heard next time.
+    heard = Atomics.load(rung, 0)
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
+      const request = next.message as Request
+      if (!('close' in request)) answer(request)
+      else {
+        db.close()
+        reply({ id: request.id, answer: null })
+        return port.close()
+      }
+    }
+  }
 }
 
 function failureOf(error: unknown): Failure {
