@@ -37,6 +37,8 @@ export type Endpoint = {
 
 export type Attempt = {
   readonly id: string
+  /** What was sent. */
+  readonly payload: string
   readonly url: string
   /** The HTTP status; 0 when there was no answer. */
   readonly status: number
@@ -78,7 +80,7 @@ export function createSvix(options: { speed?: number } = {}): Svix {
     const signed = sign(message.id, new Date(), message.body, target.secrets)
     const began = performance.now()
     const answer = await post(target.url, signatureHeaders(signed, message.prefix), message.body)
-    const made = { id: message.id, url: target.url, ...answer, ms: performance.now() - began }
+    const made = { id: message.id, payload: message.body, url: target.url, ...answer, ms: performance.now() - began }
     log.push(made)
     noteHealth(target, succeeded(made))
     return made

@@ -1,0 +1,263 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { JobRecord } from '../../src/results/record.ts'
+import { newSecret } from '../../src/signing.ts'
+import type { Kind } from '../../src/simulator/documents/documents.ts'
+import { type Reducto, startReducto } from '../../src/simulator/reducto.ts'
+import { createSvix, type Svix } from '../../src/simulator/svix.ts'
+import { afterPowerCut, compileShim, takeForSynced } from './power-loss.ts'
+
+/**
+ * The real process is killed at random moments under load, or loses its power, and started again. What was promised is
+ * then looked for. Used by the test suite for some rounds, and by `npm run torture` for thousands.
+ */
+
+export type Damage = { readonly acknowledged: number; readonly done: number; readonly problems: readonly string[] }
+
+const BIN = resolve(import.meta.dirname, '../../src/bin.js')
+const KINDS: readonly Kind[] = ['parse', 'parse-url', 'pipeline', 'edit', 'classify', 'extract']
+/** Jobs that are delivered in each life. */
+const JOBS = 12
+/** A process that is not ready by then is broken, ms. */
+const PATIENCE = 60_000
+
+type World = {
+  readonly folder: string
+  readonly data: string
+  readonly reducto: Reducto
+  readonly svix: Svix
+  readonly env: Record<string, string>
+  readonly jobs: string[]
+  readonly refetched: string[]
+  stop(): Promise<void>
+}
+
+async function createWorld(): Promise<World> {
+  const folder = mkdtempSync(join(tmpdir(), 'receiver-torture-'))
+  const data = join(folder, 'data')
+  mkdirSync(data)
+  const refetched: string[] = []
+  const reducto = await startReducto({
+    onFetch(jobId) {
+      if (existsSync(join(data, 'results', jobId, 'record.json'))) refetched.push(jobId)
+    },
+  })
+  const secret = newSecret()
+  const port = await freePort()
+  // Retries within seconds rather than hours: a delivery that met a dead process comes again in this run.
+  const svix = createSvix({ speed: 500 })
+  svix.addEndpoint({ url: `http://127.0.0.1:${port}/webhook`, secret })
+  const env = {
+    PATH: process.env.PATH!,
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    SVIX_WEBHOOK_SECRET: secret,
+    REDUCTO_API_KEY: reducto.apiKey,
+    REDUCTO_BASE_URL: reducto.url,
+    DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',
+    DATABASE_URL: `sqlite:${join(data, 'receiver.db')}`,
+    RESULTS_URL: `file:${join(data, 'results')}`,
+    MIN_FREE_DISK: '0',
+    SHUTDOWN_GRACE: '1s',
+    LOG_LEVEL: 'error',
+  }
+  return {
+    folder,
+    data,
+    reducto,
+    svix,
+    env,
+    jobs: [],
+    refetched,
+    async stop() {
+      await svix.stop()
+      await reducto.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Kills the process `kills` times with SIGKILL, at any moment from its start on, then lets it finish. */
+export async function crash(kills: number): Promise<Damage> {
+  const world = await createWorld()
+  try {
+    for (let life = 0; life < kills; life++) {
+      const child = start(world.env)
+      const whileStarting = Math.random() < 0.2
+      if (whileStarting) await delay(Math.random() * 500)
+      else {
+        await ready(world.env, child)
+        deliverSome(world)
+        await delay(Math.random() * 300)
+      }
+      await end(child, 'SIGKILL')
+    }
+    const child = start(world.env)
+    await ready(world.env, child)
+    await world.svix.settled()
+    await allDone(world, world.data)
+    await end(child, 'SIGTERM')
+    const problems = [
+      ...check(world, world.data),
+      ...world.refetched.map((job) => `${job} was fetched after it was done`),
+    ]
+    return { acknowledged: acknowledged(world).size, done: world.jobs.length, problems }
+  } finally {
+    await world.stop()
+  }
+}
+
+/**
+ * Cuts the power once, under load: what had been synced by then must hold everything that was acknowledged, and the whole
+ * result of every job that was settled. Null where there is no C compiler.
+ */
+export async function powerCut(): Promise<Damage | null> {
+  const world = await createWorld()
+  try {
+    const shim = compileShim(world.folder)
+    if (!shim) return null
+    // A first start makes the database; from then on every name must be synced to count.
+    const first = start(world.env)
+    await ready(world.env, first)
+    await end(first, 'SIGTERM')
+    const shadow = join(world.folder, 'shadow')
+    mkdirSync(shadow)
+    takeForSynced(world.data, shadow)
+    const { ino } = statSync(world.data)
+
+    const child = start({ ...world.env, LD_PRELOAD: shim, POWER_ROOT: world.data, POWER_SHADOW: shadow })
+    await ready(world.env, child)
+    for (let wave = 0; wave < 4; wave++) {
+      deliverSome(world)
+      await delay(Math.random() * 120)
+    }
+    await end(child, 'SIGKILL')
+    await world.svix.stop()
+
+    const survived = join(world.folder, 'survived')
+    afterPowerCut(shadow, ino, survived)
+    const problems = check(world, survived)
+    const env = {
+      ...world.env,
+      DATABASE_URL: `sqlite:${join(survived, 'receiver.db')}`,
+      RESULTS_URL: `file:${join(survived, 'results')}`,
+    }
+    const again = start(env)
+    await ready(env, again)
+    await allDone(world, survived)
+    await end(again, 'SIGTERM')
+    problems.push(...check(world, survived))
+    return { acknowledged: acknowledged(world).size, done: states(survived).size, problems }
+  } finally {
+    await world.stop()
+  }
+}
+
+function start(env: Record<string, string>): ChildProcess {
+  return spawn(process.execPath, [BIN, 'serve'], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+}
+
+async function ready(env: Record<string, string>, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + PATIENCE
+  while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
+    const response = await fetch(`http://127.0.0.1:${env.PORT}/readyz`).catch(() => null)
+    await response?.arrayBuffer().catch(() => {})
+    if (response?.status === 200) return
+    await delay(5)
+  }
+  throw new Error('the service does not become ready')
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  await exited
+}
+
+function deliverSome({ reducto, svix, jobs }: World): void {
+  for (let index = 0; index < JOBS; index++) {
+    const jobId = reducto.addJob({ kind: KINDS[index % KINDS.length]!, metadata: { index } })
+    jobs.push(jobId)
+    svix.send({ status: 'Completed', job_id: jobId, metadata: { index } })
+  }
+}
+
+/** The jobs of which a delivery was answered with a 2xx. */
+function acknowledged({ svix, jobs }: World): Set<string> {
+  const ids = new Set(
+    svix
+      .attempts()
+      .filter(({ status }) => status === 200)
+      .map(({ payload }) => JSON.parse(payload).job_id),
+  )
+  return new Set(jobs.filter((jobId) => ids.has(jobId)))
+}
+
+function states(data: string): Map<string, string> {
+  const db = new DatabaseSync(join(data, 'receiver.db'))
+  try {
+    const { integrity_check } = db.prepare('PRAGMA integrity_check').get() as { integrity_check: string }
+    if (integrity_check !== 'ok') throw new Error(`the database is corrupt: ${integrity_check}`)
+    const rows = db.prepare('SELECT job_id, state FROM job').all() as { job_id: string; state: string }[]
+    return new Map(rows.map((row) => [row.job_id, row.state]))
+  } finally {
+    db.close()
+  }
+}
+
+async function allDone(world: World, data: string): Promise<void> {
+  const deadline = Date.now() + PATIENCE
+  const open = () =>
+    [...acknowledged(world)].filter((jobId) => !existsSync(join(data, 'results', jobId, 'record.json')))
+  while (open().length > 0 && Date.now() < deadline) await delay(50)
+}
+
+/** What is missing or broken in `data`, of what was promised to `world`. */
+function check(world: World, data: string): string[] {
+  const problems: string[] = []
+  const recorded = states(data)
+  for (const jobId of acknowledged(world))
+    if (!recorded.has(jobId)) problems.push(`${jobId} was acknowledged and is lost`)
+  for (const [jobId, state] of recorded) {
+    if (state === 'dead') problems.push(`${jobId} is dead`)
+    if (state === 'done' && !existsSync(join(data, 'results', jobId, 'record.json')))
+      problems.push(`${jobId} is done without a record`)
+  }
+  const results = join(data, 'results')
+  const saved = existsSync(results) ? readdirSync(results).filter((name) => !name.startsWith('.')) : []
+  for (const jobId of saved) problems.push(...checkResult(join(results, jobId), jobId))
+  return problems
+}
+
+function checkResult(folder: string, jobId: string): string[] {
+  try {
+    const record = JSON.parse(readFileSync(join(folder, 'record.json'), 'utf8')) as JobRecord
+    const lines = readFileSync(join(folder, record.files.path), 'utf8').split('\n').filter(Boolean)
+    const files = [record.job, record.files, ...lines.map((line) => JSON.parse(line))]
+    const broken = files.filter(({ path, sha256 }) => digest(join(folder, path)) !== sha256)
+    if (!record.complete || lines.length !== record.files.count) return [`${jobId} is not complete`]
+    return broken.map(({ path }) => `${jobId} is half-written: ${path}`)
+  } catch (error) {
+    return [`${jobId} is half-written: ${(error as Error).message}`]
+  }
+}
+
+function digest(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -1,0 +1,26 @@
+import { parseArgs } from 'node:util'
+import { crash, powerCut } from './crash.ts'
+
+/** `npm run torture [-- --kills 2000 --cuts 500]`: the crash tests, for as long as you have patience. */
+
+const { values } = parseArgs({
+  options: { kills: { type: 'string', default: '2000' }, cuts: { type: 'string', default: '500' } },
+})
+const A_ROUND = 50
+let [acknowledged, problems] = [0, 0]
+
+function tell(what: string, damage: { acknowledged: number; problems: readonly string[] }): void {
+  acknowledged += damage.acknowledged
+  problems += damage.problems.length
+  process.stdout.write(`${what}: ${acknowledged} acknowledged so far, ${problems} problems\n`)
+  for (const problem of damage.problems) process.stdout.write(`  ${problem}\n`)
+}
+
+for (let kills = 0; kills < Number(values.kills); kills += A_ROUND)
+  tell(`${kills + A_ROUND} kills`, await crash(A_ROUND))
+for (let cut = 1; cut <= Number(values.cuts); cut++) {
+  const damage = await powerCut()
+  if (!damage) throw new Error('the power cut needs a C compiler (cc)')
+  tell(`${cut} power cuts`, damage)
+}
+process.exitCode = problems === 0 ? 0 : 1
