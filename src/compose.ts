@@ -1,4 +1,4 @@
-import { type Clock, createWorkingClock, systemClock } from './clock.ts'
+import { type Clock, createWorkingClock, systemClock, type WorkingClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createEvents, type EventBus } from './events.ts'
 import { createApp } from './http/app.ts'
@@ -16,7 +16,7 @@ import type { Results } from './results/results.ts'
 import { createScrub, type Scrub } from './scrub.ts'
 import { createDownloadAgent } from './worker/addresses.ts'
 import { createDownload, IDLE_TIMEOUT } from './worker/download.ts'
-import { runJob } from './worker/run-job.ts'
+import { type RunJobDeps, runJob } from './worker/run-job.ts'
 import { createScanThread } from './worker/scan-thread.ts'
 import { startSweeps } from './worker/sweep.ts'
 import { createWorker, type Worker } from './worker/worker.ts'
@@ -61,7 +61,6 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   const events = options.events ?? createEvents()
   const signal = options.signal ?? new AbortController().signal
   const onFatal = options.onFatal ?? (() => {})
-  const scrub = scrubFor(config)
   const closers: (() => unknown)[] = []
   const closeAll = async () => {
     for (let closer = closers.pop(); closer; closer = closers.pop()) await closer()
@@ -70,9 +69,10 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   let stage: 'starting' | 'inbox_locked' | 'ready' | 'draining' | 'inbox' = 'starting'
   let receiver: Receiver | null = null
   let worker: Worker | null = null
+  let inbox: Inbox | null = null
   const working = createWorkingClock(clock, 'worker')
   const health = (): { notReady: NotReady[]; degraded: Degraded[] } => ({
-    notReady: stage === 'ready' ? [] : [stage],
+    notReady: stage !== 'ready' ? [stage] : inbox?.isFailing() ? ['inbox'] : [],
     degraded: [
       ...(working.isHeld('operator') ? ['worker_paused' as const] : []),
       ...(worker?.pausedBy ? [worker.pausedBy] : []),
@@ -84,7 +84,7 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     const server = await listen(app, config.host, config.port)
     closers.push(() => server.close(0))
 
-    const inbox = await openInbox(config.database, {
+    inbox = await openInbox(config.database, {
       retryFor: config.fetchRetryFor,
       clock,
       working,
@@ -99,37 +99,10 @@ export async function startService(options: ComposeOptions): Promise<Service> {
         onFatal(error)
       },
     })
-    closers.push(() => inbox.close())
+    const opened = inbox
+    closers.push(() => opened.close())
     const results = openResults(config.results, { minFree: config.minFreeDisk })
-    await results.tidy().catch((error) => log.error({ err: error }, 'the results store could not be tidied'))
-
-    const scanner = createScanThread()
-    closers.push(() => scanner.close())
-    const agent = createDownloadAgent({ allowPrivateHosts: config.allowPrivateHosts, idleTimeout: IDLE_TIMEOUT })
-    closers.push(() => agent.destroy())
-    const client = createClient(config.reducto)
-    const probeAccount = createProbeAccount(client, clock.now)
-    const runDeps = {
-      fetchJob: createFetchJob(client, clock.now),
-      probeAccount,
-      results,
-      download: createDownload(agent, clock),
-      scan: scanner.scan,
-      maxBytes: config.maxResultBytes,
-      holds: async (claim: Parameters<typeof runJob>[0]) => (await inbox.extend([claim])).length === 0,
-      clock,
-    }
-    worker = createWorker({
-      queue: inbox,
-      run: (claim, abort) => runJob(claim, abort, runDeps),
-      results,
-      probeAccount,
-      concurrency: config.concurrency,
-      clock,
-      working,
-      events,
-      scrub,
-    })
+    worker = composeWorker({ config, inbox, results, clock, working, events, scrub: scrubFor(config), closers })
     const { retention, resultsRetention } = config
     const stopSweeps = startSweeps({ inbox, results, clock, log, retention, resultsRetention })
     closers.push(stopSweeps)
@@ -138,18 +111,23 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     stage = 'ready'
     worker.start()
 
-    const stop = once(() => shutDown(server, worker!, config.shutdownGrace))
+    const stop = once(() => shutDown(server, worker!, stopSweeps, config.shutdownGrace))
     return { port: server.port, events, inbox, results, stop }
   } catch (error) {
     await closeAll()
     throw error
   }
 
-  async function shutDown(server: Listening, running: Worker, grace: number): Promise<void> {
+  async function shutDown(
+    server: Listening,
+    running: Worker,
+    stopSweeps: () => Promise<void>,
+    grace: number,
+  ): Promise<void> {
     stage = 'draining'
     const accepting = grace / 4
     server.drain()
-    const settled = running.stop(grace - accepting)
+    const settled = Promise.all([running.stop(grace - accepting), stopSweeps()])
     // Balancers take a moment to see that this service is unready: what they still send is taken.
     await clock.sleep(accepting, new AbortController().signal)
     await server.close(accepting)
@@ -157,6 +135,47 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     await settled
     await closeAll()
   }
+}
+
+type WorkerParts = {
+  readonly config: Config
+  readonly inbox: Inbox
+  readonly results: Results
+  readonly clock: Clock
+  readonly working: WorkingClock
+  readonly events: EventBus
+  readonly scrub: Scrub
+  readonly closers: (() => unknown)[]
+}
+
+function composeWorker({ config, inbox, results, clock, working, events, scrub, closers }: WorkerParts): Worker {
+  const scanner = createScanThread()
+  closers.push(() => scanner.close())
+  const agent = createDownloadAgent({ allowPrivateHosts: config.allowPrivateHosts, idleTimeout: IDLE_TIMEOUT })
+  closers.push(() => agent.destroy())
+  const client = createClient(config.reducto)
+  const probeAccount = createProbeAccount(client, clock.now)
+  const deps: RunJobDeps = {
+    fetchJob: createFetchJob(client, clock.now),
+    probeAccount,
+    results,
+    download: createDownload(agent, clock),
+    scan: scanner.scan,
+    maxBytes: config.maxResultBytes,
+    holds: async (claim) => (await inbox.extend([claim])).length === 0,
+    clock,
+  }
+  return createWorker({
+    queue: inbox,
+    run: (claim, signal) => runJob(claim, signal, deps),
+    results,
+    probeAccount,
+    concurrency: config.concurrency,
+    clock,
+    working,
+    events,
+    scrub,
+  })
 }
 
 function once<T>(run: () => Promise<T>): () => Promise<T> {

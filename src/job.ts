@@ -136,7 +136,7 @@ export function afterAttempt(was: Standing, outcome: Outcome, at: Moment, random
     }
     case 'retry': {
       if (at.working >= was.giveUpAt) return { ...settled, state: 'dead', reason: outcome.reason }
-      const pause = Math.max(backoff(was.tries, random), Math.min(outcome.after ?? 0, BACKOFF.longest))
+      const pause = Math.max(backoff(was.tries, random), Math.ceil(Math.min(outcome.after ?? 0, BACKOFF.longest)))
       return { ...settled, tries: was.tries + 1, dueAt: at.now + pause, reason: outcome.reason }
     }
   }

@@ -1,6 +1,7 @@
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { environment, loadConfig } from '../config.ts'
+import { sync } from '../durable.ts'
 import { copyTo, openForReading } from '../inbox/sqlite/schema.ts'
 import { type Command, WrongUse } from './command.ts'
 
@@ -33,13 +34,4 @@ export const backup: Command = async (args) => {
   }
   process.stdout.write(`${file}: a copy of ${database.path}\n`)
   return 0
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

@@ -27,7 +27,7 @@ export const serve: Command = async () => {
   })
 
   try {
-    const service = await startService({
+    const start = startService({
       config,
       log,
       events,
@@ -37,6 +37,9 @@ export const serve: Command = async () => {
         ended.resolve(1)
       },
     })
+    // A signal may come, or the process may have to end, before it has started.
+    const service = await Promise.race([start, ended.promise])
+    if (typeof service === 'number') return service
     log.info(started(config, service.port), 'ready')
     hint(config, log)
     void stopRequest.then(async (signal) => {

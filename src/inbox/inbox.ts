@@ -18,6 +18,8 @@ export interface Intake {
    * @throws InboxUnavailable when it cannot be recorded (now, or in time).
    */
   accept(delivery: Delivery): Promise<Receipt>
+  /** Whether nothing can be recorded now, as far as is known. It looks for itself when that is over. */
+  isFailing(): boolean
 }
 
 /** For the worker. */
@@ -45,8 +47,11 @@ export interface Ledger {
   requeue(filter: JobFilter, dryRun: boolean): Promise<number>
   /** Stops or allows claims. Stored: holds for every process and over restarts. */
   pause(on: boolean): Promise<void>
-  /** Forgets deliveries and done jobs whose last activity was before this time (ms). Returns how many rows went. */
-  forget(before: number): Promise<number>
+  /**
+   * Forgets deliveries and done jobs whose last activity was before this time (ms), step by step until `signal` aborts.
+   * Returns how many rows went.
+   */
+  forget(before: number, signal?: AbortSignal): Promise<number>
 }
 
 /** A webhook that may be recorded: verified, and parsed as far as it goes. `body` is the verified text. */
@@ -82,6 +87,10 @@ export type Claim = {
   readonly body: string | null
   /** A saved record is out of date and is to be replaced. */
   readonly refetch: boolean
+  /** Deliveries since the job was last done (or first queued): with any, a record that `announced` contradicts is out of date. */
+  readonly news: number
+  /** The status that the latest delivery announced. */
+  readonly announced: string | null
 }
 
 /** What is noted about an attempt. `recorded` is the status of the record that it saved or found. */

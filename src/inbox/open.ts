@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Clock, WorkingClock } from '../clock.ts'
+import { makeFolder } from '../durable.ts'
 import type { Inbox } from './inbox.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { lockInstance } from './sqlite/lock.ts'
@@ -24,7 +24,7 @@ export type OpenInboxOptions = {
  */
 export async function openInbox(database: { kind: 'sqlite'; path: string }, options: OpenInboxOptions): Promise<Inbox> {
   const path = resolve(database.path)
-  mkdirSync(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   const warning = checkDisk(path)
   if (warning) options.onWarning(warning)
   const release = await lockInstance(path, options)

@@ -45,7 +45,7 @@ export type Receiver = {
 export type ReceiverDeps = {
   readonly endpoints: ReadonlyMap<string, readonly string[]>
   readonly directToken: string | null
-  readonly inbox: Intake
+  readonly inbox: Pick<Intake, 'accept'>
   readonly clock: Clock
   readonly events: EventBus
 }

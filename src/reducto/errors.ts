@@ -75,7 +75,7 @@ function deepestCause(error: unknown): string {
 /** `Retry-After` in ms: seconds or an HTTP date. Undefined when absent or unreadable. */
 export function parseRetryAfter(value: string | null | undefined, now: number): number | undefined {
   if (!value) return undefined
-  if (/^\d+(\.\d+)?$/.test(value.trim())) return Number(value) * 1000
+  if (/^\d+(\.\d+)?$/.test(value.trim())) return Math.ceil(Number(value) * 1000)
   const date = Date.parse(value)
   return Number.isNaN(date) ? undefined : Math.max(date - now, 0)
 }

@@ -3,6 +3,7 @@ import { createReadStream, existsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
+import { makeFolder, sync } from '../durable.ts'
 import { stringifyExact } from '../exact-json.ts'
 import { formatBytes } from '../units.ts'
 import { type JobRecord, parseRecord, RECORD } from './record.ts'
@@ -10,6 +11,8 @@ import { type Digest, type Draft, type Results, ResultsUnavailable } from './res
 
 /** Drafts, and results on their way out, live here. No job id begins with a dot. */
 const DRAFTS = '.tmp'
+/** After so many bytes of a file it is looked whether there is room for more. */
+const LOOK_EVERY = 16 * 1024 * 1024
 /** What a replaced result is called until the new one is durable. */
 const REPLACED = '.replaced'
 
@@ -24,7 +27,7 @@ export function createFileResults(options: { root: string; minFree: number }): R
 
   async function tidy(): Promise<void> {
     await guarded(async () => {
-      await mkdir(drafts, { recursive: true })
+      await makeFolder(drafts)
       for (const name of await readdir(drafts)) {
         const path = join(drafts, name)
         const jobId = name.endsWith(REPLACED) ? name.slice(0, -REPLACED.length) : null
@@ -32,7 +35,7 @@ export function createFileResults(options: { root: string; minFree: number }): R
         if (jobId !== null && !existsSync(folderOf(jobId))) await rename(path, folderOf(jobId))
         else await rm(path, { recursive: true, force: true })
       }
-      await syncFolder(root)
+      await sync(root)
     })
   }
 
@@ -56,7 +59,7 @@ export function createFileResults(options: { root: string; minFree: number }): R
       await mkdir(folder, { recursive: true })
     })
     return {
-      write: (path, source) => writeFile(join(folder, path), source),
+      write: (path, source) => writeFile(join(folder, path), source, checkRoom),
       read: (path) => createReadStream(join(folder, path), { highWaterMark: 64 * 1024 }),
       commit: (job, { replace }) => guarded(() => commit(folder, job, replace)),
       discard: () => rm(folder, { recursive: true, force: true }).catch(() => {}),
@@ -66,18 +69,20 @@ export function createFileResults(options: { root: string; minFree: number }): R
   async function commit(folder: string, job: JobRecord, replace: boolean): Promise<boolean> {
     const target = folderOf(job.job_id)
     await writeFile(join(folder, RECORD), [Buffer.from(`${stringifyExact(job, 2)}\n`)])
-    for (const path of await folders(folder)) await syncFolder(path)
+    for (const path of await folders(folder)) await sync(path)
     const replaced = join(drafts, `${job.job_id}${REPLACED}`)
     if ((await record(job.job_id)) !== null) {
       if (!replace) {
         await rm(folder, { recursive: true, force: true })
         return false
       }
+      await rm(replaced, { recursive: true, force: true })
       await rename(target, replaced)
     } else await rm(target, { recursive: true, force: true })
     await rename(folder, target)
-    await syncFolder(root)
-    await rm(replaced, { recursive: true, force: true })
+    await sync(root)
+    // Debris is no reason to call a result unsaved that is: the next start clears it away.
+    await rm(replaced, { recursive: true, force: true }).catch(() => {})
     return true
   }
 
@@ -85,12 +90,15 @@ export function createFileResults(options: { root: string; minFree: number }): R
     // Moved away first: a result that is half removed must not look like one.
     const away = join(drafts, `${jobId}.removed`)
     const found = await rename(folderOf(jobId), away).then(() => true, absent)
-    if (found) await rm(away, { recursive: true, force: true })
+    if (!found) return
+    await sync(root)
+    await rm(away, { recursive: true, force: true })
   }
 
-  async function expire(before: number): Promise<number> {
+  async function expire(before: number, signal?: AbortSignal): Promise<number> {
     let removed = 0
     for (const jobId of await readdir(root)) {
+      if (signal?.aborted) break
       if (jobId.startsWith('.')) continue
       const saved = await stat(join(folderOf(jobId), RECORD)).catch(absent)
       if (saved === null || saved.mtimeMs >= before) continue
@@ -102,24 +110,31 @@ export function createFileResults(options: { root: string; minFree: number }): R
 
   async function check(): Promise<void> {
     await guarded(async () => {
-      await mkdir(drafts, { recursive: true })
-      const disk = await statfs(drafts)
-      const free = disk.bavail * disk.bsize
-      if (free < options.minFree)
-        throw new ResultsUnavailable(
-          'disk',
-          `${formatBytes(free)} free in ${root}, less than MIN_FREE_DISK (${formatBytes(options.minFree)}): make room`,
-        )
+      await makeFolder(drafts)
+      await checkRoom()
       const probe = join(drafts, '.probe')
       await writeFile(probe, [Buffer.from('a result could be saved here\n')])
       await rm(probe)
     })
   }
 
+  async function checkRoom(): Promise<void> {
+    const disk = await statfs(drafts)
+    const free = disk.bavail * disk.bsize
+    if (free >= options.minFree) return
+    const message = `${formatBytes(free)} free in ${root}, less than MIN_FREE_DISK (${formatBytes(options.minFree)}): make room`
+    throw new ResultsUnavailable('disk', message)
+  }
+
   return { tidy, record, open: openFile, draft, remove, expire, check }
 }
 
-async function writeFile(path: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Digest> {
+/** Writes and syncs a file; what was written of one that fails is removed. `checkRoom` is asked as it grows. */
+async function writeFile(
+  path: string,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  checkRoom?: () => Promise<void>,
+): Promise<Digest> {
   const file = await guarded(async () => {
     await mkdir(dirname(path), { recursive: true })
     return open(path, 'w')
@@ -129,11 +144,16 @@ async function writeFile(path: string, source: AsyncIterable<Uint8Array> | Itera
     let bytes = 0
     for await (const chunk of source) {
       hash.update(chunk)
+      if (checkRoom && Math.floor(bytes / LOOK_EVERY) < Math.floor((bytes + chunk.byteLength) / LOOK_EVERY))
+        await guarded(checkRoom)
       bytes += chunk.byteLength
       await guarded(() => writeAll(file, chunk))
     }
     await guarded(() => file.sync())
     return { bytes, sha256: hash.digest('hex') }
+  } catch (error) {
+    await rm(path, { force: true }).catch(() => {})
+    throw error
   } finally {
     await file.close()
   }
@@ -144,15 +164,6 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let offset = 0; offset < chunk.byteLength; ) {
     const { bytesWritten } = await file.write(chunk, offset)
     offset += bytesWritten
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }
 

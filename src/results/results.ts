@@ -16,8 +16,8 @@ export interface Results {
   draft(jobId: string, token: number): Promise<Draft>
   /** Removes a result. */
   remove(jobId: string): Promise<void>
-  /** Removes results saved before this time (ms). Returns how many. */
-  expire(before: number): Promise<number>
+  /** Removes results saved before this time (ms), until `signal` aborts. Returns how many. */
+  expire(before: number, signal?: AbortSignal): Promise<number>
   /**
    * Whether results can be saved now.
    * @throws ResultsUnavailable

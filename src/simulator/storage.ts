@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { EventEmitter, once as eventOnce } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** What the storage holds under a name. A function makes the body anew for every download (for large ones). */
@@ -15,6 +16,8 @@ export type Storage = {
   fail(name: string, ...faults: StorageFault[]): void
   /** Downloads so far, by name. */
   readonly downloads: ReadonlyMap<string, number>
+  /** Resolves when this object is asked for next. */
+  nextDownload(name: string): Promise<void>
   /** Requests that carried an Authorization header: there must be none. */
   readonly authorized: number
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>
@@ -25,6 +28,7 @@ export function createStorage(options: { base: () => string; lifetime: number })
   const objects = new Map<string, StoredObject>()
   const faults = new Map<string, StorageFault[]>()
   const downloads = new Map<string, number>()
+  const asked = new EventEmitter()
   let authorized = 0
 
   const signatureOf = (name: string, expires: string) =>
@@ -35,6 +39,7 @@ export function createStorage(options: { base: () => string; lifetime: number })
     const name = decodeURIComponent(url.pathname.slice('/storage/'.length))
     const expires = url.searchParams.get('expires') ?? ''
     downloads.set(name, (downloads.get(name) ?? 0) + 1)
+    asked.emit(name)
     if (request.headers.authorization !== undefined) {
       authorized++
       return refuse(response, 400, 'InvalidArgument: only one auth mechanism allowed')
@@ -56,6 +61,7 @@ export function createStorage(options: { base: () => string; lifetime: number })
     },
     fail: (name, ...added) => void faults.set(name, [...(faults.get(name) ?? []), ...added]),
     downloads,
+    nextDownload: async (name) => void (await eventOnce(asked, name)),
     get authorized() {
       return authorized
     },
@@ -72,7 +78,7 @@ async function sendObject(
   if (typeof object.body === 'function') {
     for await (const chunk of object.body()) {
       if (response.destroyed) return
-      if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+      if (!response.write(chunk)) await Promise.race([eventOnce(response, 'drain'), eventOnce(response, 'close')])
     }
     response.end()
     return
@@ -81,10 +87,6 @@ async function sendObject(
   if (fault === undefined) return void response.end(object.body)
   response.write(object.body.subarray(0, Math.floor(object.body.length / 2)))
   if (fault === 'truncate') setImmediate(() => response.destroy())
-}
-
-function once(response: ServerResponse, event: string): Promise<void> {
-  return new Promise((resolve) => response.once(event, () => resolve()))
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {

@@ -15,14 +15,20 @@ const AGAIN = 1_000
 const UNKNOWN_JOB =
   'Reducto knows no such job under this key and region: purged, deleted, a test event, or submitted with another key'
 
+/** What has to be asked to tell one job's trouble from everybody's. */
+export type Asking = {
+  readonly probeAccount: () => Promise<boolean | null>
+  readonly storeIsFine: () => Promise<boolean>
+}
+
 /** The one place that decides what a failure means: for the job, and for the worker as a whole. */
-export async function classify(
-  error: unknown,
-  probeAccount: () => Promise<boolean | null>,
-): Promise<{ outcome: Outcome; trouble: Trouble | null }> {
-  if (error instanceof ReductoError) return classifyReducto(error, probeAccount)
-  if (error instanceof ResultsUnavailable)
-    return notItsFault(error.trouble, { code: error.trouble, message: error.message })
+export async function classify(error: unknown, ask: Asking): Promise<{ outcome: Outcome; trouble: Trouble | null }> {
+  if (error instanceof ReductoError) return classifyReducto(error, ask.probeAccount)
+  if (error instanceof ResultsUnavailable) {
+    const reason = { code: error.trouble, message: error.message }
+    // A result too large for the room there is, or a folder that alone is broken: others can be saved.
+    return (await ask.storeIsFine()) ? job({ is: 'retry', reason }) : notItsFault(error.trouble, reason)
+  }
   if (error instanceof ResultTooLarge) return job({ is: 'dead', reason: { code: 'too_large', message: error.message } })
   if (error instanceof ResultMissing)
     return job({ is: error.retry ? 'retry' : 'dead', reason: { code: 'result_missing', message: error.message } })
@@ -33,8 +39,9 @@ export async function classify(
       is: 'retry',
       reason: { code: 'unreadable', message: `unreadable answer from Reducto: ${error.message}` },
     })
-  if (error instanceof InboxUnavailable) return job({ is: 'retry', reason: { code: 'inbox', message: error.message } })
-  return job({ is: 'retry', reason: { code: 'failed', message: (error as Error).message } })
+  if (error instanceof InboxUnavailable)
+    return job({ is: 'wait', reason: { code: 'inbox', message: error.message }, after: AGAIN })
+  return job({ is: 'retry', reason: { code: 'failed', message: String((error as Error | null)?.message ?? error) } })
 }
 
 async function classifyReducto(error: ReductoError, probeAccount: () => Promise<boolean | null>) {

@@ -58,6 +58,8 @@ export function createGate(deps: {
     },
     open,
     slow(after) {
+      // Calls that were under way together are one sign, not many in a row.
+      if (after === undefined && clock.monotonic() < slowUntil) return
       const ms = Math.min(after ?? backoff(slowings, random), BACKOFF.longest)
       slowings++
       const until = clock.monotonic() + ms

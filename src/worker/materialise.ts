@@ -1,8 +1,8 @@
 import { FILES, type FileEntry, JOB, type SavedFile } from '../results/record.ts'
 import type { Digest, Draft } from '../results/results.ts'
 import { type Download, DownloadError } from './download.ts'
-import { type Place, placesOf, type Role, typeOf } from './places.ts'
-import { NotJson, type Scan } from './scan.ts'
+import type { Place, Reading } from './places.ts'
+import { NotJson } from './scan.ts'
 import type { ScanDocument } from './scan-thread.ts'
 
 /** What of a job's answer is needed to settle it. */
@@ -60,15 +60,19 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 }
 
 /** Reads what an answer says about its job. Throws NotJson. */
-export async function readAnswer(body: Uint8Array, scan: ScanDocument): Promise<{ answer: Answer; scan: Scan }> {
-  const scanned = await scan(pieces(body))
+export async function readAnswer(
+  body: Uint8Array,
+  scan: ScanDocument,
+  signal: AbortSignal,
+): Promise<{ answer: Answer; reading: Reading }> {
+  const reading = await scan(pieces(body, signal), 'job')
   const text = (pointer: string) => {
-    const value = scanned.outline.get(pointer)
+    const value = reading.outline.get(pointer)
     return typeof value === 'string' ? value : null
   }
-  if (scanned.outline.get('') !== '{') throw new NotJson('not an object')
+  if (reading.outline.get('') !== '{') throw new NotJson('not an object')
   const reason = text('/reason') ?? text('/error/message')
-  return { answer: { status: text('/status'), type: typeOf(scanned), reason }, scan: scanned }
+  return { answer: { status: text('/status'), type: reading.type, reason }, reading }
 }
 
 /**
@@ -78,7 +82,7 @@ export async function readAnswer(body: Uint8Array, scan: ScanDocument): Promise<
  */
 export async function materialise(
   body: Uint8Array,
-  scanned: Scan,
+  reading: Reading,
   draft: Draft,
   options: { readonly follow: boolean; readonly fresh: boolean; readonly signal: AbortSignal },
   deps: MaterialiseDeps,
@@ -91,17 +95,27 @@ export async function materialise(
   let number = 0
   let worthRetrying = false
 
-  async function* counted(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    for await (const chunk of source) {
-      total += chunk.byteLength
-      if (total > deps.maxBytes) throw new ResultTooLarge('the result is larger than MAX_RESULT_BYTES')
-      yield chunk
+  /** Counts a file's bytes as they come. What a failed try had brought is given back. */
+  async function writeCounted(path: string, source: AsyncIterable<Uint8Array>): Promise<Digest> {
+    let bytes = 0
+    async function* counted(): AsyncIterable<Uint8Array> {
+      for await (const chunk of source) {
+        bytes += chunk.byteLength
+        total += chunk.byteLength
+        if (total > deps.maxBytes) throw new ResultTooLarge('the result is larger than MAX_RESULT_BYTES')
+        yield chunk
+      }
+    }
+    try {
+      return await draft.write(path, counted())
+    } catch (error) {
+      total -= bytes
+      throw error
     }
   }
 
   /** Follows all links of one document, the essential ones first, since links within them are only known then. */
-  async function follow(document: string, scan: Scan, role: Role): Promise<void> {
-    const places = placesOf(scan, role)
+  async function follow(document: string, places: readonly Place[]): Promise<void> {
     await sideBySide(places, async (place) => {
       const earlier = byUrl.get(place.url)
       const saved = earlier ?? save(place)
@@ -109,11 +123,11 @@ export async function materialise(
       const entry = await saved
       entries.push({ ...entry, in: document, pointer: place.pointer })
       if (earlier || place.contents === null || !('path' in entry)) return
-      const contents = await deps.scan(draft.read(entry.path)).catch((error) => {
+      const contents = await deps.scan(abortable(draft.read(entry.path), signal), place.contents).catch((error) => {
         if (error instanceof NotJson) throw new ResultMissing('the downloaded result is not JSON', true)
         throw error
       })
-      await follow(entry.path, contents, place.contents)
+      await follow(entry.path, contents.places)
     })
   }
 
@@ -124,6 +138,8 @@ export async function materialise(
       return { ...at, ...(await tryDownload(place.url, stem)) }
     } catch (error) {
       if (!(error instanceof DownloadError)) throw error
+      // What an interruption breaks off says nothing about the file.
+      options.signal.throwIfAborted()
       if (error.kind === 'expired' && !options.fresh) throw new LinkExpired(error.message)
       if (place.essential)
         throw new ResultMissing(`${place.field} could not be had: ${error.message}`, error.kind !== 'refused')
@@ -138,7 +154,7 @@ export async function materialise(
         const { contentType, body } = await deps.download(url, signal)
         const type = contentType?.split(';')[0]?.trim().toLowerCase() ?? null
         const path = `${stem}${(type && EXTENSIONS[type]) ?? ''}`
-        const digest = await draft.write(path, counted(body))
+        const digest = await writeCounted(path, body)
         return { path, content_type: type, ...digest }
       } catch (error) {
         const passing = error instanceof DownloadError && error.kind === 'failed'
@@ -147,28 +163,25 @@ export async function materialise(
     }
   }
 
-  /** Runs `work` on all, a few at once; the first failure ends the others, and is what is thrown. */
+  /** Runs `work` on all, a few at once. The very first failure, at whatever depth, ends all others and is thrown. */
   async function sideBySide<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
     let next = 0
-    let first: { error: unknown } | null = null
     const lane = async () => {
-      while (next < items.length && !first) {
+      while (next < items.length && !failure.signal.aborted) {
         try {
           await work(items[next++]!)
         } catch (error) {
-          first ??= { error }
-          failure.abort()
+          if (!failure.signal.aborted) failure.abort(error)
         }
       }
     }
     await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, items.length) }, lane))
-    const failed = first as { error: unknown } | null
-    if (failed) throw failed.error
+    failure.signal.throwIfAborted()
   }
 
-  const job = await draft.write(JOB, counted(pieces(body)))
-  if (options.follow) await follow(JOB, scanned, 'job')
-  const files = await draft.write(FILES, counted(lines(entries)))
+  const job = await writeCounted(JOB, pieces(body, signal))
+  if (options.follow) await follow(JOB, reading.places)
+  const files = await writeCounted(FILES, abortable(lines(entries), signal))
   const failed = entries.filter((entry) => 'error' in entry).length
   return {
     job: saved(JOB, job),
@@ -182,8 +195,21 @@ function saved(path: string, digest: Digest): SavedFile {
   return { path, ...digest }
 }
 
-async function* pieces(body: Uint8Array): AsyncIterable<Uint8Array> {
-  yield body
+/** So that hashing and parsing a large answer gives way to others in between. */
+const PIECE = 64 * 1024
+
+async function* pieces(body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < body.byteLength; at += PIECE) {
+    signal.throwIfAborted()
+    yield body.subarray(at, at + PIECE)
+  }
+}
+
+async function* abortable<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
+  for await (const item of source) {
+    signal.throwIfAborted()
+    yield item
+  }
 }
 
 async function* lines(entries: readonly FileEntry[]): AsyncIterable<Uint8Array> {

@@ -83,6 +83,17 @@ function typeByShape(outline: Scan['outline']): Kind | null {
   return null
 }
 
+/** What the worker needs of a document. Small, however large the document: it may come from another thread. */
+export type Reading = {
+  readonly outline: Scan['outline']
+  readonly type: string | null
+  readonly places: readonly Place[]
+}
+
+export function readingOf(scan: Scan, role: Role): Reading {
+  return { outline: scan.outline, type: role === 'job' ? typeOf(scan) : null, places: placesOf(scan, role) }
+}
+
 /** The links of a document that are to be saved, one for each pointer, the essential ones first. */
 export function placesOf(scan: Scan, role: Role): readonly Place[] {
   const type = role === 'job' ? typeOf(scan) : null

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { PauseCause } from '../events.ts'
 import { parseExact } from '../exact-json.ts'
 import type { Claim } from '../inbox/inbox.ts'
-import type { Outcome, Reason } from '../job.ts'
+import { contradiction, type Outcome, type Reason } from '../job.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import type { JobRecord } from '../results/record.ts'
@@ -58,69 +58,71 @@ export async function runJob(claim: Claim, signal: AbortSignal, deps: RunJobDeps
   const seen = { known: false, calls: 0, files: 0, bytes: 0 }
 
   async function attempt(): Promise<Outcome> {
-    const before = claim.refetch ? null : await deps.results.record(claim.jobId)
-    if (before) return { is: 'done', status: before.status, missing: before.files.failed }
+    const before = await deps.results.record(claim.jobId)
+    if (before && !outOfDate(before)) return { is: 'done', status: before.status, missing: before.files.failed }
+    const replace = before !== null
     try {
-      return await fetchAndSave(false)
+      return await fetchAndSave({ fresh: false, replace })
     } catch (error) {
       if (!(error instanceof LinkExpired)) throw error
-      return await fetchAndSave(true)
+      return await fetchAndSave({ fresh: true, replace })
     }
   }
 
-  async function fetchAndSave(fresh: boolean): Promise<Outcome> {
+  function outOfDate(record: JobRecord): boolean {
+    return claim.refetch || (claim.news > 0 && contradiction(record.status, claim.announced))
+  }
+
+  async function fetchAndSave({ fresh, replace }: { fresh: boolean; replace: boolean }): Promise<Outcome> {
     seen.calls++
     const body = await deps.fetchJob(claim.jobId, signal)
     seen.known = true
     const fetchedAt = deps.clock.now()
-    const { answer, scan } = await readAnswer(body, deps.scan)
-    if (answer.status === null || !ENDED.has(answer.status))
-      return {
-        is: 'unfinished',
-        reason: { code: 'unfinished', message: `Reducto says that the job is ${answer.status ?? 'without a status'}` },
-      }
+    const { answer, reading } = await readAnswer(body, deps.scan, signal)
+    const { status } = answer
+    if (status === null || !ENDED.has(status)) {
+      const message = `Reducto says that the job is ${status ?? 'without a status'}`
+      return { is: 'unfinished', reason: { code: 'unfinished', message } }
+    }
     const draft = await deps.results.draft(claim.jobId, claim.token)
     try {
-      const follow = answer.status === 'Completed'
-      const material = await materialise(body, scan, draft, { follow, fresh, signal }, deps)
+      const material = await materialise(body, reading, draft, { follow: status === 'Completed', fresh, signal }, deps)
       seen.files = material.files.count
       seen.bytes = material.bytes
-      return await save(draft, answer, answer.status, material, fetchedAt)
+      return await save(draft, recordOf(claim, answer, status, material, fetchedAt), material, replace)
     } catch (error) {
       await draft.discard()
       throw error
     }
   }
 
-  async function save(
-    draft: Draft,
-    answer: Answer,
-    status: string,
-    material: Material,
-    fetchedAt: number,
-  ): Promise<Outcome> {
-    const { failed } = material.files
+  async function save(draft: Draft, record: JobRecord, material: Material, replace: boolean): Promise<Outcome> {
+    const { failed, count } = material.files
     if (material.worthRetrying && claim.standing.tries + 1 < SIDE_FILE_ATTEMPTS) {
       await draft.discard()
-      return {
-        is: 'retry',
-        reason: { code: 'side_files', message: `${failed} of ${material.files.count} files could not be had` },
-      }
+      return { is: 'retry', reason: { code: 'side_files', message: `${failed} of ${count} files could not be had` } }
     }
     signal.throwIfAborted()
-    // A refetch replaces what is there, which only the claim's holder may.
+    // A replacement is for the claim's holder only.
     if (!(await deps.holds(claim))) throw new ClaimLost()
-    await draft.commit(recordOf(claim, answer, status, material, fetchedAt), { replace: claim.refetch })
-    return { is: 'done', status, missing: failed }
+    await draft.commit(record, { replace })
+    return { is: 'done', status: record.status, missing: failed }
   }
 
   try {
     return { outcome: await attempt(), trouble: null, ...seen }
   } catch (error) {
-    if (signal.aborted) return { outcome: { is: 'interrupted' }, trouble: null, ...seen }
-    return { ...(await classify(error, () => deps.probeAccount(signal))), ...seen }
+    const classified = await classify(error, {
+      probeAccount: () => deps.probeAccount(signal),
+      storeIsFine: () => deps.results.check().then(TRUE, FALSE),
+    })
+    return { ...(signal.aborted ? INTERRUPTED : classified), ...seen }
   }
 }
+
+const INTERRUPTED = { outcome: { is: 'interrupted' }, trouble: null } as const
+const TRUE = () => true
+const FALSE = () => false
 
 function recordOf(claim: Claim, answer: Answer, status: string, material: Material, fetchedAt: number): JobRecord {
   return {

@@ -1,17 +1,18 @@
 import { parentPort, Worker } from 'node:worker_threads'
-import { createScanner, NotJson, type Scan } from './scan.ts'
+import { type Reading, type Role, readingOf } from './places.ts'
+import { createScanner, NotJson } from './scan.ts'
 
-/** Scans a document that arrives in pieces. Throws NotJson, or what the source throws. */
-export type ScanDocument = (source: AsyncIterable<Uint8Array>) => Promise<Scan>
+/** Reads a document that arrives in pieces. Throws NotJson, or what the source throws. */
+export type ScanDocument = (source: AsyncIterable<Uint8Array>, role: Role) => Promise<Reading>
 
 /** Documents up to this size are scanned where they are: starting on a thread costs more than it saves. */
 const INLINE = 256 * 1024
 
 /** A piece of document `id`, its end, or that no more of it will come. */
-type ToThread = { readonly id: number; readonly chunk: Uint8Array | 'end' | 'dropped' }
+type ToThread = { readonly id: number; readonly role: Role; readonly chunk: Uint8Array | 'end' | 'dropped' }
 type FromThread = { readonly id: number } & (
   | { readonly taken: true }
-  | { readonly scan: Scan }
+  | { readonly reading: Reading }
   | { readonly notJson: string }
 )
 
@@ -37,44 +38,48 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
   }
 
   /** One piece at a time: the next leaves when the last was taken, which bounds the memory. */
-  function send(id: number, chunk: Uint8Array | 'end'): Promise<FromThread> {
+  function send(id: number, role: Role, chunk: Uint8Array | 'end'): Promise<FromThread> {
     return new Promise<FromThread>((resolve, reject) => {
       waiting.set(id, { resolve, reject })
-      const message: ToThread = { id, chunk }
+      const message: ToThread = { id, role, chunk }
       thread().postMessage(message)
     }).finally(() => waiting.delete(id))
   }
 
-  async function scanOnThread(head: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): Promise<Scan> {
+  async function scanOnThread(
+    role: Role,
+    head: readonly Uint8Array[],
+    rest: AsyncIterator<Uint8Array>,
+  ): Promise<Reading> {
     const id = ++lastId
     let ended = false
     try {
-      for (const chunk of head) accepted(await send(id, alone(chunk)))
+      for (const chunk of head) accepted(await send(id, role, alone(chunk)))
       for (let next = await rest.next(); !next.done; next = await rest.next())
-        accepted(await send(id, alone(next.value)))
-      const last = accepted(await send(id, 'end'))
+        accepted(await send(id, role, alone(next.value)))
+      const last = accepted(await send(id, role, 'end'))
       ended = true
       return last!
     } finally {
       if (!ended) {
-        worker?.postMessage({ id, chunk: 'dropped' } satisfies ToThread)
+        worker?.postMessage({ id, role, chunk: 'dropped' } satisfies ToThread)
         await rest.return?.()
       }
     }
   }
 
-  async function scan(source: AsyncIterable<Uint8Array>): Promise<Scan> {
+  async function scan(source: AsyncIterable<Uint8Array>, role: Role): Promise<Reading> {
     const chunks = source[Symbol.asyncIterator]()
     const head: Uint8Array[] = []
     let bytes = 0
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
       head.push(next.value)
       bytes += next.value.byteLength
-      if (bytes > INLINE) return scanOnThread(head, chunks)
+      if (bytes > INLINE) return scanOnThread(role, head, chunks)
     }
     const scanner = createScanner()
     for (const chunk of head) scanner.write(chunk)
-    return scanner.end()
+    return readingOf(scanner.end(), role)
   }
 
   return {
@@ -92,15 +97,15 @@ function alone(chunk: Uint8Array): Uint8Array {
   return chunk.byteLength === chunk.buffer.byteLength ? chunk : new Uint8Array(chunk)
 }
 
-function accepted(message: FromThread): Scan | null {
+function accepted(message: FromThread): Reading | null {
   if ('notJson' in message) throw new NotJson(message.notJson)
-  return 'scan' in message ? message.scan : null
+  return 'reading' in message ? message.reading : null
 }
 
 if (parentPort) {
   const port = parentPort
   const scanners = new Map<number, ReturnType<typeof createScanner>>()
-  port.on('message', ({ id, chunk }: ToThread) => {
+  port.on('message', ({ id, role, chunk }: ToThread) => {
     const answer = (message: FromThread) => port.postMessage(message)
     const scanner = scanners.get(id) ?? createScanner()
     try {
@@ -111,7 +116,7 @@ if (parentPort) {
         return answer({ id, taken: true })
       }
       scanners.delete(id)
-      return answer({ id, scan: scanner.end() })
+      return answer({ id, reading: readingOf(scanner.end(), role) })
     } catch (error) {
       scanners.delete(id)
       if (error instanceof NotJson) return answer({ id, notJson: error.message })

@@ -3,8 +3,9 @@ import type { Ledger } from '../inbox/inbox.ts'
 import type { Log } from '../log.ts'
 import type { Results } from '../results/results.ts'
 
-/** How often what has outlived its retention is looked for, ms. */
+/** How often what has outlived its retention is looked for, ms; soon after a start, for services that restart often. */
 export const SWEEP_EVERY = 3_600_000
+export const FIRST_SWEEP = 60_000
 
 export type SweepDeps = {
   readonly inbox: Pick<Ledger, 'forget'>
@@ -23,14 +24,17 @@ export function startSweeps(deps: SweepDeps): () => Promise<void> {
   const stopping = new AbortController()
 
   async function sweep(): Promise<void> {
-    const rows = await deps.inbox.forget(clock.now() - deps.retention)
-    const results = deps.resultsRetention === null ? 0 : await deps.results.expire(clock.now() - deps.resultsRetention)
+    const rows = await deps.inbox.forget(clock.now() - deps.retention, stopping.signal)
+    const results =
+      deps.resultsRetention === null
+        ? 0
+        : await deps.results.expire(clock.now() - deps.resultsRetention, stopping.signal)
     if (rows + results > 0) log.info({ rows, results }, 'forgot what has outlived its retention')
   }
 
   async function loop(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await clock.sleep(SWEEP_EVERY, stopping.signal)
+    for (let pause = FIRST_SWEEP; !stopping.signal.aborted; pause = SWEEP_EVERY) {
+      await clock.sleep(pause, stopping.signal)
       if (stopping.signal.aborted) return
       await sweep().catch((error) => log.error({ err: error }, 'retention could not be applied, trying again later'))
     }

@@ -12,7 +12,7 @@ import type { Attempted } from './run-job.ts'
 export type WorkerDeps = {
   readonly queue: Queue
   readonly run: (claim: Claim, signal: AbortSignal) => Promise<Attempted>
-  readonly results: Pick<Results, 'check'>
+  readonly results: Pick<Results, 'check' | 'tidy'>
   readonly probeAccount: ProbeAccount
   readonly concurrency: number
   readonly clock: Clock
@@ -53,6 +53,7 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   async function loop(): Promise<void> {
     const { signal } = stopping
+    await Promise.race([tidy(), once(signal)])
     while (!signal.aborted) {
       const trial = await gate.pass(signal)
       if (signal.aborted) return
@@ -67,6 +68,11 @@ export function createWorker(deps: WorkerDeps): Worker {
       if (trial) await Promise.all(running)
       else if (claims.length === 0) await queue.ready(signal)
     }
+  }
+
+  /** Deliveries are accepted while this goes on, however much there is. */
+  async function tidy(): Promise<void> {
+    await results.tidy().catch((error) => events.emit('stuck', { what: 'tidy', error }))
   }
 
   async function claim(free: number, signal: AbortSignal): Promise<readonly Claim[]> {
@@ -101,12 +107,10 @@ export function createWorker(deps: WorkerDeps): Worker {
   const probeStore: Probe = async () => ((await storeTrouble()) ? 'still' : 'gone')
   const probeKey: Probe = async (signal) => ((await deps.probeAccount(signal)) === true ? 'gone' : 'still')
   /** Nothing but a job that Reducto knows shows that the account is the right one. */
-  const probeJobs: Probe = async () => 'trial'
+  const probeJobs: Probe = async () => (foundAny ? 'gone' : 'trial')
 
   function start(claim: Claim, trial: boolean): void {
-    const done: Promise<void> = attempt(claim, trial)
-      .catch((error) => void events.emit('stuck', { what: 'attempt', error }))
-      .finally(() => running.delete(done))
+    const done: Promise<void> = attempt(claim, trial).finally(() => running.delete(done))
     running.add(done)
   }
 
@@ -206,4 +210,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       return gate.cause
     },
   }
+}
+
+function once(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -118,6 +118,17 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       expect(await inbox.claim(1)).toMatchObject([{ jobId: 'job-1', refetch: true }])
     })
 
+    it('tells a claim what has been announced since the job was last done', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('job-1'))
+      await inbox.accept(delivery('job-1', { status: 'Failed' }))
+      const [claim] = await inbox.claim(1)
+      expect(claim).toMatchObject({ news: 1, announced: 'Failed' })
+      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'))
+      await inbox.requeue({ jobId: 'job-1' }, false)
+      expect(await inbox.claim(1)).toMatchObject([{ news: 0, announced: 'Failed' }])
+    })
+
     it('keeps deliveries that concern no job, once each', async () => {
       const { inbox } = await openTest()
       const ping = { ...delivery(''), body: '{}', content: { is: 'ignored' } } as const
@@ -171,6 +182,8 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
           receivedAt: one.receivedAt,
           body: one.body,
           refetch: false,
+          news: 0,
+          announced: 'Completed',
           standing: {
             state: 'running',
             tries: 0,

@@ -336,6 +336,7 @@ describe('not the job’s fault', () => {
 
   it('a results store that refuses: pauses, and the job goes on where it was', async () => {
     const on = await rig()
+    await deliver(on, on.reducto.addJob())
     const jobId = on.reducto.addJob()
     const { draft } = on.results
     const { ResultsUnavailable } = await import('../../src/results/results.ts')
@@ -352,6 +353,25 @@ describe('not the job’s fault', () => {
     const done = settled(on, jobId)
     on.clock.advance(PROBE_EVERY)
     expect(await done).toMatchObject({ state: 'done', attempt: 1 })
+  })
+})
+
+describe('one job’s trouble with the store is that job’s', () => {
+  it('others are saved meanwhile', async () => {
+    const on = await rig()
+    const [broken, fine] = [on.reducto.addJob(), on.reducto.addJob()]
+    const { draft } = on.results
+    const { ResultsUnavailable } = await import('../../src/results/results.ts')
+    on.results.draft = async (jobId, token) => {
+      if (jobId === broken) throw new ResultsUnavailable('disk', 'ENOSPC: no space left on device')
+      return draft(jobId, token)
+    }
+    expect(await deliver(on, broken)).toMatchObject({
+      state: 'queued',
+      outcome: { is: 'retry', reason: { code: 'disk' } },
+    })
+    expect(await ready(on)).toEqual({ status: 200, body: { status: 'ready' } })
+    expect(await deliver(on, fine)).toMatchObject({ state: 'done' })
   })
 })
 
@@ -492,7 +512,62 @@ describe('a settlement that the inbox cannot take', () => {
   })
 })
 
+describe('trouble with the inbox', () => {
+  it('a claim that fails is tried again, also when no delivery comes', async () => {
+    const on = await rig()
+    const { claim } = on.inbox
+    on.inbox.claim = () => Promise.reject(new Error('database is locked'))
+    const stuck = event(on.events, 'stuck')
+    const jobId = on.reducto.addJob()
+    await on.inbox.accept(delivery(jobId))
+    expect(await stuck).toMatchObject({ what: 'claim' })
+    await on.clock.sleeping(1_000)
+    on.inbox.claim = claim
+    const done = settled(on, jobId)
+    on.clock.advance(1_000)
+    expect(await done).toMatchObject({ state: 'done' })
+  })
+
+  it('a Retry-After of fractions of a second can be stored', async () => {
+    const on = await rig()
+    const jobId = on.reducto.addJob()
+    on.reducto.fail(jobId, status(503, { headers: { 'retry-after': '2.0101' } }))
+    const first = await deliver(on, jobId)
+    expect(first.dueAt - on.clock.now()).toBe(2_011)
+  })
+})
+
+describe('a delivery that contradicts a record of which only the files know', () => {
+  it('has the job fetched anew', async () => {
+    const on = await rig()
+    const jobId = on.reducto.addJob()
+    await deliver(on, jobId)
+    // As after a death between saving and settling: the job is queued, and its record is there.
+    await on.inbox.pause(true)
+    await on.inbox.requeue({ jobId }, false)
+    await on.inbox.accept(delivery(jobId, { status: 'Failed' }))
+    on.reducto.end(jobId, 'Failed')
+    const again = settled(on, jobId)
+    await on.inbox.pause(false)
+    expect(await again).toMatchObject({ state: 'done', calls: 1 })
+    expect(record(on, jobId)).toMatchObject({ status: 'Failed' })
+  })
+})
+
 describe('a stop', () => {
+  it('interrupts downloads too, at no cost', async () => {
+    const on = await rig()
+    const jobId = on.reducto.addJob()
+    on.reducto.storage.fail(`${jobId}/figure.png`, 'stall')
+    on.reducto.storage.fail(`${jobId}/page.png`, 'stall')
+    const stalled = on.reducto.storage.nextDownload(`${jobId}/figure.png`)
+    await on.inbox.accept(delivery(jobId))
+    await stalled
+    const interrupted = settled(on, jobId)
+    await on.stop()
+    expect(await interrupted).toMatchObject({ state: 'queued', outcome: { is: 'interrupted' } })
+  })
+
   it('interrupts what takes longer than the grace; it stays queued, due at once, at no cost', async () => {
     const on = await rig()
     const jobId = on.reducto.addJob()

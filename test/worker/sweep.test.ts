@@ -1,6 +1,6 @@
 import pino from 'pino'
 import { expect, it, onTestFinished, vi } from 'vitest'
-import { SWEEP_EVERY, startSweeps } from '../../src/worker/sweep.ts'
+import { FIRST_SWEEP, SWEEP_EVERY, startSweeps } from '../../src/worker/sweep.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
 it('forgets what has outlived its retention, every hour, and goes on after an error', async () => {
@@ -17,10 +17,11 @@ it('forgets what has outlived its retention, every hour, and goes on after an er
   })
   onTestFinished(stop)
   for (let hour = 1; hour <= 2; hour++) {
-    await clock.sleeping(SWEEP_EVERY)
-    clock.advance(SWEEP_EVERY)
+    const pause = hour === 1 ? FIRST_SWEEP : SWEEP_EVERY
+    await clock.sleeping(pause)
+    clock.advance(pause)
     await vi.waitFor(() => expect(expire).toHaveBeenCalledTimes(hour))
-    expect(forget).toHaveBeenLastCalledWith(clock.now() - 100)
-    expect(expire).toHaveBeenLastCalledWith(clock.now() - 50)
+    expect(forget).toHaveBeenLastCalledWith(clock.now() - 100, expect.any(AbortSignal))
+    expect(expire).toHaveBeenLastCalledWith(clock.now() - 50, expect.any(AbortSignal))
   }
 })

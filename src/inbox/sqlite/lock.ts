@@ -1,5 +1,3 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../../clock.ts'
 
@@ -27,7 +25,6 @@ export async function lockInstance(
   path: string,
   { clock, signal, onWait }: { clock: Clock; signal: AbortSignal; onWait: () => void },
 ): Promise<() => void> {
-  mkdirSync(dirname(path), { recursive: true })
   const db = new DatabaseSync(`${path}.lock`, { timeout: 0 })
   try {
     const deadline = clock.monotonic() + LOCK_PATIENCE

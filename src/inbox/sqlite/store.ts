@@ -1,5 +1,3 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
 import type { Clock, WorkingClock } from '../../clock.ts'
 import type { Moment, Standing } from '../../job.ts'
 import {
@@ -44,7 +42,7 @@ const ACCEPT_TIMEOUT = 10_000
 const TICK = 1_000
 
 /** Changes after which a claim finds nothing new. */
-const LOOKING: ReadonlySet<string> = new Set(['claim', 'held', 'working'])
+const LOOKING: ReadonlySet<string> = new Set(['claim', 'held', 'working', 'probe'])
 
 type Pending = {
   readonly change: Change
@@ -57,7 +55,6 @@ type Pending = {
 /** The inbox on SQLite. Changes share transactions: under load many acknowledgements cost one sync of the disk. */
 export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const { path, clock, working } = options
-  mkdirSync(dirname(path), { recursive: true })
   const writer = await connect({ path, mode: 'write', retryFor: options.retryFor }, options.onDeath)
   const reader = await connect({ path, mode: 'read', retryFor: options.retryFor }, options.onDeath).catch(
     async (error) => {
@@ -72,6 +69,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const committing = new Set<readonly Pending[]>()
   let gather: NodeJS.Immediate | undefined
   let idle: () => void = () => {}
+  /** The last transaction failed as a whole. */
+  let failing = false
   let closed = false
   let nextDue: number | null = null
   /** Batches are numbered: what was written in or after the batch of the last claim is news to the worker. */
@@ -125,9 +124,11 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       nextDue = reply.nextDue
       followPause(reply.paused)
       batchNumber++
+      failing = reply.failed
       for (const [index, pending] of batch.entries()) conclude(pending, reply.results[index]!)
       if (batch.some((pending) => !LOOKING.has(pending.change[0]))) announce()
     } catch (error) {
+      failing = true
       for (const pending of batch) pending.reject(unavailable((error as Error).message))
     }
   }
@@ -139,8 +140,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       if (pending.change[0] === 'accept' && pending.since < longAgo)
         pending.reject(new InboxUnavailable('slow', 'the disk has not taken the delivery in time'))
   }
-  const slowLooks = setInterval(giveUpSlowAccepts, TICK)
-  slowLooks.unref()
+  /** While nothing can be written, tries: nobody may deliver any more who looks at `failing` first. */
+  function look(): void {
+    giveUpSlowAccepts()
+    if (failing && !closed && committing.size === 0) change(['probe', []]).catch(() => {})
+  }
+  const looks = setInterval(look, TICK)
+  looks.unref()
 
   function nextBatch(): Pending[] {
     let bytes = 0
@@ -156,9 +162,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   }
 
   function conclude(pending: Pending, result: Result): void {
-    if (pending.change[0] === 'claim') lastClaim = batchNumber
-    if ('value' in result) pending.resolve(result.value)
-    else pending.reject(unavailable(result.failure.message))
+    if ('value' in result) {
+      if (pending.change[0] === 'claim') lastClaim = batchNumber
+      pending.resolve(result.value)
+    } else pending.reject(unavailable(result.failure.message))
   }
 
   /** The time of an operator's pause, by whichever process, costs no job patience. */
@@ -182,8 +189,11 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   }
 
   async function claim(limit: number): Promise<readonly Claim[]> {
-    lastClaimAt = clock.now()
-    return change<readonly Claim[]>(['claim', [limit, moment()]])
+    const at = moment()
+    const claims = await change<readonly Claim[]>(['claim', [limit, at]])
+    // Not before: after a claim that failed, everything is still to be claimed.
+    lastClaimAt = at.now
+    return claims
   }
 
   /** Waits for a commit of this process, the next due time, or a commit of another process. */
@@ -195,8 +205,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       await clock.sleep(untilDue > 0 ? Math.min(TICK, untilDue) : TICK, AbortSignal.any([signal, waking.signal]))
       wake = () => {}
       if (waking.signal.aborted || signal.aborted) continue
-      const reply = await writer.request({ tick: moment() })
-      if (!('changed' in reply)) continue
+      // A look that fails is none: the next one is a second away.
+      const reply = await writer.request({ tick: moment() }).catch(() => null)
+      if (reply === null || !('changed' in reply)) continue
       followPause(reply.paused)
       if (reply.changed) announce()
     }
@@ -209,6 +220,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   }
 
   const inbox: Inbox = {
+    isFailing: () => failing,
     accept,
     claim,
     ready,
@@ -218,16 +230,16 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       return claims.filter((_, index) => !held[index])
     },
     settle: (claim: Claim, next: Standing, attempt: Attempt) =>
-      change<boolean>(['settle', [claim.jobId, claim.token, next, attempt, moment()]]),
+      change<boolean>(['settle', [claim, next, attempt, moment()]]),
     get: (jobId) => ask<JobDetail | null>(['get', [jobId]]),
     list: (filter, limit) => ask<readonly JobRow[]>(['list', [filter, limit]]),
     stats: () => ask<Stats>(['stats', []]),
     requeue: (filter: JobFilter, dryRun) => change<number>(['requeue', [filter, dryRun, moment()]]),
     pause: (on) => change<void>(['pause', [on]]),
-    async forget(before) {
+    async forget(before, signal) {
       let rows = 0
       let at: Sweep | null = { job: 0, delivery: 0 }
-      while (at !== null) {
+      while (at !== null && !signal?.aborted) {
         const step: { rows: number; next: Sweep | null } = await change(['forget', [before, at]])
         rows += step.rows
         at = step.next
@@ -237,7 +249,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     async close() {
       closed = true
       if (waiting.length > 0 || committing.size > 0) await new Promise<void>((resolve) => (idle = resolve))
-      clearInterval(slowLooks)
+      clearInterval(looks)
       await Promise.all([writer.close(), reader.close()])
     },
   }

@@ -22,7 +22,7 @@ export type Change = {
 
 type Changes = Pick<
   Writer,
-  'accept' | 'claim' | 'settle' | 'held' | 'recover' | 'requeue' | 'pause' | 'clampDue' | 'working'
+  'accept' | 'claim' | 'settle' | 'probe' | 'held' | 'recover' | 'requeue' | 'pause' | 'clampDue' | 'working'
 > & { forget(before: number, at: Sweep): { rows: number; next: Sweep | null } }
 
 export type Question = {
@@ -40,11 +40,15 @@ export type Request = {
 )
 
 export type Reply = { readonly id: number } & (
-  | { readonly results: readonly Result[]; readonly nextDue: number | null; readonly paused: boolean }
+  | (Committed & Outlook)
   | { readonly changed: boolean; readonly paused: boolean }
   | { readonly answer: unknown }
   | { readonly failure: Failure }
 )
+
+/** `failed`: the transaction as a whole; nothing of it was kept. */
+type Committed = { readonly results: readonly Result[]; readonly failed: boolean }
+type Outlook = { readonly nextDue: number | null; readonly paused: boolean }
 
 export type Result = { readonly value: unknown } | { readonly failure: Failure }
 
@@ -91,19 +95,22 @@ function serve({ path, mode, retryFor, bell }: ThreadData): void {
 
     const apply = ([name, args]: Change): unknown => (changes[name] as (...args: unknown[]) => unknown)(...args)
 
-    const commit = (batch: readonly Change[], working: number): Result[] => {
+    /** What the main thread is told with every answer; read within the transaction, whose fate it shares. */
+    let outlook: Outlook = { nextDue: null, paused: false }
+
+    const commit = (batch: readonly Change[], working: number): Committed => {
       try {
-        return transaction(working, () => batch.map((change) => ({ value: apply(change) })))
+        return { results: transaction(working, () => batch.map((change) => ({ value: apply(change) }))), failed: false }
       } catch (error) {
         const failure = failureOf(error)
-        if (WHOLE_BATCH.has(failure.code)) return batch.map(() => ({ failure }))
+        if (WHOLE_BATCH.has(failure.code)) return { results: batch.map(() => ({ failure })), failed: true }
       }
       // One of the rows is bad: the same again, each under a savepoint, so that it fails alone.
       try {
-        return transaction(working, () => batch.map(applyAlone))
+        return { results: transaction(working, () => batch.map(applyAlone)), failed: false }
       } catch (error) {
         const failure = failureOf(error)
-        return batch.map(() => ({ failure }))
+        return { results: batch.map(() => ({ failure })), failed: true }
       }
     }
 
@@ -112,7 +119,9 @@ function serve({ path, mode, retryFor, bell }: ThreadData): void {
         db.exec('BEGIN IMMEDIATE')
         const results = run()
         writer.finish(working)
+        const next = { nextDue: writer.nextDue(), paused: writer.paused() }
         db.exec('COMMIT')
+        outlook = next
         return results
       } catch (error) {
         writer.dropCounts()
@@ -148,8 +157,8 @@ function serve({ path, mode, retryFor, bell }: ThreadData): void {
     answer = (request) => {
       try {
         if ('batch' in request) {
-          const results = commit(request.batch, request.working)
-          reply({ id: request.id, results, nextDue: writer.nextDue(), paused: writer.paused() })
+          const committed = commit(request.batch, request.working)
+          reply({ id: request.id, ...committed, ...outlook })
         } else if ('tick' in request) {
           const changed = tick(request.tick)
           reply({ id: request.id, changed, paused: writer.paused() })

@@ -128,6 +128,8 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
       receivedAt: first?.received_at ?? job.created_at,
       body: first?.body ? Buffer.from(first.body).toString('utf8') : null,
       refetch: job.refetch === 1,
+      news: job.news,
+      announced: job.status,
     }
   }
 
@@ -136,8 +138,9 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     return job?.state === 'running' && job.token === token ? job : null
   }
 
-  function settle(jobId: string, token: number, next: Standing, attempt: Attempt, at: Moment): boolean {
-    const job = held(jobId, token)
+  function settle(claim: Claim, next: Standing, attempt: Attempt, at: Moment): boolean {
+    const { token } = claim
+    const job = held(claim.jobId, token)
     if (!job) return false
     const { startedAt, ms, outcome, reason, recorded } = attempt
     sql.attempt.run(
@@ -155,7 +158,7 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     if (next.state !== 'done') return true
     sql.record.run(recorded, job.seq)
     // A delivery that came while the job ran may know better than the record that was just saved.
-    if (job.news === 1 && contradiction(recorded, job.status)) queue({ ...job, state: 'done' }, true, at)
+    if (job.news > claim.news && contradiction(recorded, job.status)) queue({ ...job, state: 'done' }, true, at)
     return true
   }
 
@@ -198,6 +201,8 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     requeue,
     count,
     move,
+    /** Writes, and changes nothing. */
+    probe: () => void sql.setCounter.run('probe', 0),
     pause: (on: boolean) => void sql.setCounter.run('paused', on ? 1 : 0),
     paused,
     /** The working clock's stored reading. */
@@ -245,7 +250,7 @@ function statements(db: DatabaseSync) {
        VALUES (?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     addEndpoint: p('INSERT OR IGNORE INTO job_endpoint (job_id, endpoint) VALUES (?, ?)'),
-    announce: p('UPDATE job SET status = ?, first = COALESCE(first, ?), news = ?, updated_at = ? WHERE seq = ?'),
+    announce: p('UPDATE job SET status = ?, first = COALESCE(first, ?), news = news + ?, updated_at = ? WHERE seq = ?'),
     touch: p('UPDATE job SET updated_at = ? WHERE seq = ?'),
     stand: p(
       `UPDATE job SET state = ?, tries = ?, waits = ?, crashes = ?, due_at = ?, give_up_at = ?, gone_since = ?,
@@ -259,12 +264,12 @@ function statements(db: DatabaseSync) {
     lastDue: p(`SELECT due_at FROM job WHERE state = 'queued' ORDER BY due_at DESC LIMIT 1`),
     changes: p('SELECT total_changes() AS changes'),
     clampDue: p(`UPDATE job SET due_at = ? WHERE state = 'queued' AND due_at > ?`),
-    take: p(`UPDATE job SET state = 'running', token = ?, news = 0 WHERE seq = ?`),
+    take: p(`UPDATE job SET state = 'running', token = ? WHERE seq = ?`),
     first: p(
       `SELECT svix_id, received_at, body FROM delivery LEFT JOIN delivery_body USING (seq) WHERE delivery.seq = ?`,
     ),
     endpoints: p('SELECT endpoint FROM job_endpoint WHERE job_id = ? ORDER BY endpoint'),
-    record: p('UPDATE job SET recorded = ?, refetch = 0 WHERE seq = ?'),
+    record: p('UPDATE job SET recorded = ?, refetch = 0, news = 0 WHERE seq = ?'),
     attempt: p('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
     oldAttempts: p('DELETE FROM attempt WHERE job = ? AND token <= ?'),
     counter: p('SELECT value FROM counter WHERE name = ?'),

@@ -82,6 +82,35 @@ describe('errors', () => {
     expect(await inbox.accept(delivery('a'))).toMatchObject({ duplicate: false, job: 'queued' })
   })
 
+  it('of the whole database: it says that it fails, and finds out by itself when that is over', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const inbox = await open(path)
+    expect(inbox.isFailing()).toBe(false)
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    // Waits for the other process for 5 s, in vain.
+    await expect(inbox.accept(delivery('a'))).rejects.toMatchObject({ code: 'failed' })
+    expect(inbox.isFailing()).toBe(true)
+    other.exec('ROLLBACK')
+    other.close()
+    await vi.waitFor(() => expect(inbox.isFailing()).toBe(false), { timeout: 10_000 })
+    // A claim that failed in between must not have lost the wake-up.
+    expect(await inbox.accept(delivery('a'))).toMatchObject({ duplicate: false })
+  })
+
+  it('of a claim: what it would have found is found by the next', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const inbox = await open(path)
+    await inbox.accept(delivery('a'))
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    await expect(inbox.claim(1)).rejects.toMatchObject({ code: 'failed' })
+    other.exec('ROLLBACK')
+    other.close()
+    await inbox.ready(new AbortController().signal)
+    expect(await inbox.claim(1)).toHaveLength(1)
+  })
+
   it('full: too many that wait are refused at once', async () => {
     const inbox = await open(join(tempFolder(), 'inbox.db'))
     const results = await Promise.allSettled(
