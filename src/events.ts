@@ -17,8 +17,11 @@ export type Events = {
       readonly ms: number
     },
   ]
-  /** A request was refused before anything was recorded. Whatever it held is unverified, and so not told. */
-  refused: [{ readonly endpoint: string; readonly status: number; readonly reason: string }]
+  /**
+   * A request was refused before anything was recorded. Whatever it held is unverified, and so not
+   * told. `cause`: what is wrong on our side, if anything is.
+   */
+  refused: [{ readonly endpoint: string; readonly status: number; readonly reason: string; readonly cause?: string }]
   /** An attempt at a job begins. */
   started: [{ readonly jobId: string; readonly attempt: number }]
   /** An attempt is over and its outcome is stored. `ms`: its duration; `calls`: answers taken from Reducto. */

@@ -57,8 +57,8 @@ export function webhook(deps: WebhookDeps, findDoor: FindDoor): RequestHandler {
 
   return async (request: Request, response: Response) => {
     let endpoint = 'unknown'
-    function refuse(reply: Reply, reason: string): void {
-      events.emit('refused', { endpoint, status: reply.status, reason })
+    function refuse(reply: Reply, reason: string, cause?: string): void {
+      events.emit('refused', { endpoint, status: reply.status, reason, ...(cause === undefined ? {} : { cause }) })
       sendAndClose(request, response, reply)
     }
 
@@ -77,7 +77,7 @@ export function webhook(deps: WebhookDeps, findDoor: FindDoor): RequestHandler {
     } catch (error) {
       if (error instanceof InvalidSignature) return refuse(INVALID_SIGNATURE[error.reason], error.reason)
       if (error instanceof BodyRefused) return refuseBody(error.why)
-      if (error instanceof InboxUnavailable) return refuse(REPLIES.unavailable, `inbox_${error.code}`)
+      if (error instanceof InboxUnavailable) return refuse(REPLIES.unavailable, `inbox_${error.code}`, error.message)
       throw error
     }
 

@@ -1,9 +1,10 @@
 import { dirname, resolve } from 'node:path'
 import type { Clock, WorkingClock } from '../clock.ts'
 import { makeFolder } from '../durable.ts'
-import type { Inbox } from './inbox.ts'
+import { type Inbox, InboxUnavailable } from './inbox.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { lockInstance } from './sqlite/lock.ts'
+import { DatabaseRefused } from './sqlite/schema.ts'
 import { openSqlite } from './sqlite/store.ts'
 
 export type OpenInboxOptions = {
@@ -39,6 +40,18 @@ export async function openInbox(database: { kind: 'sqlite'; path: string }, opti
     }
   } catch (error) {
     release()
-    throw error
+    throw refusalOf(error, path)
   }
+}
+
+const SQLITE_CORRUPT = 11
+const SQLITE_NOTADB = 26
+
+/** A damaged database needs a person. */
+function refusalOf(error: unknown, path: string): unknown {
+  const cause = error instanceof InboxUnavailable ? error.cause : error
+  // Node's own errors have `errcode`; those that came from a thread `code`.
+  const { errcode, code, message } = cause as { errcode?: number; code?: unknown; message: string }
+  if (![SQLITE_CORRUPT, SQLITE_NOTADB].includes((errcode ?? Number(code)) & 0xff)) return error
+  return new DatabaseRefused(`${path} is damaged (${message}): move it away and restore a backup, or start anew`)
 }

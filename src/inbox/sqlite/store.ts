@@ -12,7 +12,7 @@ import {
   type Receipt,
   type Stats,
 } from '../inbox.ts'
-import { connect } from './connection.ts'
+import { connect, DatabaseError } from './connection.ts'
 import type { Sweep } from './forget.ts'
 import type { Change, Question, Result } from './thread.ts'
 
@@ -129,7 +129,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       if (batch.some((pending) => !LOOKING.has(pending.change[0]))) announce()
     } catch (error) {
       failing = true
-      for (const pending of batch) pending.reject(unavailable((error as Error).message))
+      for (const pending of batch) pending.reject(unavailable(error as Error))
     }
   }
 
@@ -165,7 +165,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     if ('value' in result) {
       if (pending.change[0] === 'claim') lastClaim = batchNumber
       pending.resolve(result.value)
-    } else pending.reject(unavailable(result.failure.message))
+    } else pending.reject(unavailable(new DatabaseError(result.failure)))
   }
 
   /** The time of an operator's pause, by whichever process, costs no job patience. */
@@ -250,7 +250,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       closed = true
       if (waiting.length > 0 || committing.size > 0) await new Promise<void>((resolve) => (idle = resolve))
       clearInterval(looks)
-      await Promise.all([writer.close(), reader.close()])
+      // The last to close must be able to write: it puts the log into the database.
+      await reader.close()
+      await writer.close()
     },
   }
 
@@ -267,6 +269,6 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   return inbox
 }
 
-function unavailable(message: string): InboxUnavailable {
-  return new InboxUnavailable('failed', `the inbox cannot write: ${message}`)
+function unavailable(cause: Error): InboxUnavailable {
+  return new InboxUnavailable('failed', `the inbox cannot write: ${cause.message}`, { cause })
 }

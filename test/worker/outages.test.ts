@@ -1,0 +1,77 @@
+import { expect, it } from 'vitest'
+import { createEvents } from '../../src/events.ts'
+import { createManualClock } from '../support/manual-clock.ts'
+import { delivery, event, testService } from '../support/service.ts'
+
+/** Long trouble, on a clock that moves when told: everything comes right by itself when the cause is gone. */
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+async function rig(env: Record<string, string> = {}) {
+  const clock = createManualClock()
+  const events = createEvents()
+  events.setMaxListeners(100)
+  const service = await testService({ clock, events, env })
+  /** Moves time on in steps, letting every attempt that falls due within one end. */
+  async function pass(ms: number, step: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += step) {
+      clock.advance(step)
+      // The worker has looked, and all that was running has been settled, when nothing is running and a second passes.
+      while ((await service.inbox.stats()).jobs.running > 0) await event(events, 'settled')
+    }
+  }
+  return { ...service, clock, events, pass }
+}
+
+it('Reducto down for half a day: every job is fetched when it is back', async () => {
+  const on = await rig()
+  on.reducto.setAccountFault({ is: 'status', status: 503 })
+  const jobs = Array.from({ length: 20 }, () => on.reducto.addJob({ kind: 'classify' }))
+  for (const jobId of jobs) await on.inbox.accept(delivery(jobId, { at: on.clock.now() }))
+  await on.pass(11 * HOUR + 30 * MINUTE, 10 * MINUTE)
+  expect((await on.inbox.stats()).jobs).toMatchObject({ queued: 20, done: 0, dead: 0 })
+  on.reducto.setAccountFault(null)
+  const last = jobs.map((jobId) => event(on.events, 'settled', (one) => one.jobId === jobId && one.state === 'done'))
+  await on.pass(20 * MINUTE, 10 * MINUTE)
+  await Promise.all(last)
+  expect((await on.inbox.stats()).jobs).toMatchObject({ done: 20, dead: 0 })
+})
+
+it('a storm of 429s: few calls while it lasts, and every job done after it', async () => {
+  const on = await rig({ WORKER_CONCURRENCY: '4' })
+  on.reducto.setAccountFault({ is: 'status', status: 429 })
+  const jobs = Array.from({ length: 30 }, () => on.reducto.addJob({ kind: 'classify' }))
+  let attempts = 0
+  on.events.on('settled', () => attempts++)
+  for (const jobId of jobs) await on.inbox.accept(delivery(jobId, { at: on.clock.now() }))
+  await on.pass(HOUR, MINUTE)
+  expect(attempts).toBeGreaterThan(0)
+  // Without slowing the worker as a whole it would be each job's own backoff: several hundred.
+  expect(attempts).toBeLessThan(150)
+  on.reducto.setAccountFault(null)
+  const done = jobs.map((jobId) => event(on.events, 'settled', (one) => one.jobId === jobId && one.state === 'done'))
+  for (let left = 200; left > 0 && (await on.inbox.stats()).jobs.done < 30; left--) await on.pass(MINUTE, MINUTE)
+  await Promise.all(done)
+})
+
+it.each([
+  ['forwards', 1],
+  ['backwards', -1],
+])('a clock that jumps %s by a month: jobs go on', async (_name, direction) => {
+  const on = await rig()
+  const jobId = on.reducto.addJob()
+  on.reducto.fail(jobId, { is: 'status', status: 500 })
+  const first = event(on.events, 'settled')
+  await on.inbox.accept(delivery(jobId, { at: on.clock.now() }))
+  expect(await first).toMatchObject({ state: 'queued' })
+  on.clock.jump(direction * 30 * 24 * HOUR)
+  const done = event(on.events, 'settled', (one) => one.state === 'done')
+  await on.clock.sleeping(1_000)
+  on.clock.advance(1_000)
+  if (direction < 0) {
+    await on.clock.sleeping(1_000)
+    on.clock.advance(10 * MINUTE)
+  }
+  expect(await done).toMatchObject({ jobId, attempt: 2 })
+})
