@@ -23,13 +23,16 @@ const HEADERS_TIMEOUT = 30_000
  * allowed, apart from the hosts that the settings name.
  */
 export function createDownloadAgent(options: {
-  allowPrivateHosts: ReadonlySet<string>
-  idleTimeout: number
+  readonly allowPrivateHosts: ReadonlySet<string>
+  readonly idleTimeout: number
+  /** How names are looked up: the system's resolver. */
+  readonly lookup?: typeof dnsLookup
 }): Dispatcher {
+  const lookup = options.lookup ?? dnsLookup
   const allowed = (host: string) => options.allowPrivateHosts.has(bare(host).toLowerCase())
 
   const guardedLookup: LookupFunction = (hostname, lookupOptions, callback) => {
-    dnsLookup(hostname, { ...lookupOptions, all: true }, (error, addresses: LookupAddress[]) => {
+    lookup(hostname, { ...lookupOptions, all: true }, (error, addresses: LookupAddress[]) => {
       if (error) return callback(error, '', 0)
       const refused = allowed(hostname) ? undefined : addresses.find(({ address }) => !isGlobal(address))
       if (refused)

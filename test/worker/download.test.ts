@@ -101,6 +101,25 @@ describe('addresses', () => {
     expect((await failure(download(`http://127.0.0.1:${port}/?hops=6`, never))).message).toMatch('302')
   })
 
+  it('refuses a name by what it resolves to at the moment it is connected to, each time anew', async () => {
+    const { port, requests } = await serve((_request, response) => response.end('secret'))
+    const answers = [['127.0.0.1'], ['8.8.8.8', '169.254.169.254'], ['::1'], ['::ffff:10.0.0.1']]
+    let asked = 0
+    const lookup = ((_name: string, _options: unknown, callback: (error: null, addresses: unknown) => void) => {
+      const addresses = answers[asked++]!.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+      callback(null, addresses)
+    }) as never
+    const agent = createDownloadAgent({ allowPrivateHosts: new Set(), idleTimeout: 1_000, lookup })
+    onTestFinished(() => agent.destroy())
+    const download = createDownload(agent, systemClock)
+    for (let answer = 0; answer < answers.length; answer++) {
+      const error = await failure(download(`https://rebinding.example:${port}/`, never))
+      expect([error.kind, error.message]).toEqual(['refused', expect.stringContaining('not public')])
+    }
+    expect(asked).toBe(answers.length)
+    expect(requests()).toBe(0)
+  })
+
   it('allows a host that the settings name, by name or by address', async () => {
     const { port } = await serve((_request, response) => response.end('on-prem'))
     for (const host of ['localhost', '127.0.0.1'])
