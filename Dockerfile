@@ -13,8 +13,10 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY src ./src
 # Node runs the TypeScript as it is: there is no build step.
+# The demo shows that the image works, and leaves the compiled code behind for every start.
 RUN ln -s /app/src/bin.js /usr/local/bin/receiver \
- && mkdir /data && chown node:node /data
+ && mkdir /data && chown node:node /data \
+ && receiver demo --once && rm -rf /tmp/*
 USER node
 VOLUME /data
 EXPOSE 3000

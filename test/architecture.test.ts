@@ -49,7 +49,7 @@ const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/from 'reductoai/, /^(reducto|cli)\//, 'the SDK has one door; the demo uses it as a user would'],
   [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],
   [/from 'undici'/, /^worker\/(download|addresses)\.ts$/, 'downloads have one door'],
-  [/process\.env/, /^config\.ts$/, 'settings have one reader'],
+  [/process\.env/, /^(config\.ts|bin\.js)$/, 'settings have one reader; the entry sets one variable of Node’s'],
   [/process\.exit\(/, /^(main\.ts|bin\.js)$/, 'one place ends the process'],
 ]
 

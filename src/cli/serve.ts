@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { scrubFor, startService } from '../compose.ts'
 import { type Config, environment, loadConfig } from '../config.ts'
 import { createEvents } from '../events.ts'
@@ -42,6 +43,8 @@ export const serve: Command = async () => {
     if (typeof service === 'number') return service
     log.info(started(config, service.port), 'ready')
     hint(config, log)
+    // What was compiled for the start serves the threads that come later, and the next start.
+    flushCompileCache()
     void stopRequest.then(async (signal) => {
       log.info({ signal, grace: config.shutdownGrace }, 'stopping')
       await service.stop()

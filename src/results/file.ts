@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -13,6 +13,8 @@ import { type Digest, type Draft, type Results, ResultsUnavailable } from './res
 const DRAFTS = '.tmp'
 /** After so many bytes of a file it is looked whether there is room for more. */
 const LOOK_EVERY = 16 * 1024 * 1024
+/** Bytes that are read at once. */
+const PIECE = 64 * 1024
 /** What a replaced result is called until the new one is durable. */
 const REPLACED = '.replaced'
 
@@ -60,7 +62,7 @@ export function createFileResults(options: { root: string; minFree: number }): R
     })
     return {
       write: (path, source) => writeFile(join(folder, path), source, checkRoom),
-      read: (path) => createReadStream(join(folder, path), { highWaterMark: 64 * 1024 }),
+      read: (path) => readPieces(join(folder, path)),
       commit: (job, { replace }) => guarded(() => commit(folder, job, replace)),
       discard: () => rm(folder, { recursive: true, force: true }).catch(() => {}),
     }
@@ -176,6 +178,21 @@ async function folders(folder: string): Promise<string[]> {
 }
 
 const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
+/** Reads a file in pieces, each of which is good until the next is asked for: one buffer serves them all. */
+async function* readPieces(path: string): AsyncIterable<Uint8Array> {
+  const file = await open(path)
+  try {
+    const buffer = Buffer.allocUnsafeSlow(PIECE)
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, PIECE)
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
+}
 
 /** Turns the file system's errors into ResultsUnavailable. */
 async function guarded<T>(run: () => Promise<T>): Promise<T> {

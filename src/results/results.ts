@@ -29,7 +29,7 @@ export interface Results {
 export interface Draft {
   /** Writes a file, streamed. Errors of `source` are passed on as they are. */
   write(path: string, source: AsyncIterable<Uint8Array>): Promise<Digest>
-  /** Reads a written file. */
+  /** Reads a written file, in pieces that are good until the next is asked for. */
   read(path: string): AsyncIterable<Uint8Array>
   /**
    * Makes the draft the job's result. A complete result that is there already wins, unless it is to be replaced; false

@@ -1,6 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { EventEmitter, once as eventOnce } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 
 /** What the storage holds under a name. A function makes the body anew for every download (for large ones). */
 export type StoredObject = { readonly contentType: string; readonly body: Buffer | (() => AsyncIterable<Buffer>) }
@@ -76,11 +78,8 @@ async function sendObject(
 ): Promise<void> {
   response.setHeader('content-type', object.contentType)
   if (typeof object.body === 'function') {
-    for await (const chunk of object.body()) {
-      if (response.destroyed) return
-      if (!response.write(chunk)) await Promise.race([eventOnce(response, 'drain'), eventOnce(response, 'close')])
-    }
-    response.end()
+    // A client that hangs up is none of the storage's trouble.
+    await pipeline(Readable.from(object.body()), response).catch(() => {})
     return
   }
   response.setHeader('content-length', object.body.length)

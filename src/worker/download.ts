@@ -3,6 +3,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { type Dispatcher, request } from 'undici'
 import type { Clock } from '../clock.ts'
 import { AddressRefused } from './addresses.ts'
+import { freePieces, GARBAGE_EVERY } from './garbage.ts'
 
 export type Downloaded = { readonly contentType: string | null; readonly body: AsyncIterable<Uint8Array> }
 
@@ -77,12 +78,18 @@ function decoded(body: Readable, encoding: string | null): AsyncIterable<Uint8Ar
   }
 }
 
-/** Ends a body that trickles: it would hold its place in the worker for hours. */
+/** Ends a body that trickles (it would hold its place in the worker for hours), and keeps a fast one's garbage small. */
 async function* paced(body: AsyncIterable<Uint8Array>, clock: Clock): AsyncIterable<Uint8Array> {
   let bytes = 0
   let since = clock.monotonic()
+  let garbage = 0
   for await (const chunk of body) {
     bytes += chunk.byteLength
+    garbage += chunk.byteLength
+    if (garbage >= GARBAGE_EVERY) {
+      freePieces()
+      garbage = 0
+    }
     const ms = clock.monotonic() - since
     if (ms >= SLOWEST.ms) {
       if (bytes < SLOWEST.bytes)

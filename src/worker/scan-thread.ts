@@ -8,8 +8,18 @@ export type ScanDocument = (source: AsyncIterable<Uint8Array>, role: Role) => Pr
 /** Documents up to this size are scanned where they are: starting on a thread costs more than it saves. */
 const INLINE = 256 * 1024
 
-/** A piece of document `id`, its end, or that no more of it will come. */
-type ToThread = { readonly id: number; readonly role: Role; readonly chunk: Uint8Array | 'end' | 'dropped' }
+/** For a thread that makes nothing but tokens, which are garbage at once, MB: V8 would take 48. */
+const YOUNG = 4
+
+/** What goes to the thread at once. */
+const PIECE = 64 * 1024
+
+/**
+ * A piece of document `id`, its end, or that no more of it will come. Pieces lie in memory that both sides share: a
+ * gigabyte of copies would be a gigabyte of garbage.
+ */
+type ToThread = { readonly id: number; readonly role: Role; readonly chunk: SharedPiece | 'end' | 'dropped' }
+type SharedPiece = { readonly memory: SharedArrayBuffer; readonly bytes: number }
 type FromThread = { readonly id: number } & (
   | { readonly taken: true }
   | { readonly reading: Reading }
@@ -24,7 +34,10 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
 
   function thread(): Worker {
     if (worker) return worker
-    const started = new Worker(new URL(import.meta.url), { name: 'scan' })
+    const started = new Worker(new URL(import.meta.url), {
+      name: 'scan',
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG },
+    })
     started.unref()
     started.on('message', (message: FromThread) => waiting.get(message.id)?.resolve(message))
     const fail = (error: Error) => {
@@ -38,7 +51,7 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
   }
 
   /** One piece at a time: the next leaves when the last was taken, which bounds the memory. */
-  function send(id: number, role: Role, chunk: Uint8Array | 'end'): Promise<FromThread> {
+  function send(id: number, role: Role, chunk: SharedPiece | 'end'): Promise<FromThread> {
     return new Promise<FromThread>((resolve, reject) => {
       waiting.set(id, { resolve, reject })
       const message: ToThread = { id, role, chunk }
@@ -52,11 +65,19 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
     rest: AsyncIterator<Uint8Array>,
   ): Promise<Reading> {
     const id = ++lastId
+    const memory = new SharedArrayBuffer(PIECE)
+    const shared = new Uint8Array(memory)
     let ended = false
+    async function sendAll(chunk: Uint8Array): Promise<void> {
+      for (let at = 0; at < chunk.byteLength; at += PIECE) {
+        const piece = chunk.subarray(at, at + PIECE)
+        shared.set(piece)
+        accepted(await send(id, role, { memory, bytes: piece.byteLength }))
+      }
+    }
     try {
-      for (const chunk of head) accepted(await send(id, role, alone(chunk)))
-      for (let next = await rest.next(); !next.done; next = await rest.next())
-        accepted(await send(id, role, alone(next.value)))
+      for (const chunk of head) await sendAll(chunk)
+      for (let next = await rest.next(); !next.done; next = await rest.next()) await sendAll(next.value)
       const last = accepted(await send(id, role, 'end'))
       ended = true
       return last!
@@ -73,7 +94,8 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
     const head: Uint8Array[] = []
     let bytes = 0
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
-      head.push(next.value)
+      // A source may use one buffer for all its pieces.
+      head.push(new Uint8Array(next.value))
       bytes += next.value.byteLength
       if (bytes > INLINE) return scanOnThread(role, head, chunks)
     }
@@ -92,11 +114,6 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
   }
 }
 
-/** A view of a larger buffer would take all of it along to the thread. */
-function alone(chunk: Uint8Array): Uint8Array {
-  return chunk.byteLength === chunk.buffer.byteLength ? chunk : new Uint8Array(chunk)
-}
-
 function accepted(message: FromThread): Reading | null {
   if ('notJson' in message) throw new NotJson(message.notJson)
   return 'reading' in message ? message.reading : null
@@ -111,7 +128,7 @@ if (parentPort) {
     try {
       if (chunk === 'dropped') return scanners.delete(id)
       if (chunk !== 'end') {
-        scanner.write(chunk)
+        scanner.write(new Uint8Array(chunk.memory, 0, chunk.bytes))
         scanners.set(id, scanner)
         return answer({ id, taken: true })
       }
