@@ -9,7 +9,7 @@ export type ScanDocument = (source: AsyncIterable<Uint8Array>, role: Role) => Pr
 const INLINE = 256 * 1024
 
 /** For a thread that makes nothing but tokens, which are garbage at once, MB: V8 would take 48. */
-const YOUNG = 4
+const YOUNG = 2
 
 /** What goes to the thread at once. */
 const PIECE = 64 * 1024
