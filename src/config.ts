@@ -47,7 +47,10 @@ const REDUCTO_ENVIRONMENTS = {
 /** Svix replays for up to 90 days, so an id must be remembered at least as long. */
 const LEAST_RETENTION = parseDuration('90d')
 
-const ENDPOINT_SECRET = /^SVIX_WEBHOOK_SECRET(?:_(.+?))?(?:_FILE)?$/
+/** An orchestrator kills long before. */
+const LONGEST_GRACE = parseDuration('1h')
+
+const ENDPOINT_SECRET = /^SVIX_WEBHOOK_SECRET(?:_(.+))?$/
 const RESERVED_NAMES: ReadonlySet<string> = new Set(['FILE', 'DEFAULT', 'DIRECT'])
 
 /** The process's environment, with `.env` for what it does not set. Also takes away what must not reach a library. */
@@ -138,7 +141,7 @@ const settings = z.object({
   MAX_RESULT_BYTES: size.prefault('10gb'),
   MIN_FREE_DISK: size.prefault('256mb'),
   DOWNLOAD_ALLOW_PRIVATE_HOSTS: setting(hostNames).prefault(''),
-  SHUTDOWN_GRACE: duration.prefault('8s'),
+  SHUTDOWN_GRACE: setting(shutdownGrace).prefault('8s'),
   LOG_LEVEL: z
     .enum(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -174,11 +177,13 @@ function withSecretFiles(env: Env, problems: string[]): Record<string, string> {
 function endpointSecrets(given: Record<string, string>, problems: string[]): Map<string, readonly string[]> {
   const endpoints = new Map<string, readonly string[]>()
   for (const [setting, value] of Object.entries(given)) {
+    if (!setting.startsWith('SVIX_WEBHOOK_SECRET')) continue
     const match = ENDPOINT_SECRET.exec(setting)
-    if (!match) continue
-    const name = match[1]
-    if (name !== undefined && (!/^[A-Z0-9]+$/.test(name) || RESERVED_NAMES.has(name))) {
-      problems.push(`${setting}: an endpoint's name is of A-Z and 0-9, and not FILE, DEFAULT or DIRECT`)
+    const name = match?.[1]
+    if (!match || (name !== undefined && (!/^[A-Z0-9]+$/.test(name) || RESERVED_NAMES.has(name)))) {
+      problems.push(
+        `${setting}: is no setting; SVIX_WEBHOOK_SECRET_<NAME> has a name of A-Z and 0-9, and not FILE, DEFAULT or DIRECT`,
+      )
       continue
     }
     const secrets = value.split(/[\s,]+/).filter((secret) => secret !== '')
@@ -232,6 +237,12 @@ function retention(text: string): number {
   return ms
 }
 
+function shutdownGrace(text: string): number {
+  const ms = parseDuration(text)
+  if (ms > LONGEST_GRACE) throw new Error('must be at most 1h')
+  return ms
+}
+
 function after(text: string, scheme: string, example: string): string {
   const path = text.startsWith(scheme) ? text.slice(scheme.length) : ''
   if (path === '' || path.startsWith('//')) throw new Error(`must be ${scheme}PATH, for example ${scheme}${example}`)
@@ -240,9 +251,11 @@ function after(text: string, scheme: string, example: string): string {
 
 function hostNames(text: string): ReadonlySet<string> {
   const hosts = text.split(/[\s,]+/).filter((host) => host !== '')
-  const wrong = hosts.find((host) => /[/@?#]|:\d+$/.test(host) && !ipaddr.isValid(host))
-  if (wrong !== undefined) throw new Error(`must be host names or addresses, without scheme and port: ${wrong}`)
-  return new Set(hosts.map((host) => host.toLowerCase()))
+  const names = hosts.map((host) => host.toLowerCase().replace(/^\[|\]$/g, ''))
+  const wrong = names.find((name) => !ipaddr.isValid(name) && !/^[a-z0-9_.-]+$/.test(name))
+  if (wrong !== undefined) throw new Error('must be host names or addresses, without scheme, port and user name')
+  // Addresses in the one form that the URL parser gives them.
+  return new Set(names.map((name) => (ipaddr.isValid(name) ? ipaddr.parse(name).toString() : name)))
 }
 
 /** An http(s) URL without its last slash. http only where nobody else can listen in. */

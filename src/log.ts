@@ -1,3 +1,4 @@
+import { write, writeSync } from 'node:fs'
 import pino, { type DestinationStream, type Logger } from 'pino'
 import pretty from 'pino-pretty'
 import type { EventBus } from './events.ts'
@@ -11,25 +12,67 @@ export type OpenLog = { readonly log: Log; flush(): void }
 /** Lines are written together: at once when this much has gathered, and every so many ms. */
 const BUFFER = 4096
 const FLUSH_EVERY = 500
+/** What may gather while nobody reads; beyond, lines are dropped: a log must never hold up a delivery. */
+const MOST = 8 * 1024 * 1024
 
 /** JSON lines on standard output, readable lines where that is a terminal. Errors are scrubbed. */
 export function openLog(options: { level: string; scrub: Scrub; terminal: boolean }): OpenLog {
   const { level, scrub } = options
-  const destination = pino.destination({ dest: 1, sync: false, minLength: BUFFER })
-  const timer = setInterval(() => destination.flush(), FLUSH_EVERY)
-  timer.unref()
+  const output = createOutput(1)
   const stream: DestinationStream = options.terminal
     ? pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true })
-    : destination
+    : output
   const log = pino({ level, base: null, serializers: { err: (error: unknown) => describe(error, scrub) } }, stream)
+  return { log, flush: output.flush }
+}
+
+/**
+ * Writes lines to a descriptor. pino's own destination waits for a disk that is full without end, and for a reader that
+ * is slow; here what cannot be written is dropped, and the service goes on.
+ */
+export function createOutput(descriptor: number): DestinationStream & { flush(): void } {
+  let gathered = ''
+  let writing = false
+  const timer = setInterval(start, FLUSH_EVERY)
+  timer.unref()
+
+  function start(): void {
+    if (!writing && gathered !== '') writeOut(takeGathered())
+  }
+
+  function takeGathered(): Buffer {
+    const bytes = Buffer.from(gathered)
+    gathered = ''
+    return bytes
+  }
+
+  function writeOut(bytes: Buffer): void {
+    writing = true
+    write(descriptor, bytes, (error, written) => {
+      const left = bytes.subarray(error ? 0 : written)
+      // A pipe whose reader is behind.
+      if (error?.code === 'EAGAIN') setTimeout(writeOut, FLUSH_EVERY, left).unref()
+      else if (!error && left.length > 0) writeOut(left)
+      else {
+        writing = false
+        if (gathered.length >= BUFFER) start()
+      }
+    })
+  }
+
   return {
-    log,
+    write(line) {
+      if (gathered.length > MOST) return
+      gathered += line
+      if (gathered.length >= BUFFER) start()
+    },
+    /** The last words; once, without waiting for anybody. */
     flush() {
       clearInterval(timer)
       try {
-        destination.flushSync()
+        if (gathered !== '') writeSync(descriptor, takeGathered())
       } catch {
-        // Not open yet, or gone: there is nobody left to tell.
+        // There is nobody left to tell.
       }
     },
   }

@@ -7,15 +7,21 @@ const LOOKED_AT = 2_000
 
 /** Takes out the given secrets, and of every URL the query (signed links), the user info and the fragment. */
 export function createScrub(secrets: readonly string[]): Scrub {
-  const known = secrets.filter((secret) => secret.length >= 8)
+  // A signing secret also without its prefix.
+  const known = secrets
+    .flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
+    .filter((secret) => secret.length >= 8)
   return (text) => {
     let clean = text
     for (const secret of known) clean = clean.replaceAll(secret, '[secret]')
     clean = clean
       .slice(0, LOOKED_AT)
       .replace(/whsec_[A-Za-z0-9+/=]+/g, '[secret]')
-      .replace(/\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?#@"'<>]*@/gi, '$1')
-      .replace(/\b([a-z][a-z0-9+.-]{0,30}:\/\/[^\s?#"'<>]*)[?#][^\s"'<>]*/gi, '$1')
+      // User info runs to the last @ of a word, whatever is in it.
+      .replace(/\b([a-z][a-z0-9+.-]{0,30}:\\?\/\\?\/)[^\s"'<>]*@/gi, '$1')
+      .replace(/\b([a-z][a-z0-9+.-]{0,30}:\\?\/\\?\/[^\s?#"'<>]*)[?#][^\s"'<>]*/gi, '$1')
+      // Also where a URL is told in parts, or encoded: HTTPSConnectionPool(…): /key?X-Amz-Signature=…
+      .replace(/(?:[?&;]|%3F|%26)[\w.-]{1,64}(?:=|%3D)[^\s"'<>&;)]*/gi, '')
     return clean.length > LONGEST ? `${clean.slice(0, LONGEST)}…` : clean
   }
 }

@@ -3,9 +3,14 @@
 const MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const BYTES: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3, tb: 1024 ** 4 }
 
+/** Ten years: beyond, times would leave the numbers that a database keeps exactly. */
+const LONGEST = 3650 * 86_400_000
+
 /** `15m` → 900000. Throws an Error that says what is accepted. */
 export function parseDuration(text: string): number {
-  return parse(text, MS, null, 'a duration such as 500ms, 60s, 15m, 12h or 100d')
+  const ms = parse(text, MS, null, 'a duration such as 500ms, 60s, 15m, 12h or 100d')
+  if (ms > LONGEST) throw new Error('must be at most 3650d')
+  return ms
 }
 
 /** `256mb` → 268435456; a plain number is bytes. Throws an Error that says what is accepted. */

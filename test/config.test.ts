@@ -74,6 +74,8 @@ describe('all problems are told at once, by name', () => {
     ['RESULTS_URL', '/data/results'],
     ['DIRECT_WEBHOOK_TOKEN', 'short'],
     ['DOWNLOAD_ALLOW_PRIVATE_HOSTS', 'http://minio'],
+    ['SHUTDOWN_GRACE', '30d'],
+    ['FETCH_RETRY_FOR', '999999999d'],
     ['RESULTS_RETENTION', 'never'],
     ['REDUCTO_API_KEY', '"key-123456789"'],
     ['REDUCTO_API_KEY', 'key 123456789'],
@@ -116,6 +118,14 @@ describe('signing secrets', () => {
       ]),
     )
   })
+
+  it.each(['SVIX_WEBHOOK_SECRETS', 'SVIX_WEBHOOK_SECRET_', 'SVIX_WEBHOOK_SECRETPROD'])(
+    '%s is a slip, and told',
+    (name) => {
+      expect(problems({ [name]: SECRET })).toEqual([expect.stringContaining(`${name}: is no setting`)])
+      expect(problems({ SVIX_WEBHOOK_SECRET: '', [name]: SECRET })).toHaveLength(1)
+    },
+  )
 
   it('one named endpoint is enough', () => {
     const config = loadConfig({ REDUCTO_API_KEY: 'key-123456789', SVIX_WEBHOOK_SECRET_PROD: SECRET })

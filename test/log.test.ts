@@ -17,6 +17,10 @@ describe('text that leaves the process', () => {
     ['postgres://user:sentinel@db:5432/x', 'postgres://db:5432/x'],
     [`the key api-key-123456 and ${secret}`, 'the key [secret] and [secret]'],
     [`another ${newSecret()}`, 'another [secret]'],
+    [`the bare ${secret.slice('whsec_'.length)}`, 'the bare [secret]'],
+    ['Max retries exceeded with url: /k?X-Amz-Credential=a&X-Amz-Signature=b', 'Max retries exceeded with url: /k'],
+    ['https:\\/\\/h.example\\/k?sig=b', 'https:\\/\\/h.example\\/k'],
+    ['https://user:pa/ss@h.example/k', 'https://h.example/k'],
     ['nothing to hide: 12:30, a@b.example', 'nothing to hide: 12:30, a@b.example'],
   ])('%s', (text, clean) => {
     expect(scrub(text)).toBe(clean)

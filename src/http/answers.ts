@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 /** A complete answer in JSON, made once. A string, not a Buffer: Node then writes head and body in one piece. */
 export type Reply = {
@@ -25,6 +26,13 @@ export function send(response: ServerResponse, reply: Reply): void {
   response.writeHead(reply.status, reply.headers).end(reply.body)
 }
 
+/** Connections whose last answer is on its way. What a client has sent behind that request is not worked on. */
+const closing = new WeakSet<Socket>()
+
+export function isClosing(request: IncomingMessage): boolean {
+  return closing.has(request.socket)
+}
+
 /** How long a client that still sends is read from, so that it gets to see the answer, ms. */
 const LINGER = 1_000
 
@@ -35,6 +43,7 @@ const LINGER = 1_000
 export function sendAndClose(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
   if (request.complete) return send(response, reply)
   const { socket } = request
+  closing.add(socket)
   // Node would destroy the socket as soon as the answer is written.
   socket.destroySoon = () => socket.end()
   request.on('data', () => {})

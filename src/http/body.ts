@@ -16,6 +16,11 @@ export const BODY_TIMEOUT = 10_000
 /** Of all bodies that are arriving or being recorded. */
 export const IN_FLIGHT = 64 * 1024 * 1024
 
+/** The first bytes of every body are free of that bound: large ones that stall keep no ordinary ones out. */
+const FREE = 16 * 1024
+/** A body in more pieces is no honest one: a network's packets make about 750 of the largest. */
+const MOST_PIECES = 4096
+
 export type BodyReader = {
   /** Throws BodyRefused when the declared length is too large. */
   checkLength(request: IncomingMessage): void
@@ -54,24 +59,39 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
   }
 }
 
+/**
+ * Collects a body in one buffer that grows: a list of pieces would cost hundreds of bytes for each, and a sender may make
+ * each piece a single byte. `hold` is told of every growth beyond what is free.
+ */
 function collect(request: IncomingMessage, hold: (bytes: number) => void, timeout: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+    let body = Buffer.alloc(0)
     let bytes = 0
+    let pieces = 0
     const timer = setTimeout(() => refuse('timeout'), timeout)
 
     function onData(chunk: Buffer): void {
-      bytes += chunk.length
-      if (bytes > LARGEST_BODY) return refuse('too_large')
+      if (bytes + chunk.length > LARGEST_BODY || ++pieces > MOST_PIECES) return refuse('too_large')
       try {
-        hold(chunk.length)
+        append(chunk)
       } catch (error) {
-        return end(() => reject(error))
+        end(() => reject(error))
       }
-      chunks.push(chunk)
+    }
+    function append(chunk: Buffer): void {
+      if (bytes + chunk.length > body.length) {
+        const size =
+          pieces === 1 ? chunk.length : Math.min(Math.max(body.length * 2, bytes + chunk.length), LARGEST_BODY)
+        hold(Math.max(size - FREE, 0) - Math.max(body.length - FREE, 0))
+        const grown = Buffer.allocUnsafe(size)
+        body.copy(grown, 0, 0, bytes)
+        body = grown
+      }
+      chunk.copy(body, bytes)
+      bytes += chunk.length
     }
     function onEnd(): void {
-      end(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+      end(() => resolve(body.subarray(0, bytes)))
     }
     function onBroken(): void {
       refuse('broken_off')

@@ -1,5 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { isClosing, json } from './answers.ts'
 
 /** A server that listens. */
 export type Listening = {
@@ -13,8 +15,8 @@ export type Listening = {
 /** Longer than the 60 s that load balancers keep idle connections: they, not we, end them. */
 const KEEP_ALIVE = 75_000
 const HEADERS_TIMEOUT = 10_000
-/** Longer than the body's own deadline, which answers with a 408 of ours. */
-const REQUEST_TIMEOUT = 15_000
+/** Longer than headers and the body's own deadline together, which answers with a 408 of ours. */
+const REQUEST_TIMEOUT = 25_000
 
 /** Listens on `host` and `port` (0: any free one). Rejects with a message that says what to do. */
 export function listen(listener: RequestListener, host: string, port: number): Promise<Listening> {
@@ -27,11 +29,13 @@ export function listen(listener: RequestListener, host: string, port: number): P
       connectionsCheckingInterval: 1_000,
     },
     (request, response) => {
+      if (isClosing(request)) return
       if (draining) response.setHeader('connection', 'close')
       listener(request, response)
     },
   )
   return new Promise((resolve, reject) => {
+    server.on('clientError', refuseUnreadable)
     server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)))
     server.listen(port, host, () => {
       resolve({
@@ -44,6 +48,17 @@ export function listen(listener: RequestListener, host: string, port: number): P
       })
     })
   })
+}
+
+const UNREADABLE = json(400, { error: 'bad_request' })
+
+/** What is no HTTP gets an answer in JSON too, while the connection can still take one. */
+function refuseUnreadable(_error: Error, socket: Duplex): void {
+  if (!socket.writable) return void socket.destroy()
+  const headers = Object.entries({ ...UNREADABLE.headers, connection: 'close' }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
+  socket.end(`HTTP/1.1 400 Bad Request\r\n${headers.join('')}\r\n${UNREADABLE.body}`)
 }
 
 function close(server: Server, grace: number): Promise<void> {

@@ -29,7 +29,7 @@ export function createDownloadAgent(options: {
   readonly lookup?: typeof dnsLookup
 }): Dispatcher {
   const lookup = options.lookup ?? dnsLookup
-  const allowed = (host: string) => options.allowPrivateHosts.has(bare(host).toLowerCase())
+  const allowed = (host: string) => options.allowPrivateHosts.has(normal(bare(host).toLowerCase()))
 
   const guardedLookup: LookupFunction = (hostname, lookupOptions, callback) => {
     lookup(hostname, { ...lookupOptions, all: true }, (error, addresses: LookupAddress[]) => {
@@ -67,10 +67,21 @@ export function createDownloadAgent(options: {
   return agent.compose(schemes, interceptors.redirect({ maxRedirections: REDIRECTS }))
 }
 
+/** Where Azure answers for its own machines, on an address that looks public. */
+const AZURE_PLATFORM = '168.63.129.16'
+/** All of IPv6 that is given out as global unicast. */
+const GLOBAL_IPV6 = ipaddr.parseCIDR('2000::/3')
+
 /** Whether an address is one of the public internet: `unicast` of ipaddr.js, which names all reserved ranges. */
 export function isGlobal(address: string): boolean {
   // An IPv4 address within an IPv6 one (mapped) is judged as what it is.
-  return ipaddr.process(address).range() === 'unicast'
+  const parsed = ipaddr.process(address)
+  if (parsed.range() !== 'unicast' || parsed.toString() === AZURE_PLATFORM) return false
+  return parsed.kind() === 'ipv4' || parsed.match(GLOBAL_IPV6)
+}
+
+function normal(host: string): string {
+  return ipaddr.isValid(host) ? ipaddr.parse(host).toString() : host
 }
 
 function bare(host: string): string {

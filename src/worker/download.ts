@@ -29,6 +29,9 @@ export const IDLE_TIMEOUT = 60_000
 /** And must bring so many bytes in so many ms: 64 KiB/s over 5 minutes. */
 const SLOWEST = { bytes: 64 * 1024 * 300, ms: 300_000 } as const
 
+/** An answer must begin by then, redirects included, ms. */
+const ANSWER_TIMEOUT = 60_000
+
 const EXPIRED: ReadonlySet<number> = new Set([403, 404, 410])
 
 /**
@@ -38,19 +41,15 @@ const EXPIRED: ReadonlySet<number> = new Set([403, 404, 410])
 export function createDownload(agent: Dispatcher, clock: Clock): Download {
   return async (url, signal) => {
     try {
-      const { statusCode, headers, body } = await request(url, {
-        dispatcher: agent,
-        signal,
-        headers: { 'accept-encoding': 'identity' },
-      })
+      const { statusCode, headers, body } = await answered(url, agent, signal)
       if (statusCode < 200 || statusCode > 299) {
-        await body.dump({ limit: 64 * 1024 }).catch(() => {})
+        drop(body)
         const kind = EXPIRED.has(statusCode) ? 'expired' : 'failed'
         throw new DownloadError(kind, `the storage answered ${statusCode}`)
       }
       return {
         contentType: single(headers['content-type']),
-        body: translated(paced(decoded(body, single(headers['content-encoding'])), clock)),
+        body: translated(decoded(body, paced(body, clock), single(headers['content-encoding']))),
       }
     } catch (error) {
       throw readDownloadError(error)
@@ -58,24 +57,41 @@ export function createDownload(agent: Dispatcher, clock: Clock): Download {
   }
 }
 
-/** Some storages keep objects compressed and send them so whatever is asked for. */
-function decoded(body: Readable, encoding: string | null): AsyncIterable<Uint8Array> {
-  const through = (decoder: Transform) => pipeline(body, decoder, () => {})
-  switch (encoding?.toLowerCase() ?? 'identity') {
-    case 'identity':
-    case '':
-      return body
-    case 'gzip':
-    case 'x-gzip':
-      return through(createGunzip())
-    case 'deflate':
-      return through(createInflate())
-    case 'br':
-      return through(createBrotliDecompress())
-    default:
-      body.destroy()
-      throw new DownloadError('refused', 'the storage sent an unknown Content-Encoding')
+/** Sends the request; redirects and all, an answer must begin before its deadline. */
+async function answered(url: string, dispatcher: Dispatcher, signal: AbortSignal) {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), ANSWER_TIMEOUT)
+  try {
+    const headers = { 'accept-encoding': 'identity' }
+    return await request(url, { dispatcher, signal: AbortSignal.any([signal, late.signal]), headers })
+  } finally {
+    clearTimeout(timer)
   }
+}
+
+/** Takes no more of a body. undici tells the body itself of that, as an error. */
+function drop(body: Readable): void {
+  body.on('error', () => {}).destroy()
+}
+
+/** Some storages keep objects compressed and send them so whatever is asked for. */
+function decoded(
+  body: Readable,
+  source: AsyncIterable<Uint8Array>,
+  encoding: string | null,
+): AsyncIterable<Uint8Array> {
+  const through = (decoder: Transform) => pipeline(source, decoder, () => {})
+  // `aws-chunked` speaks of how an object was uploaded; some storages repeat it.
+  const codings = (encoding ?? '')
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((coding) => !['', 'identity', 'aws-chunked'].includes(coding))
+  if (codings.length === 0) return source
+  if (codings.length === 1 && ['gzip', 'x-gzip'].includes(codings[0]!)) return through(createGunzip())
+  if (codings.length === 1 && codings[0] === 'deflate') return through(createInflate())
+  if (codings.length === 1 && codings[0] === 'br') return through(createBrotliDecompress())
+  drop(body)
+  throw new DownloadError('failed', 'the storage sent a Content-Encoding that is not known')
 }
 
 /** Ends a body that trickles (it would hold its place in the worker for hours), and keeps a fast one's garbage small. */

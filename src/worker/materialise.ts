@@ -44,20 +44,22 @@ const SIDE_BY_SIDE = 6
 /** Tries at one file within an attempt, for what passes quickly. */
 const TRIES = 3
 
-const EXTENSIONS: Readonly<Record<string, string>> = {
-  'application/json': '.json',
-  'application/pdf': '.pdf',
-  'application/zip': '.zip',
-  'application/vnd.openxmlformats-officedocument.wordprocessingml.document': '.docx',
-  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': '.xlsx',
-  'image/png': '.png',
-  'image/jpeg': '.jpg',
-  'image/webp': '.webp',
-  'image/gif': '.gif',
-  'image/tiff': '.tiff',
-  'text/csv': '.csv',
-  'text/plain': '.txt',
-}
+const EXTENSIONS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    'application/json': '.json',
+    'application/pdf': '.pdf',
+    'application/zip': '.zip',
+    'application/vnd.openxmlformats-officedocument.wordprocessingml.document': '.docx',
+    'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': '.xlsx',
+    'image/png': '.png',
+    'image/jpeg': '.jpg',
+    'image/webp': '.webp',
+    'image/gif': '.gif',
+    'image/tiff': '.tiff',
+    'text/csv': '.csv',
+    'text/plain': '.txt',
+  }),
+)
 
 /** Reads what an answer says about its job. Throws NotJson. */
 export async function readAnswer(
@@ -70,7 +72,8 @@ export async function readAnswer(
     const value = reading.outline.get(pointer)
     return typeof value === 'string' ? value : null
   }
-  if (reading.outline.get('') !== '{') throw new NotJson('not an object')
+  const whole = reading.outline.get('')
+  if (typeof whole !== 'object' || whole?.container !== 'object') throw new NotJson('not an object')
   const reason = text('/reason') ?? text('/error/message')
   return { answer: { status: text('/status'), type: reading.type, reason }, reading }
 }
@@ -153,7 +156,7 @@ export async function materialise(
       try {
         const { contentType, body } = await deps.download(url, signal)
         const type = contentType?.split(';')[0]?.trim().toLowerCase() ?? null
-        const path = `${stem}${(type && EXTENSIONS[type]) ?? ''}`
+        const path = `${stem}${(type && EXTENSIONS.get(type)) ?? ''}`
         const digest = await writeCounted(path, body)
         return { path, content_type: type, ...digest }
       } catch (error) {

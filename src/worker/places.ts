@@ -21,15 +21,17 @@ export type Kind = 'Parse' | 'Extract' | 'Split' | 'Edit' | 'Pipeline' | 'Classi
 const KINDS: ReadonlySet<string> = new Set(['Parse', 'Extract', 'Split', 'Edit', 'Pipeline', 'Classify'])
 
 /** `result.response_type`, which the API sends and the SDK's types lack. */
-const RESPONSE_TYPES: Readonly<Record<string, Kind>> = {
-  parse: 'Parse',
-  extract: 'Extract',
-  v3_extract: 'Extract',
-  split: 'Split',
-  edit: 'Edit',
-  pipeline: 'Pipeline',
-  classify: 'Classify',
-}
+const RESPONSE_TYPES: ReadonlyMap<string, Kind> = new Map(
+  Object.entries({
+    parse: 'Parse',
+    extract: 'Extract',
+    v3_extract: 'Extract',
+    split: 'Split',
+    edit: 'Edit',
+    pipeline: 'Pipeline',
+    classify: 'Classify',
+  } as const),
+)
 
 /** A block's links, in its chunk. `*` stands for an array index. */
 const BLOCK = String.raw`\*/blocks/\*/(?:image_url|chart_data/\*|extra/page_image_url)`
@@ -65,7 +67,7 @@ export function typeOf({ outline }: Scan): string | null {
   const type = outline.get('/type')
   if (typeof type === 'string') return type
   const responseType = outline.get('/result/response_type')
-  if (typeof responseType === 'string') return RESPONSE_TYPES[responseType] ?? responseType
+  if (typeof responseType === 'string') return RESPONSE_TYPES.get(responseType) ?? responseType
   return typeByShape(outline)
 }
 

@@ -10,6 +10,8 @@ const INLINE = 256 * 1024
 
 /** For a thread that makes nothing but tokens, which are garbage at once, MB: V8 would take 48. */
 const YOUNG = 2
+/** For the links of the largest document; one that needs more ends the thread, and its attempt. MB. */
+const OLD = 512
 
 /** What goes to the thread at once. */
 const PIECE = 64 * 1024
@@ -20,6 +22,7 @@ const PIECE = 64 * 1024
  */
 type ToThread = { readonly id: number; readonly role: Role; readonly chunk: SharedPiece | 'end' | 'dropped' }
 type SharedPiece = { readonly memory: SharedArrayBuffer; readonly bytes: number }
+type Waiting = { readonly on: Worker; resolve(message: FromThread): void; reject(error: Error): void }
 type FromThread = { readonly id: number } & (
   | { readonly taken: true }
   | { readonly reading: Reading }
@@ -30,19 +33,19 @@ type FromThread = { readonly id: number } & (
 export function createScanThread(): { scan: ScanDocument; close(): Promise<void> } {
   let worker: Worker | null = null
   let lastId = 0
-  const waiting = new Map<number, { resolve(message: FromThread): void; reject(error: Error): void }>()
+  const waiting = new Map<number, Waiting>()
 
   function thread(): Worker {
     if (worker) return worker
     const started = new Worker(new URL(import.meta.url), {
       name: 'scan',
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG, maxOldGenerationSizeMb: OLD },
     })
     started.unref()
     started.on('message', (message: FromThread) => waiting.get(message.id)?.resolve(message))
     const fail = (error: Error) => {
       if (worker === started) worker = null
-      for (const { reject } of waiting.values()) reject(error)
+      for (const { on, reject } of waiting.values()) if (on === started) reject(error)
     }
     started.on('error', fail)
     started.on('exit', () => fail(new Error('the scanning thread ended')))
@@ -51,11 +54,13 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
   }
 
   /** One piece at a time: the next leaves when the last was taken, which bounds the memory. */
-  function send(id: number, role: Role, chunk: SharedPiece | 'end'): Promise<FromThread> {
+  function send(on: Worker, id: number, role: Role, chunk: SharedPiece | 'end'): Promise<FromThread> {
     return new Promise<FromThread>((resolve, reject) => {
-      waiting.set(id, { resolve, reject })
+      // A document cannot go on in another thread than it began in.
+      if (worker !== on) return reject(new Error('the scanning thread ended'))
+      waiting.set(id, { on, resolve, reject })
       const message: ToThread = { id, role, chunk }
-      thread().postMessage(message)
+      on.postMessage(message)
     }).finally(() => waiting.delete(id))
   }
 
@@ -65,6 +70,7 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
     rest: AsyncIterator<Uint8Array>,
   ): Promise<Reading> {
     const id = ++lastId
+    const on = thread()
     const memory = new SharedArrayBuffer(PIECE)
     const shared = new Uint8Array(memory)
     let ended = false
@@ -72,18 +78,18 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
       for (let at = 0; at < chunk.byteLength; at += PIECE) {
         const piece = chunk.subarray(at, at + PIECE)
         shared.set(piece)
-        accepted(await send(id, role, { memory, bytes: piece.byteLength }))
+        accepted(await send(on, id, role, { memory, bytes: piece.byteLength }))
       }
     }
     try {
       for (const chunk of head) await sendAll(chunk)
       for (let next = await rest.next(); !next.done; next = await rest.next()) await sendAll(next.value)
-      const last = accepted(await send(id, role, 'end'))
+      const last = accepted(await send(on, id, role, 'end'))
       ended = true
       return last!
     } finally {
       if (!ended) {
-        worker?.postMessage({ id, role, chunk: 'dropped' } satisfies ToThread)
+        on.postMessage({ id, role, chunk: 'dropped' } satisfies ToThread)
         await rest.return?.()
       }
     }
@@ -99,7 +105,7 @@ export function createScanThread(): { scan: ScanDocument; close(): Promise<void>
       bytes += next.value.byteLength
       if (bytes > INLINE) return scanOnThread(role, head, chunks)
     }
-    const scanner = createScanner()
+    const scanner = createScanner({ linksWanted: role !== 'values' })
     for (const chunk of head) scanner.write(chunk)
     return readingOf(scanner.end(), role)
   }
@@ -124,7 +130,7 @@ if (parentPort) {
   const scanners = new Map<number, ReturnType<typeof createScanner>>()
   port.on('message', ({ id, role, chunk }: ToThread) => {
     const answer = (message: FromThread) => port.postMessage(message)
-    const scanner = scanners.get(id) ?? createScanner()
+    const scanner = scanners.get(id) ?? createScanner({ linksWanted: role !== 'values' })
     try {
       if (chunk === 'dropped') return scanners.delete(id)
       if (chunk !== 'end') {

@@ -6,8 +6,8 @@ import { Tokenizer, TokenType } from '@streamparser/json'
  * where it stands, which is known only at the end: see places.ts.
  */
 export type Scan = {
-  /** JSON Pointer → scalar, or `{`, `[` for a container; objects' members only, down to OUTLINE_DEPTH. */
-  readonly outline: ReadonlyMap<string, string | number | boolean | null>
+  /** What stands at the pointers of OUTLINE. */
+  readonly outline: ReadonlyMap<string, Outlined>
   readonly links: readonly Link[]
 }
 
@@ -17,15 +17,39 @@ export type Link = { readonly path: readonly (string | number)[]; readonly url: 
 /** The document is not JSON, or broke off. */
 export class NotJson extends Error {}
 
-/** `/result/result/type` is the deepest that tells a kind. */
+/** A scalar, or what kind of container it is. */
+export type Outlined = string | number | boolean | null | { readonly container: 'object' | 'array' }
+
+/** All that is asked of a job's answer: how it ended, and what tells its kind. */
+const OUTLINE: ReadonlySet<string> = new Set([
+  '',
+  '/status',
+  '/type',
+  '/reason',
+  '/error/message',
+  '/result/response_type',
+  '/result/document_url',
+  '/result/duration',
+  '/result/citations',
+  '/result/usage/num_fields',
+  '/result/result/category',
+  '/result/result/chunks',
+  '/result/result/extract',
+  '/result/result/parse',
+  '/result/result/section_mapping',
+  '/result/result/split',
+  '/result/result/splits',
+  '/result/result/type',
+])
 const OUTLINE_DEPTH = 3
-const OUTLINE_ENTRIES = 1000
+/** Nothing that Reducto makes is nested deeper, and pointers would grow with every level. */
+const DEEPEST = 512
 /** Names of members that hold links, FACTS: pdf of a parse, edited document, image of a block, page image. */
 const LINK_NAMES: ReadonlySet<string> = new Set(['pdf_url', 'document_url', 'image_url', 'page_image_url'])
 /** The name of an array of links. */
 const LINK_ARRAY = 'chart_data'
-/** Buffer of the tokenizer for strings, as its documentation advises. */
-const STRING_BUFFER = 64 * 1024
+/** Buffer of the tokenizer for strings and numbers, as its documentation advises. */
+const BUFFER = 64 * 1024
 
 type Frame = {
   readonly isArray: boolean
@@ -40,13 +64,15 @@ type Frame = {
 /** What may come next. */
 type Expecting = 'value' | 'value or ]' | 'name' | 'name or }' | ':' | ', or end' | 'nothing'
 
-export function createScanner() {
-  const outline = new Map<string, string | number | boolean | null>()
+/** With `linksWanted` off only the outline is kept: in extracted values nothing is a link. */
+export function createScanner({ linksWanted = true } = {}) {
+  const outline = new Map<string, Outlined>()
   const links: Link[] = []
   const stack: Frame[] = []
   let expecting: Expecting = 'value'
+  let begun = false
 
-  const tokenizer = new Tokenizer({ stringBufferSize: STRING_BUFFER })
+  const tokenizer = new Tokenizer({ stringBufferSize: BUFFER, numberBufferSize: BUFFER })
   tokenizer.onToken = ({ token, value }) => {
     switch (token) {
       case TokenType.LEFT_BRACE:
@@ -89,7 +115,8 @@ export function createScanner() {
 
   function open(isArray: boolean): void {
     expect('value', 'value or ]')
-    note(isArray ? '[' : '{')
+    note({ container: isArray ? 'array' : 'object' })
+    if (stack.length >= DEEPEST) throw new NotJson(`nested deeper than ${DEEPEST}`)
     const parent = stack.at(-1)
     if (parent && !parent.isArray) parent.other = true
     stack.push({ isArray, at: isArray ? 0 : '', type: null, url: null, other: false })
@@ -101,7 +128,7 @@ export function createScanner() {
     else expect('name or }', ', or end')
     const frame = stack.pop()
     if (frame?.isArray !== isArray) throw new NotJson('brackets do not match')
-    if (frame.type === 'url' && frame.url !== null && !frame.other)
+    if (linksWanted && frame.type === 'url' && frame.url !== null && !frame.other)
       links.push({ path: [...stack.map(({ at }) => at), 'url'], url: frame.url, wrapped: true })
     expecting = stack.length === 0 ? 'nothing' : ', or end'
   }
@@ -117,21 +144,24 @@ export function createScanner() {
       else if (frame.at === 'url' && typeof value === 'string') frame.url = value
       else if (frame.at !== 'result_id') frame.other = true
     }
-    if (typeof value !== 'string') return
+    if (!linksWanted || typeof value !== 'string') return
     const holder = frame.isArray ? stack.at(-2)?.at : frame.at
     const named = frame.isArray ? holder === LINK_ARRAY : LINK_NAMES.has(holder as string)
     if (named && isWebUrl(value)) links.push({ path: stack.map(({ at }) => at), url: value, wrapped: false })
   }
 
-  function note(value: string | number | boolean | null): void {
-    if (stack.length > OUTLINE_DEPTH || outline.size >= OUTLINE_ENTRIES) return
-    if (stack.some((frame) => frame.isArray)) return
-    outline.set(pointerOf(stack.map(({ at }) => at)), value)
+  function note(value: Outlined): void {
+    if (stack.length > OUTLINE_DEPTH || stack.some((frame) => frame.isArray)) return
+    const pointer = pointerOf(stack.map(({ at }) => at))
+    if (OUTLINE.has(pointer)) outline.set(pointer, value)
   }
 
   return {
     /** @throws NotJson */
     write(chunk: Uint8Array): void {
+      // The tokenizer passes over a byte order mark, which JSON.parse refuses.
+      if (!begun && chunk[0] === 0xef) throw new NotJson('begins with a byte order mark')
+      begun ||= chunk.byteLength > 0
       tokenizer.write(chunk)
     },
     /** @throws NotJson */

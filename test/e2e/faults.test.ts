@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   closeSync,
   existsSync,
@@ -173,6 +174,37 @@ describe('a corrupt database', () => {
     expect(await again.line((line) => line.msg === 'refused')).toMatchObject({
       cause: expect.stringContaining('malformed'),
     })
+  })
+})
+
+describe('a log that cannot be written', () => {
+  it('costs log lines and nothing else: deliveries are taken, and SIGTERM is heard', async () => {
+    const folder = tempFolder()
+    const reducto = await testReducto()
+    const env: Record<string, string> = {
+      ...testEnv(folder, reducto, newSecret()),
+      PORT: String(await freePort()),
+      PATH: process.env.PATH!,
+    }
+    const full = openSync('/dev/full', 'w')
+    const service = spawn(process.execPath, [join(import.meta.dirname, '../../src/bin.js'), 'serve'], {
+      env,
+      stdio: ['ignore', full, full],
+    })
+    const exited = once(service, 'exit')
+    onTestFinished(() => void service.kill('SIGKILL'))
+    closeSync(full)
+    const url = `http://127.0.0.1:${env.PORT}/webhook`
+    await vi.waitFor(async () => expect((await fetch(url.replace('webhook', 'readyz'))).status).toBe(200), {
+      timeout: 10_000,
+    })
+    for (let job = 0; job < 100; job++) {
+      const body = JSON.stringify({ status: 'Completed', job_id: reducto.addJob({ kind: 'classify' }) })
+      const response = await fetch(url, { method: 'POST', headers: signed(env.SVIX_WEBHOOK_SECRET!, body), body })
+      expect(response.status).toBe(200)
+    }
+    service.kill('SIGTERM')
+    expect(await exited).toEqual([0, null])
   })
 })
 

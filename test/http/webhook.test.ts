@@ -343,12 +343,26 @@ describe('not ready, inbox cannot commit, too much in flight', () => {
     expect((await appWith({ receiver: () => null })).status).toBe(503)
   })
 
-  it('answers 503 when too much is in flight, and takes deliveries again when that is over', async () => {
-    const bodies = createBodyReader({ inFlight: 10 })
-    const accept = () => Promise.reject(new InboxUnavailable('failed', 'not reached'))
-    const response = await appWith({ receiver: () => receiverOn({ accept }), bodies })
-    expect(response.status).toBe(503)
-    await expect(bodies.read(fakeRequest('small'), async (body) => body.toString())).resolves.toBe('small')
+  it('answers 503 when too much is in flight, keeps no small body out, and goes on when that is over', async () => {
+    const bodies = createBodyReader({ inFlight: 100_000 })
+    const accept = async () => ({ duplicate: false, requeued: false, job: null })
+    const deps = { receiver: () => receiverOn({ accept }), bodies }
+    const large = JSON.stringify({ success: 'x'.repeat(200_000) })
+    expect((await appWith(deps, large)).status).toBe(503)
+    const held = Promise.withResolvers<void>()
+    const holding = bodies.read(fakeRequest('x'.repeat(100_000)), () => held.promise)
+    expect((await appWith(deps, large.slice(0, 60_000))).status).toBe(503)
+    expect((await appWith(deps, '{"success":true}')).status).toBe(200)
+    held.resolve()
+    await holding
+    expect((await appWith(deps, JSON.stringify({ success: 'x'.repeat(60_000) }))).status).toBe(200)
+  })
+
+  it('takes no body that comes in thousands of tiny pieces, which would cost far more memory than it has bytes', async () => {
+    const answer = await raw(
+      head(signed(service.secret, ''), 'transfer-encoding: chunked') + '1\r\na\r\n'.repeat(5_000),
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /)
   })
 })
 
@@ -432,14 +446,13 @@ function receiverOn(inbox: Inbox) {
   return createReceiver({ endpoints, directToken: null, inbox, clock, events: createEvents() })
 }
 
-async function appWith(deps: Partial<Parameters<typeof createApp>[0]>) {
+async function appWith(deps: Partial<Parameters<typeof createApp>[0]>, body = update()) {
   const app = createApp({
     receiver: () => null,
     health: () => ({ notReady: [], degraded: [] }),
     events: createEvents(),
     ...deps,
   })
-  const body = update()
   return request(app).post('/webhook').set(signed(service.secret, body)).send(body)
 }
 

@@ -164,6 +164,18 @@ describe('a download', () => {
     expect(await read((await downloader()(`http://127.0.0.1:${port}/`, never)).body)).toBe('the content')
   })
 
+  it('takes an encoding that is not known for a failure, and aws-chunked for none', async () => {
+    const { port } = await serve((request, response) =>
+      response.writeHead(200, { 'content-encoding': request.url!.slice(1) }).end('[]'),
+    )
+    const download = downloader()
+    for (const encoding of ['zstd', 'compress', 'gzip,br'])
+      expect((await failure(download(`http://127.0.0.1:${port}/${encoding}`, never))).kind).toBe('failed')
+    expect(await read((await download(`http://127.0.0.1:${port}/aws-chunked`, never)).body)).toBe('[]')
+    // What undici tells a body that is dropped must not end the process.
+    await new Promise(setImmediate)
+  })
+
   it.each([403, 404, 410])('%i means that the link has expired', async (status) => {
     const { port } = await serve((_request, response) => response.writeHead(status).end('<Error/>'))
     expect((await failure(downloader()(`http://127.0.0.1:${port}/`, never))).kind).toBe('expired')

@@ -159,7 +159,27 @@ describe('pointers', () => {
   })
 })
 
+describe('the outline', () => {
+  it('is kept however many fields come before, and takes containers for no text', () => {
+    const fields = Object.fromEntries(
+      Array.from({ length: 5_000 }, (_, field) => [`field_${field}`, { value: 1, image_url: URL_1 }]),
+    )
+    const late = { result: { result: fields, usage: { num_fields: 5_000 } }, type: 'Extract', status: 'Completed' }
+    expect(pointers(late)).toEqual([])
+    expect(scan(late).outline.get('/status')).toBe('Completed')
+    expect(typeOf(scan({ type: {}, reason: [], result: { result: { category: {} } } }))).toBeNull()
+    expect(typeOf(scan({ result: { response_type: '__proto__' } }))).toBe('__proto__')
+  })
+})
+
 describe('scanning', () => {
+  it('refuses what is nested deeper than anything real, and a byte order mark', () => {
+    expect(() => scan('['.repeat(512) + ']'.repeat(512))).not.toThrow()
+    expect(() => scan('['.repeat(513))).toThrow(NotJson)
+    expect(() => scan('{"image_url":"https://a.example/1","b":'.repeat(10_000), 65_536)).toThrow(NotJson)
+    expect(() => scan('\uFEFF{}')).toThrow(NotJson)
+  })
+
   it('is the same whatever the pieces', () => {
     const document = { status: 'Completed', ...makeDocument('parse', 'job', storage) }
     const whole = scan(document, 1_000_000)
