@@ -10,10 +10,10 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newSecret, sign, signatureHeaders } from '../src/signing.ts'
+import { freePort } from '../test/support/port.ts'
 import { copyInbox, fill } from './fill.ts'
 import { generator, type Load, load, messageId, writeDeliveries } from './load.ts'
 import { type Running, startHelper, startReceiver } from './servers.ts'
@@ -84,15 +84,6 @@ async function settings(more: Readonly<Record<string, string>> = {}): Promise<Re
     MIN_FREE_DISK: '0',
     ...more,
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function measured(server: Running, connections: number, seconds = SECONDS): Promise<Load> {

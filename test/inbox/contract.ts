@@ -53,6 +53,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const one = delivery('job-1', { svixId: 'msg_1', metadata: { a: 1 } })
       expect(await inbox.accept(one)).toEqual({ duplicate: false, requeued: false, job: 'queued' })
       expect(await inbox.get('job-1')).toMatchObject({ state: 'queued', dueAt: clock.now(), endpoints: ['default'] })
+      expect(inbox.isFailing()).toBe(false)
     })
 
     it('takes one of many copies that arrive together as new', async () => {

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -12,6 +11,7 @@ import { newSecret } from '../../src/signing.ts'
 import type { Kind } from '../../src/simulator/documents/documents.ts'
 import { type Reducto, startReducto } from '../../src/simulator/reducto.ts'
 import { createSvix, type Svix } from '../../src/simulator/svix.ts'
+import { freePort } from '../support/port.ts'
 import { afterPowerCut, compileShim, takeForSynced } from './power-loss.ts'
 
 /**
@@ -251,13 +251,4 @@ function checkResult(folder: string, jobId: string): string[] {
 
 function digest(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
