@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import {
   closeSync,
+  copyFileSync,
   fdatasyncSync,
   mkdirSync,
   mkdtempSync,
@@ -14,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newSecret, sign, signatureHeaders } from '../src/signing.ts'
 import { freePort } from '../test/support/port.ts'
-import { copyInbox, fill } from './fill.ts'
+import { fill } from './fill.ts'
 import { generator, type Load, load, messageId, writeDeliveries } from './load.ts'
 import { type Running, startHelper, startReceiver } from './servers.ts'
 
@@ -172,7 +173,7 @@ async function million(): Promise<void> {
   const start: number[] = []
   const filled = async () => {
     const env = await settings()
-    copyInbox(full, env.DATABASE_URL!.slice('sqlite:'.length))
+    copyFileSync(full, env.DATABASE_URL!.slice('sqlite:'.length))
     return env
   }
   const startTime = async (env: Record<string, string>) => {
@@ -216,7 +217,6 @@ async function whileDownloading(): Promise<void> {
     const idle = await during(startReceiver(await settings(account)), paced)
     const busy = await during(startReceiver(await settings(account)), async (server) => {
       for (const job of ['a', 'b']) await deliver(server, `large-${run}-${job}`)
-      await reducto.child.send('go')
       return paced(server)
     })
     await reducto.stop()

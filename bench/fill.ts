@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { copyFileSync } from 'node:fs'
 import { openForWriting } from '../src/inbox/sqlite/schema.ts'
 import { createWriter } from '../src/inbox/sqlite/writer.ts'
 import { messageId } from './load.ts'
@@ -32,9 +31,4 @@ export function fill(path: string, count: number): void {
   )
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   db.close()
-}
-
-/** A filled inbox, copied: filling takes a while. */
-export function copyInbox(from: string, to: string): void {
-  copyFileSync(from, to)
 }

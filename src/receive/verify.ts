@@ -90,7 +90,7 @@ export function verify(body: Buffer, signature: SignatureHeaders, keys: Endpoint
 
 /**
  * Admits a body that came over the direct route, whose secret token the caller has compared: Reducto does not sign
- * these. `id` is what it is recognised by.
+ * these, and they have no id.
  * @throws InvalidSignature
  */
 export function admitDirect(body: Buffer): VerifiedDelivery {
