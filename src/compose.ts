@@ -1,6 +1,10 @@
 import { type Clock, createWorkingClock, systemClock, type WorkingClock } from './clock.ts'
-import type { Config } from './config.ts'
+import { type Config, SettingsError } from './config.ts'
 import { createEvents, type EventBus } from './events.ts'
+import type { HandOver } from './handler/hand-over.ts'
+import { createLinks, type Links } from './handler/links.ts'
+import { HandlerUnusable } from './handler/module.ts'
+import { openHandOver } from './handler/open.ts'
 import { createApp } from './http/app.ts'
 import type { Degraded, NotReady } from './http/health.ts'
 import { type Listening, listen } from './http/server.ts'
@@ -47,8 +51,7 @@ export type ComposeOptions = {
 
 /** What must never leave the process. */
 export function scrubFor(config: Config): Scrub {
-  const secrets = [...config.endpoints.values()].flat()
-  return createScrub([...secrets, config.reducto.apiKey, ...(config.directToken ? [config.directToken] : [])])
+  return createScrub(config.secrets)
 }
 
 /**
@@ -76,11 +79,21 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     degraded: [
       ...(working.isHeld('operator') ? ['worker_paused' as const] : []),
       ...(worker?.pausedBy ? [worker.pausedBy] : []),
+      ...(worker?.handlerFails ? ['handler' as const] : []),
     ],
   })
 
   try {
-    const app = createApp({ receiver: () => receiver, health, events })
+    const results = await openResults(config.results, { minFree: config.minFreeDisk })
+    const { handler, publicUrl } = config
+    const links = handler?.kind === 'forward' ? createLinks(publicUrl!, handler.secrets) : null
+    const handOver = await openHandler({ config, results, links, clock, log, closers })
+    const app = createApp({
+      receiver: () => receiver,
+      health,
+      events,
+      saved: links && { results, links, now: clock.now },
+    })
     const server = await listen(app, config.host, config.port)
     closers.push(() => server.close(0))
 
@@ -101,8 +114,8 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     })
     const opened = inbox
     closers.push(() => opened.close())
-    const results = openResults(config.results, { minFree: config.minFreeDisk })
-    worker = composeWorker({ config, inbox, results, clock, working, events, scrub: scrubFor(config), closers })
+    const scrub = scrubFor(config)
+    worker = composeWorker({ config, inbox, results, handOver, clock, working, events, scrub, closers })
     const { retention, resultsRetention } = config
     const stopSweeps = startSweeps({ inbox, results, clock, log, retention, resultsRetention })
     closers.push(stopSweeps)
@@ -137,10 +150,37 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   }
 }
 
+type HandlerParts = {
+  readonly config: Config
+  readonly results: Results
+  readonly links: Links | null
+  readonly clock: Clock
+  readonly log: Log
+  readonly closers: (() => unknown)[]
+}
+
+/** The user's code is loaded before anything listens: what is wrong with it is a wrong setting. */
+async function openHandler({ config, results, links, clock, log, closers }: HandlerParts): Promise<HandOver | null> {
+  if (config.handler === null) return null
+  const timeout = config.handlerTimeout
+  const { handOver, close } = await openHandOver(config.handler, {
+    results,
+    links,
+    timeout,
+    now: clock.now,
+    log,
+  }).catch((error) => {
+    throw error instanceof HandlerUnusable ? new SettingsError([`HANDLER: ${error.message}`]) : error
+  })
+  closers.push(close)
+  return handOver
+}
+
 type WorkerParts = {
   readonly config: Config
   readonly inbox: Inbox
   readonly results: Results
+  readonly handOver: HandOver | null
   readonly clock: Clock
   readonly working: WorkingClock
   readonly events: EventBus
@@ -148,7 +188,8 @@ type WorkerParts = {
   readonly closers: (() => unknown)[]
 }
 
-function composeWorker({ config, inbox, results, clock, working, events, scrub, closers }: WorkerParts): Worker {
+function composeWorker(parts: WorkerParts): Worker {
+  const { config, inbox, results, handOver, clock, working, events, scrub, closers } = parts
   const scanner = createScanThread()
   closers.push(() => scanner.close())
   const agent = createDownloadAgent({ allowPrivateHosts: config.allowPrivateHosts, idleTimeout: IDLE_TIMEOUT })
@@ -159,6 +200,7 @@ function composeWorker({ config, inbox, results, clock, working, events, scrub, 
     fetchJob: createFetchJob(client, clock.now),
     probeAccount,
     results,
+    handOver,
     download: createDownload(agent, clock),
     scan: scanner.scan,
     maxBytes: config.maxResultBytes,
@@ -171,6 +213,7 @@ function composeWorker({ config, inbox, results, clock, working, events, scrub, 
     results,
     probeAccount,
     concurrency: config.concurrency,
+    patience: { fetch: config.fetchRetryFor, hand_over: config.handlerRetryFor },
     clock,
     working,
     events,

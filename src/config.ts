@@ -13,7 +13,14 @@ export type Config = {
   readonly directToken: string | null
   readonly reducto: { readonly apiKey: string; readonly baseUrl: string }
   readonly database: { readonly kind: 'sqlite'; readonly path: string }
-  readonly results: { readonly kind: 'file'; readonly path: string }
+  readonly results: ResultsConfig
+  /** What is called with each result: a module, or a service of the user's. */
+  readonly handler:
+    | { readonly kind: 'module'; readonly path: string }
+    | { readonly kind: 'forward'; readonly url: string; readonly secrets: readonly string[] }
+    | null
+  readonly handlerTimeout: number
+  readonly handlerRetryFor: number
   readonly concurrency: number
   readonly fetchRetryFor: number
   readonly retention: number
@@ -23,7 +30,25 @@ export type Config = {
   readonly allowPrivateHosts: ReadonlySet<string>
   readonly shutdownGrace: number
   readonly logLevel: string
+  /** Everything that must never leave the process. */
+  readonly secrets: readonly string[]
 }
+
+/** The folder or bucket of a results setting, for people. */
+export function resultsPlace(results: ResultsConfig): string {
+  return results.kind === 'file' ? results.path : `s3://${[results.bucket, results.prefix].filter(Boolean).join('/')}`
+}
+
+export type ResultsConfig =
+  | { readonly kind: 'file'; readonly path: string }
+  | {
+      readonly kind: 's3'
+      readonly bucket: string
+      /** Without slashes at its ends; empty for none. */
+      readonly prefix: string
+      readonly region: string | null
+      readonly endpoint: string | null
+    }
 
 /** The environment does not make a valid Config. `problems`: one line each, the setting's name first. */
 export class SettingsError extends Error {
@@ -70,6 +95,7 @@ export function loadConfig(env: Env): Config {
   for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join('.')}: ${issue.message}`)
   if (given.REDUCTO_ENVIRONMENT && given.REDUCTO_BASE_URL)
     problems.push('REDUCTO_BASE_URL: set either this or REDUCTO_ENVIRONMENT, not both')
+  checkHandler(given, problems)
   if (problems.length > 0 || !parsed.success) throw new SettingsError(problems)
   const set = parsed.data
   return Object.freeze({
@@ -84,6 +110,9 @@ export function loadConfig(env: Env): Config {
     },
     database: set.DATABASE_URL,
     results: set.RESULTS_URL,
+    handler: handlerOf(set),
+    handlerTimeout: set.HANDLER_TIMEOUT,
+    handlerRetryFor: set.HANDLER_RETRY_FOR,
     concurrency: set.WORKER_CONCURRENCY,
     fetchRetryFor: set.FETCH_RETRY_FOR,
     retention: set.RETENTION,
@@ -93,7 +122,37 @@ export function loadConfig(env: Env): Config {
     allowPrivateHosts: set.DOWNLOAD_ALLOW_PRIVATE_HOSTS,
     shutdownGrace: set.SHUTDOWN_GRACE,
     logLevel: set.LOG_LEVEL,
+    secrets: secretsOf(given, endpoints),
   })
+}
+
+function checkHandler(given: Env, problems: string[]): void {
+  const { HANDLER, FORWARD_URL, FORWARD_SECRET, PUBLIC_URL } = given
+  if (HANDLER && FORWARD_URL) problems.push('FORWARD_URL: set either this or HANDLER, not both')
+  if (FORWARD_URL && !FORWARD_SECRET)
+    problems.push(
+      'FORWARD_SECRET: is required with FORWARD_URL; make one with: echo "whsec_$(openssl rand -base64 24)"',
+    )
+  if (FORWARD_SECRET && !FORWARD_URL) problems.push('FORWARD_URL: is required with FORWARD_SECRET')
+  if (FORWARD_URL && !PUBLIC_URL)
+    problems.push('PUBLIC_URL: is required with FORWARD_URL: the links to saved files begin with it')
+}
+
+function handlerOf(set: z.infer<typeof settings>): Config['handler'] {
+  if (set.HANDLER !== undefined) return { kind: 'module', path: set.HANDLER }
+  if (set.FORWARD_URL === undefined) return null
+  return { kind: 'forward', url: set.FORWARD_URL, secrets: set.FORWARD_SECRET ?? [] }
+}
+
+/** Also those that the AWS SDK reads by itself. */
+function secretsOf(given: Env, endpoints: Config['endpoints']): readonly string[] {
+  const names = ['REDUCTO_API_KEY', 'DIRECT_WEBHOOK_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']
+  const single = names.flatMap((name) => given[name] ?? [])
+  return [...single, ...[...endpoints.values()].flat(), ...separated(given.FORWARD_SECRET ?? '')]
+}
+
+function separated(text: string): string[] {
+  return text.split(/[\s,]+/).filter((part) => part !== '')
 }
 
 /** A setting that `parse` reads; what it throws is the problem's text. */
@@ -131,9 +190,12 @@ const settings = z.object({
     kind: 'sqlite' as const,
     path: after(text, 'sqlite:', './data/receiver.db'),
   })).prefault('sqlite:./data/receiver.db'),
-  RESULTS_URL: setting((text) => ({ kind: 'file' as const, path: after(text, 'file:', './data/results') })).prefault(
-    'file:./data/results',
-  ),
+  RESULTS_URL: setting(resultsUrl).prefault('file:./data/results'),
+  HANDLER: z.string().optional(),
+  FORWARD_URL: setting((text) => webUrl(text, { query: true })).optional(),
+  FORWARD_SECRET: setting(forwardSecrets).optional(),
+  HANDLER_TIMEOUT: duration.prefault('60s'),
+  HANDLER_RETRY_FOR: duration.prefault('7d'),
   WORKER_CONCURRENCY: setting((text) => wholeNumber(text, 0, 256)).default(8),
   FETCH_RETRY_FOR: duration.prefault('12h'),
   RETENTION: setting(retention).prefault('100d'),
@@ -152,7 +214,8 @@ const settings = z.object({
 
 /** The secrets that may come from a file named by NAME_FILE (Docker and Kubernetes mount secrets as files). */
 function isSecret(name: string): boolean {
-  return name.startsWith('SVIX_WEBHOOK_SECRET') || ['REDUCTO_API_KEY', 'DIRECT_WEBHOOK_TOKEN'].includes(name)
+  const others = ['REDUCTO_API_KEY', 'DIRECT_WEBHOOK_TOKEN', 'FORWARD_SECRET']
+  return name.startsWith('SVIX_WEBHOOK_SECRET') || others.includes(name)
 }
 
 function withSecretFiles(env: Env, problems: string[]): Record<string, string> {
@@ -186,7 +249,7 @@ function endpointSecrets(given: Record<string, string>, problems: string[]): Map
       )
       continue
     }
-    const secrets = value.split(/[\s,]+/).filter((secret) => secret !== '')
+    const secrets = separated(value)
     for (const secret of secrets) {
       const wrong = secretProblem(secret)
       if (wrong) problems.push(`${setting}: ${wrong}; copy the signing secret of this endpoint from the Svix dashboard`)
@@ -214,6 +277,36 @@ function secretProblem(secret: string): string | null {
   if (key.toString('base64') !== base64) return 'is not canonical base64 after whsec_ (cut off, or stray characters?)'
   if (key.length < 24 || key.length > 75) return `has a key of ${key.length} bytes, where 24 to 75 are expected`
   return null
+}
+
+function forwardSecrets(text: string): readonly string[] {
+  const secrets = separated(text)
+  const wrong = secrets.map(secretProblem).find((problem) => problem !== null)
+  if (wrong) throw new Error(`${wrong}; make one with: echo "whsec_$(openssl rand -base64 24)"`)
+  return secrets
+}
+
+function resultsUrl(text: string): ResultsConfig {
+  if (!text.startsWith('s3:')) {
+    if (!text.startsWith('file:'))
+      throw new Error('must be file:PATH or s3://BUCKET/PREFIX?region=REGION, for example file:./data/results')
+    return { kind: 'file', path: after(text, 'file:', './data/results') }
+  }
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (!url || !/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(url.hostname) || url.port)
+    throw new Error('must name a bucket: s3://BUCKET/PREFIX?region=REGION')
+  if (url.username || url.password)
+    throw new Error('must be without credentials: they are taken the AWS way (AWS_ACCESS_KEY_ID, a role, …)')
+  const unknown = [...url.searchParams.keys()].find((name) => name !== 'region' && name !== 'endpoint')
+  if (unknown !== undefined) throw new Error(`knows region and endpoint behind the ?, not ${unknown}`)
+  const endpoint = url.searchParams.get('endpoint')
+  return {
+    kind: 's3',
+    bucket: url.hostname,
+    prefix: decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, ''),
+    region: url.searchParams.get('region'),
+    endpoint: endpoint === null ? null : webUrl(endpoint),
+  }
 }
 
 function apiKey(text: string): string {
@@ -250,23 +343,22 @@ function after(text: string, scheme: string, example: string): string {
 }
 
 function hostNames(text: string): ReadonlySet<string> {
-  const hosts = text.split(/[\s,]+/).filter((host) => host !== '')
-  const names = hosts.map((host) => host.toLowerCase().replace(/^\[|\]$/g, ''))
+  const names = separated(text).map((host) => host.toLowerCase().replace(/^\[|\]$/g, ''))
   const wrong = names.find((name) => !ipaddr.isValid(name) && !/^[a-z0-9_.-]+$/.test(name))
   if (wrong !== undefined) throw new Error('must be host names or addresses, without scheme, port and user name')
   // Addresses in the one form that the URL parser gives them.
   return new Set(names.map((name) => (ipaddr.isValid(name) ? ipaddr.parse(name).toString() : name)))
 }
 
-/** An http(s) URL without its last slash. http only where nobody else can listen in. */
-function webUrl(text: string): string {
+/** An http(s) URL, without its last slash unless a query is allowed. http only where nobody else can listen in. */
+function webUrl(text: string, { query = false } = {}): string {
   const url = URL.canParse(text) ? new URL(text) : null
   if (!url || !['http:', 'https:'].includes(url.protocol)) throw new Error('must be a URL that begins with https://')
-  if (url.username || url.password || url.search || url.hash)
-    throw new Error('must be without user name, password, query and fragment')
+  if (url.username || url.password || url.hash || (url.search && !query))
+    throw new Error(`must be without user name, password${query ? '' : ', query'} and fragment`)
   if (url.protocol === 'http:' && !isPrivateHost(url.hostname))
     throw new Error('must be https:// (http:// is for loopback and private hosts)')
-  return url.href.replace(/\/+$/, '')
+  return query ? url.href : url.href.replace(/\/+$/, '')
 }
 
 /** Loopback, private address, or a name that only a private network resolves. */

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { Outcome, Reason } from './job.ts'
+import type { Outcome, Reason, Stage } from './job.ts'
 
 /** Why the worker claims nothing, other than by an operator's wish. The names that `/readyz` shows as degraded. */
 export type PauseCause = 'reducto_auth' | 'results' | 'disk'
@@ -28,6 +28,7 @@ export type Events = {
   settled: [
     {
       readonly jobId: string
+      readonly stage: Stage
       readonly outcome: Outcome
       readonly state: string
       readonly attempt: number

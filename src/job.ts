@@ -12,11 +12,20 @@
 
 export type JobState = 'expected' | 'queued' | 'running' | 'done' | 'dead'
 
+/** How far an attempt got: `fetch` until the result is saved, `hand_over` from then on, when there is a handler. */
+export type Stage = 'fetch' | 'hand_over'
+
+/** How long a job is tried at each stage until it is dead, ms on the working clock. */
+export type Patience = Readonly<Record<Stage, number>>
+
 /** Why something went wrong. `code` is stable (grouping, metrics); `message` is for people. */
 export type Reason = { readonly code: string; readonly message: string }
 
 export type Outcome =
-  /** The result is saved. `status` is what Reducto reported; `missing` counts side files that could not be had. */
+  /**
+   * The result is saved, and taken by the handler if there is one. `status` is what Reducto reported; `missing` counts
+   * side files that could not be had.
+   */
   | { readonly is: 'done'; readonly status: string; readonly missing: number }
   /** A failing attempt: again after a backoff, or after `after` ms where the remote side said how long. */
   | { readonly is: 'retry'; readonly reason: Reason; readonly after?: number }
@@ -33,7 +42,9 @@ export type Outcome =
 
 export type Standing = {
   readonly state: JobState
-  /** Failing attempts since the job was last queued: the exponent of the backoff. */
+  /** Where the last attempt ended. */
+  readonly stage: Stage
+  /** Failing attempts at this stage since the job was last queued: the exponent of the backoff. */
   readonly tries: number
   /** Looks since then that found the job unfinished at Reducto: the exponent of the pause before the next look. */
   readonly waits: number
@@ -93,6 +104,7 @@ export function contradiction(recorded: string | null, announced: string | null)
 export function queued(at: Moment, retryFor: number): Standing {
   return {
     state: 'queued',
+    stage: 'fetch',
     tries: 0,
     waits: 0,
     crashes: 0,
@@ -101,6 +113,11 @@ export function queued(at: Moment, retryFor: number): Standing {
     goneSince: null,
     reason: null,
   }
+}
+
+/** The job as an attempt at `stage` finds it: fresh attempts and patience where that is another stage than the last one's. */
+export function atStage(was: Standing, stage: Stage, at: Moment, patience: Patience): Standing {
+  return was.stage === stage ? was : { ...was, stage, tries: 0, waits: 0, giveUpAt: at.working + patience[stage] }
 }
 
 /** The standing after an attempt that ended in `outcome`. `random` is uniform in [0, 1). */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   afterAttempt,
   afterCrash,
+  atStage,
   BACKOFF,
   backoff,
   CRASHES_UNTIL_DEAD,
@@ -149,9 +150,35 @@ describe('a crash', () => {
   })
 })
 
+describe('a stage', () => {
+  const patience = { fetch: 12 * HOUR, hand_over: 7 * 24 * HOUR }
+  const late = { now: AT.now, working: fresh.giveUpAt + HOUR }
+
+  it('begins with fresh attempts and its own patience, however long the one before took', () => {
+    const handing = atStage({ ...running, tries: 9, waits: 3 }, 'hand_over', late, patience)
+    expect(handing).toMatchObject({
+      stage: 'hand_over',
+      tries: 0,
+      waits: 0,
+      giveUpAt: late.working + patience.hand_over,
+    })
+    expect(after({ is: 'retry', reason: REASON }, handing, late)).toMatchObject({
+      state: 'queued',
+      stage: 'hand_over',
+      tries: 1,
+    })
+  })
+
+  it('goes on where the last attempt left it', () => {
+    const handing = { ...running, stage: 'hand_over', tries: 9 } as const
+    expect(atStage(handing, 'hand_over', late, patience)).toBe(handing)
+  })
+})
+
 it('a job that is queued anew has fresh attempts and fresh patience', () => {
   expect(fresh).toEqual({
     state: 'queued',
+    stage: 'fetch',
     tries: 0,
     waits: 0,
     crashes: 0,

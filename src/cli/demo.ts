@@ -5,7 +5,7 @@ import { parseArgs, styleText } from 'node:util'
 import pino from 'pino'
 import Reducto from 'reductoai'
 import { type Service, startService } from '../compose.ts'
-import { loadConfig } from '../config.ts'
+import { loadConfig, resultsPlace } from '../config.ts'
 import { createEvents, type EventBus } from '../events.ts'
 import { createScrub } from '../scrub.ts'
 import { newSecret } from '../signing.ts'
@@ -62,7 +62,7 @@ export const demo: Command = async (args) => {
   const url = `http://127.0.0.1:${service.port}`
   svix.addEndpoint({ url: `${url}/webhook`, secret })
   say('', `The service listens on ${url}, and a simulated Svix delivers to ${url}/webhook.`)
-  say('', `A simulated Reducto answers at ${reducto.url}. Results are saved in ${config.results.path}`)
+  say('', `A simulated Reducto answers at ${reducto.url}. Results are saved in ${resultsPlace(config.results)}`)
   say('', values.once ? 'Eight jobs, some trouble, then a summary.' : 'A mixed stream of jobs; Ctrl-C ends it.')
 
   const stream = { reducto, svix, service, names, signal: stopping.signal }
@@ -73,7 +73,7 @@ export const demo: Command = async (args) => {
       await submit(stream, kind, Math.random() < 0.2 ? TROUBLE[kind] : undefined)
     }
     await allSettled(stream)
-    await summarise(service, config.results.path)
+    await summarise(service, resultsPlace(config.results))
     return 0
   } finally {
     stopping.abort()

@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module'
 import { scrubFor, startService } from '../compose.ts'
-import { type Config, environment, loadConfig } from '../config.ts'
+import { type Config, environment, loadConfig, resultsPlace } from '../config.ts'
 import { createEvents } from '../events.ts'
 import { type Log, logEvents, openLog } from '../log.ts'
 import type { Command } from './command.ts'
@@ -23,7 +23,10 @@ export const serve: Command = async () => {
       })
   })
   process.on('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'a bug of this service; it ends, and what is not done stays queued')
+    log.fatal(
+      { err: error },
+      'an error that nothing caught, of this service or of its handler; it ends, and what is not done stays queued',
+    )
     ended.resolve(1)
   })
 
@@ -67,7 +70,7 @@ function started(config: Config, port: number) {
     endpoints: [...config.endpoints.keys()].map(pathOf),
     reducto: config.reducto.baseUrl,
     database: config.database.path,
-    results: config.results.path,
+    results: resultsPlace(config.results),
     concurrency: config.concurrency,
   }
 }

@@ -4,6 +4,7 @@ import type { Receiver } from '../receive/receive.ts'
 import { json, sendAndClose } from './answers.ts'
 import { type BodyReader, createBodyReader } from './body.ts'
 import { type Health, healthz, readyz } from './health.ts'
+import { type SavedFilesDeps, savedFiles } from './saved-files.ts'
 import { webhook } from './webhook.ts'
 
 export type AppDeps = {
@@ -12,6 +13,8 @@ export type AppDeps = {
   readonly health: Health
   readonly events: EventBus
   readonly bodies?: BodyReader
+  /** For the links of forwarded records; without it there are none. */
+  readonly saved?: SavedFilesDeps | null
 }
 
 /** Who may call a route. Required, so that it cannot be forgotten. `signed`: the route itself verifies its caller. */
@@ -38,6 +41,9 @@ export function createApp(deps: AppDeps): Express {
     },
     { method: 'ALL', path: '/webhook/:name', caller: 'signed', handle: webhook(webhooks, namedEndpoint) },
     { method: 'ALL', path: '/webhook/direct/:token', caller: 'signed', handle: direct },
+    ...(deps.saved
+      ? [{ method: 'GET', path: '/results/:job/*file', caller: 'signed', handle: savedFiles(deps.saved) } as const]
+      : []),
     { method: 'GET', path: '/healthz', caller: 'anyone', handle: healthz },
     { method: 'GET', path: '/readyz', caller: 'anyone', handle: readyz(deps.health) },
   ]

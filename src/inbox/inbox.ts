@@ -1,4 +1,4 @@
-import type { JobState, Reason, Standing } from '../job.ts'
+import type { JobState, Reason, Stage, Standing } from '../job.ts'
 
 /**
  * The inbox: every delivery and every job, durable. It is a port with one implementation a database, split by who uses
@@ -40,11 +40,19 @@ export interface Queue {
 /** For operators and the command line. */
 export interface Ledger {
   get(jobId: string): Promise<JobDetail | null>
-  /** Jobs, newest first. */
-  list(filter: JobFilter, limit: number): Promise<readonly JobRow[]>
+  /** Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. */
+  list(filter: JobFilter, page: { readonly limit: number; readonly cursor?: string }): Promise<JobPage>
   stats(): Promise<Stats>
-  /** Queues again all that match, as a delivery for a dead job would. Returns how many; `dryRun` only counts. */
-  requeue(filter: JobFilter, dryRun: boolean): Promise<number>
+  /**
+   * Queues again all dead and done jobs that match, as a delivery for a dead job would; many of them are due one after
+   * another, so that new jobs find their place between them. Returns how many.
+   */
+  requeue(filter: JobFilter, options?: Requeue): Promise<number>
+  /**
+   * Forgets the job's deliveries' bodies and its attempts. Its ids stay, so that nothing brings it back but a person. What
+   * it returns is what it found; a job that runs is left alone.
+   */
+  erase(jobId: string): Promise<'erased' | 'running' | 'unknown'>
   /** Stops or allows claims. Stored: holds for every process and over restarts. */
   pause(on: boolean): Promise<void>
   /**
@@ -83,9 +91,13 @@ export type Claim = {
   /** The first delivery; null when none announced the job. */
   readonly svixId: string | null
   readonly receivedAt: number
+  /** When the job was last queued, by a delivery or a person. */
+  readonly queuedAt: number
+  /** How often it has been: all attempts until it is done make one round. */
+  readonly round: number
   /** The text of the first delivery. */
   readonly body: string | null
-  /** A saved record is out of date and is to be replaced. */
+  /** A record from before `queuedAt` is out of date and is to be replaced. */
   readonly refetch: boolean
   /** Deliveries since the job was last done (or first queued): with any, a record that `announced` contradicts is out of date. */
   readonly news: number
@@ -93,21 +105,48 @@ export type Claim = {
   readonly announced: string | null
 }
 
-/** What is noted about an attempt. `recorded` is the status of the record that it saved or found. */
+/** What is noted about an attempt. */
 export type Attempt = {
   readonly startedAt: number
   readonly ms: number
+  /** How far it got. */
+  readonly stage: Stage
   readonly outcome: string
   readonly reason: Reason | null
+  /** The status and type of the record that it saved or found; null when there is none. */
   readonly recorded: string | null
+  readonly type: string | null
 }
 
-export type JobFilter = { readonly state?: JobState; readonly jobId?: string }
+/** All that is given must match. */
+export type JobFilter = {
+  readonly state?: JobState
+  readonly jobId?: string
+  /** As recorded, or announced: `Completed`, `Failed`. */
+  readonly status?: string
+  /** The kind of job, as in its record. */
+  readonly type?: string
+  /** The endpoint that announced it first. */
+  readonly endpoint?: string
+  /** The code of its reason, or a part of the message. */
+  readonly error?: string
+  /** The start of its id, or of the svix-id of one of its deliveries. */
+  readonly q?: string
+  /** Last activity at this time (ms) or later. */
+  readonly since?: number
+}
+
+export type JobPage = { readonly rows: readonly JobRow[]; readonly next: string | null }
+
+/** `dryRun` only counts; `refetch` also fetches done jobs anew. */
+export type Requeue = { readonly dryRun?: boolean; readonly refetch?: boolean }
 
 export type JobRow = {
   readonly jobId: string
   readonly state: JobState
+  readonly stage: Stage
   readonly status: string | null
+  readonly type: string | null
   readonly endpoint: string
   readonly tries: number
   readonly crashes: number

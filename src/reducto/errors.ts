@@ -1,4 +1,5 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError } from 'reductoai'
+import { parseRetryAfter } from '../retry-after.ts'
 
 /**
  * What a failed call to Reducto means. The SDK throws a dozen classes, some of them not its own, and for half of the
@@ -70,12 +71,4 @@ function deepestCause(error: unknown): string {
   let cause = error as { message?: string; code?: string; cause?: unknown }
   while (typeof cause.cause === 'object' && cause.cause !== null) cause = cause.cause as typeof cause
   return cause.code ?? cause.message ?? String(error)
-}
-
-/** `Retry-After` in ms: seconds or an HTTP date. Undefined when absent or unreadable. */
-export function parseRetryAfter(value: string | null | undefined, now: number): number | undefined {
-  if (!value) return undefined
-  if (/^\d+(\.\d+)?$/.test(value.trim())) return Math.ceil(Number(value) * 1000)
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(date - now, 0)
 }

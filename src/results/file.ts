@@ -2,17 +2,21 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
-import type { Readable } from 'node:stream'
 import { makeFolder, sync } from '../durable.ts'
 import { stringifyExact } from '../exact-json.ts'
 import { formatBytes } from '../units.ts'
 import { type JobRecord, parseRecord, RECORD } from './record.ts'
-import { type Digest, type Draft, type Results, ResultsUnavailable } from './results.ts'
+import { type Digest, type Draft, type OpenFile, type Results, ResultsUnavailable } from './results.ts'
 
 /** Drafts, and results on their way out, live here. No job id begins with a dot. */
 const DRAFTS = '.tmp'
 /** After so many bytes of a file it is looked whether there is room for more. */
 const LOOK_EVERY = 16 * 1024 * 1024
+/**
+ * A large file is synced in steps: a gigabyte that is synced at its end holds up the inbox's own syncs, and with them
+ * acknowledgements, for a tenth of a second and more.
+ */
+const SYNC_EVERY = 1024 * 1024
 /** Bytes that are read at once. */
 const PIECE = 64 * 1024
 /** What a replaced result is called until the new one is durable. */
@@ -46,12 +50,14 @@ export function createFileResults(options: { root: string; minFree: number }): R
     return text === null ? null : parseRecord(text)
   }
 
-  async function openFile(jobId: string, path: string): Promise<Readable | null> {
+  async function openFile(jobId: string, path: string): Promise<OpenFile | null> {
     const folder = folderOf(jobId)
     const full = resolve(folder, path)
     if (!full.startsWith(folder + sep)) return null
     const handle = await open(full).catch(absent)
-    return handle?.createReadStream() ?? null
+    if (handle === null) return null
+    const { size } = await handle.stat()
+    return { body: handle.createReadStream(), bytes: size }
   }
 
   async function draft(jobId: string, token: number): Promise<Draft> {
@@ -61,6 +67,7 @@ export function createFileResults(options: { root: string; minFree: number }): R
       await mkdir(folder, { recursive: true })
     })
     return {
+      base: '',
       write: (path, source) => writeFile(join(folder, path), source, checkRoom),
       read: (path) => readPieces(join(folder, path)),
       commit: (job, { replace }) => guarded(() => commit(folder, job, replace)),
@@ -128,7 +135,7 @@ export function createFileResults(options: { root: string; minFree: number }): R
     throw new ResultsUnavailable('disk', message)
   }
 
-  return { tidy, record, open: openFile, draft, remove, expire, check }
+  return { tidy, record, open: openFile, link: async () => null, draft, remove, expire, check }
 }
 
 /** Writes and syncs a file; what was written of one that fails is removed. `checkRoom` is asked as it grows. */
@@ -146,10 +153,12 @@ async function writeFile(
     let bytes = 0
     for await (const chunk of source) {
       hash.update(chunk)
-      if (checkRoom && Math.floor(bytes / LOOK_EVERY) < Math.floor((bytes + chunk.byteLength) / LOOK_EVERY))
-        await guarded(checkRoom)
+      const before = bytes
       bytes += chunk.byteLength
+      const passes = (step: number) => Math.floor(before / step) < Math.floor(bytes / step)
+      if (checkRoom && passes(LOOK_EVERY)) await guarded(checkRoom)
       await guarded(() => writeAll(file, chunk))
+      if (passes(SYNC_EVERY)) await guarded(() => file.datasync())
     }
     await guarded(() => file.sync())
     return { bytes, sha256: hash.digest('hex') }

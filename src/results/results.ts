@@ -10,8 +10,10 @@ export interface Results {
   tidy(): Promise<void>
   /** The record of a complete result; null when there is none. */
   record(jobId: string): Promise<JobRecord | null>
-  /** A file of a complete result; null when there is none of that path. */
-  open(jobId: string, path: string): Promise<Readable | null>
+  /** A file of a complete result and its size; null when there is none of that path. */
+  open(jobId: string, path: string): Promise<OpenFile | null>
+  /** A link to a file that whoever has it may follow for 7 days; null when the store itself cannot make one. */
+  link(jobId: string, path: string, now: number): Promise<string | null>
   /** A new, empty draft. `token` is the claim's: two workers never share a draft. */
   draft(jobId: string, token: number): Promise<Draft>
   /** Removes a result. */
@@ -25,8 +27,12 @@ export interface Results {
   check(): Promise<void>
 }
 
+export type OpenFile = { readonly body: Readable; readonly bytes: number }
+
 /** A result in the making. Every method but `discard` may throw ResultsUnavailable. */
 export interface Draft {
+  /** What every path of a file begins with, as the record names it: empty, or a folder of this draft's own. */
+  readonly base: string
   /** Writes a file, streamed. Errors of `source` are passed on as they are. */
   write(path: string, source: AsyncIterable<Uint8Array>): Promise<Digest>
   /** Reads a written file, in pieces that are good until the next is asked for. */

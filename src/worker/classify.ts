@@ -1,10 +1,10 @@
+import { NotJson } from '../document-thread.ts'
 import { InboxUnavailable } from '../inbox/inbox.ts'
 import type { Outcome, Reason } from '../job.ts'
 import { ReductoError } from '../reducto/errors.ts'
 import { ResultsUnavailable } from '../results/results.ts'
 import { LinkExpired, ResultMissing, ResultTooLarge } from './materialise.ts'
 import type { Trouble } from './run-job.ts'
-import { NotJson } from './scan.ts'
 
 /** Reducto must keep saying that it does not know a job for so long before that is believed, ms. */
 export const UNKNOWN_CONFIRMED_AFTER = 15 * 60_000

@@ -1,8 +1,8 @@
+import { NotJson } from '../document-thread.ts'
 import { FILES, type FileEntry, JOB, type SavedFile } from '../results/record.ts'
 import type { Digest, Draft } from '../results/results.ts'
 import { type Download, DownloadError } from './download.ts'
 import type { Place, Reading } from './places.ts'
-import { NotJson } from './scan.ts'
 import type { ScanDocument } from './scan-thread.ts'
 
 /** What of a job's answer is needed to settle it. */
@@ -135,7 +135,7 @@ export async function materialise(
   }
 
   async function save(place: Place): Promise<FileEntry> {
-    const stem = `files/${++number}-${place.field}`
+    const stem = `${draft.base}files/${++number}-${place.field}`
     const at = { in: '', pointer: '' }
     try {
       return { ...at, ...(await tryDownload(place.url, stem)) }
@@ -182,20 +182,17 @@ export async function materialise(
     failure.signal.throwIfAborted()
   }
 
-  const job = await writeCounted(JOB, pieces(body, signal))
-  if (options.follow) await follow(JOB, reading.places)
-  const files = await writeCounted(FILES, abortable(lines(entries), signal))
+  const [jobPath, filesPath] = [`${draft.base}${JOB}`, `${draft.base}${FILES}`]
+  const job = await writeCounted(jobPath, pieces(body, signal))
+  if (options.follow) await follow(jobPath, reading.places)
+  const files = await writeCounted(filesPath, abortable(lines(entries), signal))
   const failed = entries.filter((entry) => 'error' in entry).length
   return {
-    job: saved(JOB, job),
-    files: { ...saved(FILES, files), count: entries.length, failed },
+    job: { path: jobPath, ...job },
+    files: { path: filesPath, ...files, count: entries.length, failed },
     bytes: total,
     worthRetrying,
   }
-}
-
-function saved(path: string, digest: Digest): SavedFile {
-  return { path, ...digest }
 }
 
 /** So that hashing and parsing a large answer gives way to others in between. */

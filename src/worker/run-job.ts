@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { PauseCause } from '../events.ts'
 import { parseExact } from '../exact-json.ts'
+import type { HandOver } from '../handler/hand-over.ts'
 import type { Claim } from '../inbox/inbox.ts'
-import { contradiction, type Outcome, type Reason } from '../job.ts'
+import { contradiction, type Outcome, type Reason, type Stage } from '../job.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import type { JobRecord } from '../results/record.ts'
@@ -20,6 +21,10 @@ import {
 /** What an attempt came to. `trouble`: what holds up every job alike, so that the worker should pause or slow down. */
 export type Attempted = {
   readonly outcome: Outcome
+  /** How far it got. */
+  readonly stage: Stage
+  /** The record that it saved or found. */
+  readonly record: JobRecord | null
   readonly trouble: Trouble | null
   /** Reducto knew the job: the key and the region are right. */
   readonly known: boolean
@@ -36,6 +41,8 @@ export type RunJobDeps = MaterialiseDeps & {
   readonly fetchJob: FetchJob
   readonly probeAccount: ProbeAccount
   readonly results: Results
+  /** Hands saved results to the user; null when that is not wanted. */
+  readonly handOver: HandOver | null
   /** Whether the claim still holds. */
   readonly holds: (claim: Claim) => Promise<boolean>
   readonly clock: Clock
@@ -53,14 +60,38 @@ const SIDE_FILE_ATTEMPTS = 10
 /** The claim was lost while the result was being made. */
 export class ClaimLost extends Error {}
 
-/** Runs one attempt: look for a record, else fetch, materialise, commit. Never throws. */
+/** Runs one attempt: look for a record, else fetch, materialise, commit; then hand over. Never throws. */
 export async function runJob(claim: Claim, signal: AbortSignal, deps: RunJobDeps): Promise<Attempted> {
   const seen = { known: false, calls: 0, files: 0, bytes: 0 }
+  let stage: Stage = 'fetch'
+  let record: JobRecord | null = null
 
   async function attempt(): Promise<Outcome> {
-    const before = await deps.results.record(claim.jobId)
-    if (before && !outOfDate(before)) return { is: 'done', status: before.status, missing: before.files.failed }
-    const replace = before !== null
+    const found = await deps.results.record(claim.jobId)
+    const saved = found && !outOfDate(found) ? found : await fetchAndSaveFresh({ replace: found !== null })
+    if ('is' in saved) return saved
+    record = saved
+    return handOver(saved)
+  }
+
+  function outOfDate({ fetched_at, status }: JobRecord): boolean {
+    if (claim.refetch && Date.parse(fetched_at) < claim.queuedAt) return true
+    return claim.news > 0 && contradiction(status, claim.announced)
+  }
+
+  async function handOver(saved: JobRecord): Promise<Outcome> {
+    if (deps.handOver) {
+      stage = 'hand_over'
+      const attempt = claim.standing.stage === stage ? claim.standing.tries + 1 : 1
+      const handed = await deps.handOver({ record: saved, round: claim.round, attempt }, signal)
+      if (signal.aborted && handed.is !== 'taken') return { is: 'interrupted' }
+      if (handed.is === 'refused') return { is: 'dead', reason: handed.reason }
+      if (handed.is === 'retry') return handed
+    }
+    return { is: 'done', status: saved.status, missing: saved.files.failed }
+  }
+
+  async function fetchAndSaveFresh({ replace }: { replace: boolean }): Promise<JobRecord | Outcome> {
     try {
       return await fetchAndSave({ fresh: false, replace })
     } catch (error) {
@@ -69,11 +100,7 @@ export async function runJob(claim: Claim, signal: AbortSignal, deps: RunJobDeps
     }
   }
 
-  function outOfDate(record: JobRecord): boolean {
-    return claim.refetch || (claim.news > 0 && contradiction(record.status, claim.announced))
-  }
-
-  async function fetchAndSave({ fresh, replace }: { fresh: boolean; replace: boolean }): Promise<Outcome> {
+  async function fetchAndSave({ fresh, replace }: { fresh: boolean; replace: boolean }): Promise<JobRecord | Outcome> {
     seen.calls++
     const body = await deps.fetchJob(claim.jobId, signal)
     seen.known = true
@@ -96,7 +123,12 @@ export async function runJob(claim: Claim, signal: AbortSignal, deps: RunJobDeps
     }
   }
 
-  async function save(draft: Draft, record: JobRecord, material: Material, replace: boolean): Promise<Outcome> {
+  async function save(
+    draft: Draft,
+    made: JobRecord,
+    material: Material,
+    replace: boolean,
+  ): Promise<JobRecord | Outcome> {
     const { failed, count } = material.files
     if (material.worthRetrying && claim.standing.tries + 1 < SIDE_FILE_ATTEMPTS) {
       await draft.discard()
@@ -105,18 +137,19 @@ export async function runJob(claim: Claim, signal: AbortSignal, deps: RunJobDeps
     signal.throwIfAborted()
     // A replacement is for the claim's holder only.
     if (!(await deps.holds(claim))) throw new ClaimLost()
-    await draft.commit(record, { replace })
-    return { is: 'done', status: record.status, missing: failed }
+    const isOurs = await draft.commit(made, { replace })
+    return isOurs ? made : ((await deps.results.record(claim.jobId)) ?? made)
   }
 
   try {
-    return { outcome: await attempt(), trouble: null, ...seen }
+    const outcome = await attempt()
+    return { outcome, trouble: null, stage, record, ...seen }
   } catch (error) {
     const classified = await classify(error, {
       probeAccount: () => deps.probeAccount(signal),
       storeIsFine: () => deps.results.check().then(TRUE, FALSE),
     })
-    return { ...(signal.aborted ? INTERRUPTED : classified), ...seen }
+    return { ...(signal.aborted ? INTERRUPTED : classified), stage, record, ...seen }
   }
 }
 

@@ -1,4 +1,5 @@
 import { Tokenizer, TokenType } from '@streamparser/json'
+import { NotJson } from '../document-thread.ts'
 
 /**
  * Reads a JSON document as a stream, in bounded memory, and keeps what the worker needs of it: the outline (scalars and
@@ -13,9 +14,6 @@ export type Scan = {
 
 /** `path` holds names and array indexes. `wrapped`: the url of a `{type: "url", url, result_id?}`. */
 export type Link = { readonly path: readonly (string | number)[]; readonly url: string; readonly wrapped: boolean }
-
-/** The document is not JSON, or broke off. */
-export class NotJson extends Error {}
 
 /** A scalar, or what kind of container it is. */
 export type Outlined = string | number | boolean | null | { readonly container: 'object' | 'array' }

@@ -1,7 +1,7 @@
 import type { Clock, WorkingClock } from '../clock.ts'
 import type { EventBus, PauseCause } from '../events.ts'
 import type { Claim, Queue } from '../inbox/inbox.ts'
-import { afterAttempt, type Outcome, type Reason } from '../job.ts'
+import { afterAttempt, atStage, type Outcome, type Patience, type Reason } from '../job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import type { Results } from '../results/results.ts'
 import { ResultsUnavailable } from '../results/results.ts'
@@ -15,6 +15,7 @@ export type WorkerDeps = {
   readonly results: Pick<Results, 'check' | 'tidy'>
   readonly probeAccount: ProbeAccount
   readonly concurrency: number
+  readonly patience: Patience
   readonly clock: Clock
   readonly working: WorkingClock
   readonly events: EventBus
@@ -28,10 +29,14 @@ export type Worker = {
   stop(grace: number): Promise<void>
   /** Why it claims nothing; null while it works. */
   readonly pausedBy: PauseCause | null
+  /** The user's code has taken none of the last results. */
+  readonly handlerFails: boolean
 }
 
 /** So many different jobs in a row unknown to Reducto, and none known since the start: not the jobs are wrong. */
 const UNKNOWN_IN_A_ROW = 10
+/** So many failed calls in a row, of whichever jobs: not the results are wrong. */
+const HANDLER_FAILURES = 5
 /** How long a look at the store of results is good for, ms. */
 const CHECK_EVERY = 10_000
 /** After the inbox failed: before the next try, ms. */
@@ -47,6 +52,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   const running = new Set<Promise<void>>()
   const unknown = new Set<string>()
   let foundAny = false
+  let handlerFailures = 0
   let checkedAt = Number.NEGATIVE_INFINITY
   let looping: Promise<void> | null = null
   let stopped: Promise<void> | null = null
@@ -117,26 +123,42 @@ export function createWorker(deps: WorkerDeps): Worker {
   async function attempt(claim: Claim, trial: boolean): Promise<void> {
     const startedAt = clock.now()
     const began = clock.monotonic()
-    const number = claim.standing.tries + 1
-    events.emit('started', { jobId: claim.jobId, attempt: number })
+    events.emit('started', { jobId: claim.jobId, attempt: claim.standing.tries + 1 })
     const attempted = await deps.run(claim, interrupting.signal)
+    const { stage, record } = attempted
     const outcome = judge(claim, attempted, trial)
     const ms = clock.monotonic() - began
-    const next = afterAttempt(claim.standing, outcome, { now: clock.now(), working: working.read() }, random)
+    const at = { now: clock.now(), working: working.read() }
+    const standing = atStage(claim.standing, stage, at, deps.patience)
+    const next = afterAttempt(standing, outcome, at, random)
     const kept = await settle(claim, () =>
       queue.settle(claim, next, {
         startedAt,
         ms,
+        stage,
         outcome: outcome.is,
         reason: 'reason' in outcome ? outcome.reason : null,
-        recorded: outcome.is === 'done' ? outcome.status : null,
+        recorded: record?.status ?? null,
+        type: record?.type ?? null,
       }),
     )
     if (kept === null) return
     if (!kept) return void events.emit('fenced', { jobId: claim.jobId })
     const { calls, files, bytes } = attempted
     const { state, dueAt } = next
-    events.emit('settled', { jobId: claim.jobId, outcome, state, attempt: number, dueAt, ms, calls, files, bytes })
+    const attemptNumber = standing.tries + 1
+    events.emit('settled', {
+      jobId: claim.jobId,
+      stage,
+      outcome,
+      state,
+      attempt: attemptNumber,
+      dueAt,
+      ms,
+      calls,
+      files,
+      bytes,
+    })
   }
 
   /** What the attempt tells about everything but the job is acted upon; what remains is the job's outcome. */
@@ -150,6 +172,8 @@ export function createWorker(deps: WorkerDeps): Worker {
         { ...trouble.reason, message: scrub(trouble.reason.message) },
         trouble.cause === 'reducto_auth' ? probeKey : probeStore,
       )
+    if (attempted.stage === 'hand_over' && outcome.is !== 'interrupted')
+      handlerFailures = outcome.is === 'retry' ? handlerFailures + 1 : 0
     if (attempted.known) {
       foundAny = true
       unknown.clear()
@@ -208,6 +232,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     },
     get pausedBy() {
       return gate.cause
+    },
+    get handlerFails() {
+      return handlerFailures >= HANDLER_FAILURES
     },
   }
 }

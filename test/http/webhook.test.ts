@@ -42,7 +42,15 @@ function post(body: string | Buffer, headers: Record<string, string>, path = '/w
 async function settle(jobId: string, state: 'done' | 'dead', recorded = 'Completed') {
   const claims = await service.inbox.claim(100)
   const claim = claims.find((one) => one.jobId === jobId)!
-  const attempt = { startedAt: 0, ms: 1, outcome: state, reason: null, recorded: state === 'done' ? recorded : null }
+  const attempt = {
+    startedAt: 0,
+    ms: 1,
+    stage: 'fetch',
+    outcome: state,
+    reason: null,
+    recorded: state === 'done' ? recorded : null,
+    type: null,
+  } as const
   await service.inbox.settle(claim, { ...claim.standing, state }, attempt)
 }
 
@@ -89,7 +97,7 @@ describe('known svix-id; job queued, running or done', () => {
     await service.inbox.settle(
       claim!,
       { ...claim!.standing, state: 'done' },
-      { startedAt: 0, ms: 1, outcome: 'done', reason: null, recorded: 'Completed' },
+      { startedAt: 0, ms: 1, stage: 'fetch', outcome: 'done', reason: null, recorded: 'Completed', type: null },
     )
     expect((await again()).body).toEqual({ received: true, duplicate: true, job: 'done' })
     expect((await service.inbox.get(jobId))!.deliveries).toMatchObject([{ svixId: id, arrivals: 4 }])

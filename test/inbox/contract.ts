@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createWorkingClock, type WorkingClock } from '../../src/clock.ts'
-import type { Attempt, Claim, Inbox } from '../../src/inbox/inbox.ts'
+import type { Attempt, Claim, Inbox, JobFilter } from '../../src/inbox/inbox.ts'
 import type { Standing } from '../../src/job.ts'
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
 import { delivery } from '../support/service.ts'
@@ -39,9 +39,11 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   const attempt = (outcome = 'done', recorded: string | null = 'Completed'): Attempt => ({
     startedAt: 1_000,
     ms: 5,
+    stage: 'fetch',
     outcome,
     reason: null,
     recorded,
+    type: recorded && 'Parse',
   })
   const standing = (claim: Claim, change: Partial<Standing>): Standing => ({ ...claim.standing, ...change })
   const done = (claim: Claim) => standing(claim, { state: 'done' })
@@ -126,7 +128,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const [claim] = await inbox.claim(1)
       expect(claim).toMatchObject({ news: 1, announced: 'Failed' })
       await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'))
-      await inbox.requeue({ jobId: 'job-1' }, false)
+      await inbox.requeue({ jobId: 'job-1' })
       expect(await inbox.claim(1)).toMatchObject([{ news: 0, announced: 'Failed' }])
     })
 
@@ -181,12 +183,15 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
           endpoints: ['default'],
           svixId: 'msg_1',
           receivedAt: one.receivedAt,
+          queuedAt: clock.now(),
+          round: 1,
           body: one.body,
           refetch: false,
           news: 0,
           announced: 'Completed',
           standing: {
             state: 'running',
+            stage: 'fetch',
             tries: 0,
             waits: 0,
             crashes: 0,
@@ -272,8 +277,16 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const [second] = await inbox.claim(1)
       await inbox.settle(second!, done(second!), { ...attempt(), startedAt: 2_000 })
       expect((await inbox.get('job-1'))!.attempts).toEqual([
-        { startedAt: 2_000, ms: 5, outcome: 'done', reason: null, recorded: 'Completed' },
-        { startedAt: 1_000, ms: 5, outcome: 'retry', reason, recorded: null },
+        {
+          startedAt: 2_000,
+          ms: 5,
+          stage: 'fetch',
+          outcome: 'done',
+          reason: null,
+          recorded: 'Completed',
+          type: 'Parse',
+        },
+        { startedAt: 1_000, ms: 5, stage: 'fetch', outcome: 'retry', reason, recorded: null, type: null },
       ])
     })
   })
@@ -378,19 +391,120 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       for (const id of ['a', 'b', 'c']) await inbox.accept(delivery(id))
       const [a] = await inbox.claim(1)
       await inbox.settle(a!, dead(a!), attempt('dead', null))
-      expect((await inbox.list({}, 2)).map(({ jobId }) => jobId)).toEqual(['c', 'b'])
-      expect(await inbox.list({ state: 'dead' }, 10)).toMatchObject([{ jobId: 'a', reason: { code: 'x' } }])
+      const first = await inbox.list({}, { limit: 2 })
+      expect(first.rows.map(({ jobId }) => jobId)).toEqual(['c', 'b'])
+      const second = await inbox.list({}, { limit: 2, cursor: first.next! })
+      expect(second).toMatchObject({ rows: [{ jobId: 'a' }], next: null })
+      const dead1 = await inbox.list({ state: 'dead' }, { limit: 10 })
+      expect(dead1).toMatchObject({ rows: [{ jobId: 'a', reason: { code: 'x' } }], next: null })
+    })
+
+    it('finds jobs by everything that a filter names', async () => {
+      const { inbox, clock } = await openTest()
+      await inbox.accept(delivery('invoice-1', { svixId: 'msg_abc', endpoint: 'production' }))
+      clock.advance(1_000)
+      await inbox.accept(delivery('invoice-2', { status: 'Failed' }))
+      await inbox.accept(delivery('invoice-2', { svixId: 'msg_xyz', status: 'Failed' }))
+      const [one] = await inbox.claim(1)
+      await inbox.settle(one!, { ...dead(one!), reason: { code: 'gone', message: 'Has GONE away' } }, attempt())
+      const found = async (filter: JobFilter) => (await inbox.list(filter, { limit: 9 })).rows.map((row) => row.jobId)
+      for (const filter of [
+        { state: 'dead' },
+        { jobId: 'invoice-1' },
+        { endpoint: 'production' },
+        { status: 'Completed' },
+        { type: 'Parse' },
+        { error: 'gone' },
+        { error: 'gone AWAY' },
+        { q: 'msg_ab' },
+        { q: 'invoice-1' },
+        { state: 'dead', q: 'inv', endpoint: 'production' },
+      ] as const)
+        expect(await found(filter), JSON.stringify(filter)).toEqual(['invoice-1'])
+      expect(await found({ q: 'msg_xy' })).toEqual(['invoice-2'])
+      expect(await found({ q: 'inv' })).toEqual(['invoice-2', 'invoice-1'])
+      expect(await found({ since: clock.now() })).toHaveLength(2)
+      expect(await found({ since: clock.now() + 1 })).toEqual([])
+      for (const filter of [{ error: "'" }, { q: '%' }, { state: 'dead', endpoint: 'x' }] as const)
+        expect(await found(filter)).toEqual([])
     })
 
     it('queues dead jobs again, or only counts them', async () => {
       const { inbox } = await openTest()
       for (const id of ['a', 'b']) await inbox.accept(delivery(id))
       for (const claim of await inbox.claim(2)) await inbox.settle(claim, dead(claim), attempt('dead', null))
-      expect(await inbox.requeue({ state: 'dead' }, true)).toBe(2)
+      expect(await inbox.requeue({ state: 'dead' }, { dryRun: true })).toBe(2)
       expect(await inbox.claim(2)).toEqual([])
-      expect(await inbox.requeue({ state: 'dead', jobId: 'a' }, false)).toBe(1)
+      expect(await inbox.requeue({ state: 'dead', jobId: 'a' })).toBe(1)
       expect(await inbox.claim(2)).toMatchObject([{ jobId: 'a', standing: { tries: 0, reason: null } }])
       expect((await inbox.stats()).jobs).toMatchObject({ dead: 1, running: 1 })
+    })
+
+    it('queues many jobs one after another, so that new ones find their place between them', async () => {
+      const { inbox, clock } = await openTest()
+      for (let index = 0; index < 1_200; index++) void inbox.accept(delivery(`job-${index}`))
+      await inbox.accept(delivery('last'))
+      const claims = await inbox.claim(1_201)
+      await Promise.all(claims.map((claim) => inbox.settle(claim, dead(claim), attempt('dead', null))))
+      expect(await inbox.requeue({ state: 'dead' })).toBe(1_201)
+      expect(await inbox.claim(1_201)).toHaveLength(1)
+      clock.advance(10_000)
+      const due = await inbox.claim(1_201)
+      expect(due.length).toBeGreaterThan(400)
+      expect(due.length).toBeLessThan(600)
+      clock.advance(600_000)
+      expect(await inbox.claim(1_201)).toHaveLength(1_200 - due.length)
+    })
+
+    it('repeats done jobs, as a round of their own, and fetches them anew only when asked to', async () => {
+      const { inbox, clock } = await openTest()
+      await inbox.accept(delivery('a'))
+      const [first] = await inbox.claim(1)
+      expect(first).toMatchObject({ round: 1, refetch: false })
+      await inbox.settle(first!, done(first!), attempt())
+      clock.advance(1_000)
+      expect(await inbox.requeue({ jobId: 'a' })).toBe(1)
+      const [second] = await inbox.claim(1)
+      expect(second).toMatchObject({ round: 2, refetch: false, queuedAt: clock.now() })
+      await inbox.settle(second!, done(second!), attempt())
+      await inbox.requeue({ jobId: 'a' }, { refetch: true })
+      expect(await inbox.claim(1)).toMatchObject([{ round: 3, refetch: true }])
+    })
+
+    it('remembers the stage, and does not ask for what is saved again', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('a'))
+      const [first] = await inbox.claim(1)
+      await inbox.settle(first!, done(first!), attempt())
+      await inbox.requeue({ jobId: 'a' }, { refetch: true })
+      const [again] = await inbox.claim(1)
+      const saved = standing(again!, { state: 'queued', stage: 'hand_over', tries: 3 })
+      await inbox.settle(again!, saved, { ...attempt('retry'), stage: 'hand_over' })
+      expect(await inbox.claim(1)).toMatchObject([
+        { round: 2, refetch: false, standing: { stage: 'hand_over', tries: 3 } },
+      ])
+      const detail = await inbox.get('a')
+      expect(detail).toMatchObject({ stage: 'hand_over', type: 'Parse', status: 'Completed' })
+      expect(detail!.attempts[0]).toMatchObject({ stage: 'hand_over', outcome: 'retry', recorded: 'Completed' })
+    })
+
+    it('erases what a job holds, and keeps its ids, so that nothing brings it back', async () => {
+      const { inbox } = await openTest()
+      const first = delivery('a', { metadata: { name: 'Ada' } })
+      await inbox.accept(first)
+      await inbox.accept(delivery('a'))
+      const [claim] = await inbox.claim(1)
+      expect(await inbox.erase('a')).toBe('running')
+      await inbox.settle(claim!, dead(claim!), attempt())
+      expect(await inbox.erase('a')).toBe('erased')
+      expect(await inbox.erase('nobody')).toBe('unknown')
+      expect(await inbox.get('a')).toMatchObject({ state: 'done', reason: { code: 'erased' }, attempts: [] })
+      expect((await inbox.get('a'))!.deliveries).toHaveLength(2)
+      expect(await inbox.accept(first)).toEqual({ duplicate: true, requeued: false, job: 'done' })
+      expect(await inbox.accept(delivery('a', { status: 'Failed' }))).toMatchObject({ job: 'done' })
+      expect(await inbox.requeue({ jobId: 'a' })).toBe(0)
+      expect(await inbox.claim(1)).toEqual([])
+      expect((await inbox.stats()).jobs).toMatchObject({ done: 1, dead: 0 })
     })
 
     it('claims nothing while paused, accepts all the same, and stays paused over a restart', async () => {

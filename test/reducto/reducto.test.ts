@@ -3,9 +3,10 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createClient } from '../../src/reducto/client.ts'
-import { parseRetryAfter, ReductoError } from '../../src/reducto/errors.ts'
+import { ReductoError } from '../../src/reducto/errors.ts'
 import { createFetchJob } from '../../src/reducto/fetch-job.ts'
 import { createProbeAccount } from '../../src/reducto/probe.ts'
+import { parseRetryAfter } from '../../src/retry-after.ts'
 
 /** How the SDK is tamed: against a server of the test's own, over a real socket. */
 

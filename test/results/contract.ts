@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { JobRecord } from '../../src/results/record.ts'
-import type { Results } from '../../src/results/results.ts'
+import type { Draft, Results } from '../../src/results/results.ts'
 import { tempFolder } from '../support/temp.ts'
 
 /** Opens a store on what is kept under `place`; opened again, it is the same store after a restart. */
@@ -31,11 +31,24 @@ export async function* pieces(...texts: string[]): AsyncIterable<Uint8Array> {
   for (const text of texts) yield Buffer.from(text)
 }
 
-export async function text(source: AsyncIterable<Uint8Array> | null): Promise<string | null> {
-  if (source === null) return null
+export async function text(source: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of source) chunks.push(chunk)
+  for await (const chunk of source) chunks.push(Buffer.from(chunk))
   return Buffer.concat(chunks).toString()
+}
+
+/** What a saved file holds; null when there is none. */
+export async function textOf(results: Results, jobId: string, path: string): Promise<string | null> {
+  const file = await results.open(jobId, path)
+  if (file === null) return null
+  const content = await text(file.body)
+  expect(file.bytes).toBe(Buffer.byteLength(content))
+  return content
+}
+
+/** The record of what `draft` holds. */
+function recordIn(draft: Draft, jobId: string, change: Partial<JobRecord> = {}): JobRecord {
+  return recordOf(jobId, { job: { path: `${draft.base}job.json`, bytes: 2, sha256: 'x' }, ...change })
 }
 
 /** What every store of results promises. */
@@ -54,8 +67,13 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
 
   async function save(results: Results, jobId: string, content: string, options = { token: 1, replace: false }) {
     const draft = await results.draft(jobId, options.token)
-    await draft.write('job.json', pieces(content))
-    return draft.commit(recordOf(jobId, { metadata: content }), { replace: options.replace })
+    await draft.write(`${draft.base}job.json`, pieces(content))
+    return draft.commit(recordIn(draft, jobId, { metadata: content }), { replace: options.replace })
+  }
+
+  /** The answer that the job's record names. */
+  async function answerOf(results: Results, jobId: string) {
+    return textOf(results, jobId, (await results.record(jobId))!.job.path)
   }
 
   describe(name, () => {
@@ -68,53 +86,57 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
     it('writes streams and tells their size and digest', async () => {
       const { results } = await openTest()
       const draft = await results.draft('job-1', 1)
-      expect(await draft.write('files/1-url.json', pieces('{"a"', ':1}'))).toEqual({
+      const path = `${draft.base}files/1-url.json`
+      expect(await draft.write(path, pieces('{"a"', ':1}'))).toEqual({
         bytes: 7,
         sha256: createHash('sha256').update('{"a":1}').digest('hex'),
       })
-      expect(await text(draft.read('files/1-url.json'))).toBe('{"a":1}')
+      expect(await text(draft.read(path))).toBe('{"a":1}')
     })
 
     it('shows a result when it is committed, not before', async () => {
       const { results } = await openTest()
       const draft = await results.draft('job-1', 1)
-      await draft.write('job.json', pieces('{}'))
-      await draft.write('files/1-image_url.png', pieces('png'))
+      await draft.write(`${draft.base}job.json`, pieces('{}'))
+      await draft.write(`${draft.base}files/1-image_url.png`, pieces('png'))
       expect(await results.record('job-1')).toBeNull()
-      expect(await results.open('job-1', 'job.json')).toBeNull()
-      expect(await draft.commit(recordOf('job-1'), { replace: false })).toBe(true)
-      expect(await results.record('job-1')).toEqual(recordOf('job-1'))
-      expect(await text(await results.open('job-1', 'job.json'))).toBe('{}')
-      expect(await text(await results.open('job-1', 'files/1-image_url.png'))).toBe('png')
+      const record = recordIn(draft, 'job-1')
+      expect(await draft.commit(record, { replace: false })).toBe(true)
+      expect(await results.record('job-1')).toEqual(record)
+      expect(await answerOf(results, 'job-1')).toBe('{}')
+      expect(await textOf(results, 'job-1', `${draft.base}files/1-image_url.png`)).toBe('png')
     })
 
     it('lets a complete result win over a late writer', async () => {
       const { results } = await openTest()
       const late = await results.draft('job-1', 1)
-      await late.write('job.json', pieces('late'))
+      await late.write(`${late.base}job.json`, pieces('late'))
       expect(await save(results, 'job-1', 'first', { token: 2, replace: false })).toBe(true)
-      expect(await late.commit(recordOf('job-1', { metadata: 'late' }), { replace: false })).toBe(false)
+      expect(await late.commit(recordIn(late, 'job-1', { metadata: 'late' }), { replace: false })).toBe(false)
       expect(await results.record('job-1')).toMatchObject({ metadata: 'first' })
-      expect(await text(await results.open('job-1', 'job.json'))).toBe('first')
+      expect(await answerOf(results, 'job-1')).toBe('first')
     })
 
     it('replaces a result deliberately, leaving nothing of the old one', async () => {
       const { results } = await openTest()
       const draft = await results.draft('job-1', 1)
-      await draft.write('files/old.png', pieces('old'))
-      await draft.commit(recordOf('job-1'), { replace: false })
+      const old = `${draft.base}files/old.png`
+      await draft.write(old, pieces('old'))
+      await draft.commit(recordIn(draft, 'job-1'), { replace: false })
+      expect(await textOf(results, 'job-1', old)).toBe('old')
       expect(await save(results, 'job-1', 'new', { token: 2, replace: true })).toBe(true)
       expect(await results.record('job-1')).toMatchObject({ metadata: 'new' })
-      expect(await results.open('job-1', 'files/old.png')).toBeNull()
+      expect(await answerOf(results, 'job-1')).toBe('new')
+      expect(await results.open('job-1', old)).toBeNull()
     })
 
     it('keeps nothing of a draft that is discarded, or left by a dead process', async () => {
       const { results, reopen } = await openTest()
       const discarded = await results.draft('job-1', 1)
-      await discarded.write('job.json', pieces('x'))
+      await discarded.write(`${discarded.base}job.json`, pieces('x'))
       await discarded.discard()
       const left = await results.draft('job-2', 1)
-      await left.write('job.json', pieces('x'))
+      await left.write(`${left.base}job.json`, pieces('x'))
       const again = await reopen()
       for (const jobId of ['job-1', 'job-2']) expect(await again.record(jobId)).toBeNull()
       expect(await save(again, 'job-2', 'whole')).toBe(true)
@@ -123,9 +145,10 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
     it('begins a draft empty, also after one that failed', async () => {
       const { results } = await openTest()
       const failed = await results.draft('job-1', 1)
-      await failed.write('files/stale', pieces('x'))
+      const stale = `${failed.base}files/stale`
+      await failed.write(stale, pieces('x'))
       await save(results, 'job-1', 'whole')
-      expect(await results.open('job-1', 'files/stale')).toBeNull()
+      expect(await results.open('job-1', stale)).toBeNull()
     })
 
     it('passes on what the source of a file throws', async () => {
@@ -135,7 +158,7 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
         yield Buffer.from('half')
         throw new Error('the download broke off')
       }
-      await expect(draft.write('files/1', broken())).rejects.toThrow('the download broke off')
+      await expect(draft.write(`${draft.base}files/1`, broken())).rejects.toThrow('the download broke off')
     })
 
     it('keeps a result over a restart', async () => {
@@ -150,6 +173,27 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
       await save(results, 'job-2', 'two')
       for (const path of ['../job-2/job.json', '/etc/passwd', '..', '', '.'])
         expect(await results.open('job-1', path), path).toBeNull()
+    })
+
+    it('takes a large file in pieces, and gives it back', async () => {
+      const { results } = await openTest()
+      const piece = Buffer.alloc(1024 * 1024, 'x')
+      const large = async function* () {
+        for (let index = 0; index < 12; index++) yield piece
+      }
+      const draft = await results.draft('job-1', 1)
+      const path = `${draft.base}files/1-url.json`
+      expect(await draft.write(path, large())).toMatchObject({ bytes: 12 * piece.length })
+      await draft.commit(recordIn(draft, 'job-1'), { replace: false })
+      const file = await results.open('job-1', path)
+      expect(file!.bytes).toBe(12 * piece.length)
+      const hash = createHash('sha256')
+      for await (const chunk of file!.body) hash.update(chunk)
+      expect(hash.digest('hex')).toBe(
+        createHash('sha256')
+          .update(Buffer.alloc(12 * piece.length, 'x'))
+          .digest('hex'),
+      )
     })
 
     it('removes one result, and those that are old enough', async () => {

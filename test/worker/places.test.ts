@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { NotJson } from '../../src/document-thread.ts'
 import { KINDS, makeDocument } from '../../src/simulator/documents/documents.ts'
 import { createStorage } from '../../src/simulator/storage.ts'
 import { placesOf, type Role, typeOf } from '../../src/worker/places.ts'
-import { createScanner, NotJson } from '../../src/worker/scan.ts'
+import { createScanner } from '../../src/worker/scan.ts'
 
 const storage = createStorage({ base: () => 'https://storage.example', lifetime: 60_000 })
 

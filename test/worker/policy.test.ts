@@ -100,7 +100,7 @@ describe('before a fetch', () => {
     await deliver(on, jobId)
     expect(on.reducto.fetches.get(jobId)).toBe(1)
     const again = settled(on, jobId)
-    await on.inbox.requeue({ jobId }, false)
+    await on.inbox.requeue({ jobId })
     expect(await again).toMatchObject({ state: 'done', calls: 0, outcome: { is: 'done', status: 'Completed' } })
     expect(on.reducto.fetches.get(jobId)).toBe(1)
   })
@@ -482,7 +482,15 @@ describe('settling is fenced by the claim', () => {
         const draft = await Reflect.apply(make, self, args)
         // Somebody else takes the job over while this one works on it.
         const taken = { jobId, token: args[1] } as Claim
-        const noted = { startedAt: 0, ms: 0, outcome: 'dead', reason: null, recorded: null }
+        const noted = {
+          startedAt: 0,
+          ms: 0,
+          stage: 'fetch',
+          outcome: 'dead',
+          reason: null,
+          recorded: null,
+          type: null,
+        } as const
         await on.inbox.settle(taken, { ...queued({ now: 0, working: 0 }, 0), state: 'dead' }, noted)
         return draft
       },
@@ -545,7 +553,7 @@ describe('a delivery that contradicts a record of which only the files know', ()
     await deliver(on, jobId)
     // As after a death between saving and settling: the job is queued, and its record is there.
     await on.inbox.pause(true)
-    await on.inbox.requeue({ jobId }, false)
+    await on.inbox.requeue({ jobId })
     await on.inbox.accept(delivery(jobId, { status: 'Failed' }))
     on.reducto.end(jobId, 'Failed')
     const again = settled(on, jobId)

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { JobState } from '../../job.ts'
-import type { Attempt, Content, DeliveryRow, JobDetail, JobFilter, JobRow, Stats } from '../inbox.ts'
+import type { JobState, Stage } from '../../job.ts'
+import type { Attempt, Content, DeliveryRow, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
 import { JOB_COLUMNS, type JobRecord, jobRowOf, matching, reasonOf } from './rows.ts'
 
 /** Everything that only looks, on a connection of its own: a long look does not hold up an accept. */
@@ -30,10 +30,14 @@ export function createReader(db: DatabaseSync) {
     }
   }
 
-  function list(filter: JobFilter, limit: number): readonly JobRow[] {
+  function list(filter: JobFilter, page: { limit: number; cursor?: string }): JobPage {
     const { where, values } = matching(filter)
-    const rows = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where} ORDER BY seq DESC LIMIT ?`)
-    return (rows.all(...values, limit) as JobRecord[]).map(jobRowOf)
+    const before = page.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(page.cursor)
+    const rows = db
+      .prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where} AND seq < ? ORDER BY seq DESC LIMIT ?`)
+      .all(...values, before, page.limit + 1) as JobRecord[]
+    const shown = rows.slice(0, page.limit)
+    return { rows: shown.map(jobRowOf), next: rows.length > shown.length ? String(shown.at(-1)!.seq) : null }
   }
 
   function stats(): Stats {
@@ -75,6 +79,8 @@ type AttemptRecord = {
   code: string | null
   message: string | null
   recorded: string | null
+  stage: Stage
+  type: string | null
 }
 
 function deliveryRowOf(row: DeliveryRecord): DeliveryRow {
@@ -93,8 +99,10 @@ function attemptOf(row: AttemptRecord): Attempt {
   return {
     startedAt: row.started_at,
     ms: row.ms,
+    stage: row.stage,
     outcome: row.outcome,
     reason: reasonOf(row.code, row.message),
     recorded: row.recorded,
+    type: row.type,
   }
 }

@@ -1,4 +1,4 @@
-import type { JobState, Standing } from '../../job.ts'
+import type { JobState, Stage, Standing } from '../../job.ts'
 import type { JobFilter, JobRow } from '../inbox.ts'
 
 /** A row of `job`, as SQLite gives it. */
@@ -6,6 +6,8 @@ export type JobRecord = {
   readonly seq: number
   readonly job_id: string
   readonly state: JobState
+  readonly stage: Stage
+  readonly type: string | null
   readonly status: string | null
   readonly recorded: string | null
   readonly refetch: number
@@ -21,16 +23,19 @@ export type JobRecord = {
   readonly reason_code: string | null
   readonly reason_message: string | null
   readonly token: number
+  readonly round: number
   readonly created_at: number
+  readonly queued_at: number
   readonly updated_at: number
 }
 
-export const JOB_COLUMNS = `seq, job_id, state, status, recorded, refetch, news, endpoint, first, tries, waits, crashes, due_at,
-  give_up_at, gone_since, reason_code, reason_message, token, created_at, updated_at`
+export const JOB_COLUMNS = `seq, job_id, state, stage, type, status, recorded, refetch, news, endpoint, first, tries, waits, crashes, due_at,
+  give_up_at, gone_since, reason_code, reason_message, token, round, created_at, queued_at, updated_at`
 
 export function standingOf(job: JobRecord): Standing {
   return {
     state: job.state,
+    stage: job.stage,
     tries: job.tries,
     waits: job.waits,
     crashes: job.crashes,
@@ -45,7 +50,9 @@ export function jobRowOf(job: JobRecord): JobRow {
   return {
     jobId: job.job_id,
     state: job.state,
+    stage: job.stage,
     status: job.recorded ?? job.status,
+    type: job.type,
     endpoint: job.endpoint,
     tries: job.tries,
     crashes: job.crashes,
@@ -60,17 +67,29 @@ export function reasonOf(code: string | null, message: string | null) {
   return code === null ? null : { code, message: message ?? '' }
 }
 
+/** What a condition on `job` is for each part of a filter; every `?` takes the part's value. */
+const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
+  state: 'state = ?',
+  jobId: 'job_id = ?',
+  status: 'COALESCE(recorded, status) = ?',
+  type: 'type = ?',
+  endpoint: 'endpoint = ?',
+  error: '(reason_code = ? OR instr(lower(reason_message), lower(?)))',
+  // Ids are ASCII: what begins with the text lies before the text with the last character behind it.
+  q: `(job_id >= ? AND job_id < ? || char(127) OR job_id IN
+       (SELECT job_id FROM delivery WHERE svix_id >= ? AND svix_id < ? || char(127)))`,
+  since: 'updated_at >= ?',
+}
+
 /** A filter as a condition on `job`. */
-export function matching(filter: JobFilter): { where: string; values: string[] } {
-  const where = ['1']
-  const values: string[] = []
-  if (filter.state !== undefined) {
-    where.push('state = ?')
-    values.push(filter.state)
-  }
-  if (filter.jobId !== undefined) {
-    where.push('job_id = ?')
-    values.push(filter.jobId)
+export function matching(filter: JobFilter): { where: string; values: (string | number)[] } {
+  const where = ['TRUE']
+  const values: (string | number)[] = []
+  for (const [part, value] of Object.entries(filter)) {
+    if (value === undefined) continue
+    const condition = CONDITIONS[part as keyof JobFilter]
+    where.push(condition)
+    for (const _ of condition.matchAll(/\?/g)) values.push(value)
   }
   return { where: where.join(' AND '), values }
 }

@@ -7,14 +7,14 @@ import {
   type Inbox,
   InboxUnavailable,
   type JobDetail,
-  type JobFilter,
-  type JobRow,
+  type JobPage,
   type Receipt,
   type Stats,
 } from '../inbox.ts'
 import { connect, DatabaseError } from './connection.ts'
 import type { Sweep } from './forget.ts'
 import type { Change, Question, Result } from './thread.ts'
+import type { RequeueStep } from './writer.ts'
 
 export type SqliteOptions = {
   readonly path: string
@@ -42,7 +42,7 @@ const ACCEPT_TIMEOUT = 10_000
 const TICK = 1_000
 
 /** Changes after which a claim finds nothing new. */
-const LOOKING: ReadonlySet<string> = new Set(['claim', 'held', 'working', 'probe'])
+const LOOKING: ReadonlySet<string> = new Set(['claim', 'held', 'working', 'probe', 'requeueCount'])
 
 type Pending = {
   readonly change: Change
@@ -232,9 +232,15 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     settle: (claim: Claim, next: Standing, attempt: Attempt) =>
       change<boolean>(['settle', [claim, next, attempt, moment()]]),
     get: (jobId) => ask<JobDetail | null>(['get', [jobId]]),
-    list: (filter, limit) => ask<readonly JobRow[]>(['list', [filter, limit]]),
+    list: (filter, page) => ask<JobPage>(['list', [filter, page]]),
     stats: () => ask<Stats>(['stats', []]),
-    requeue: (filter: JobFilter, dryRun) => change<number>(['requeue', [filter, dryRun, moment()]]),
+    async requeue(filter, options = {}) {
+      const total = await change<number>(['requeueCount', [filter]])
+      let at: RequeueStep | null = { seq: 0, queued: 0, total, since: clock.now() }
+      while (at !== null && !options.dryRun) at = await change(['requeueStep', [filter, options, at, moment()]])
+      return total
+    },
+    erase: (jobId) => change(['erase', [jobId, moment()]]),
     pause: (on) => change<void>(['pause', [on]]),
     async forget(before, signal) {
       let rows = 0

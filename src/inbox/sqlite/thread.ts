@@ -22,7 +22,18 @@ export type Change = {
 
 type Changes = Pick<
   Writer,
-  'accept' | 'claim' | 'settle' | 'probe' | 'held' | 'recover' | 'requeue' | 'pause' | 'clampDue' | 'working'
+  | 'accept'
+  | 'claim'
+  | 'settle'
+  | 'probe'
+  | 'held'
+  | 'recover'
+  | 'requeueCount'
+  | 'requeueStep'
+  | 'erase'
+  | 'pause'
+  | 'clampDue'
+  | 'working'
 > & { forget(before: number, at: Sweep): { rows: number; next: Sweep | null } }
 
 export type Question = {

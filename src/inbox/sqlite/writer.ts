@@ -9,11 +9,15 @@ import {
   queued,
   type Standing,
 } from '../../job.ts'
-import type { Attempt, Claim, Content, Delivery, JobFilter, Receipt } from '../inbox.ts'
+import type { Attempt, Claim, Content, Delivery, JobFilter, Receipt, Requeue } from '../inbox.ts'
 import { JOB_COLUMNS, type JobRecord, matching, standingOf } from './rows.ts'
 
 /** The longest that a job may be put off. A clock that jumped back would leave it further ahead. */
 const FURTHEST_DUE = 600_000
+/** Jobs that are queued together are due so many ms apart, or closer, so that all are within FURTHEST_DUE. */
+const PACE = 20
+/** Jobs that one step of queueing looks at, so that accepts are not held up by it. */
+const STEP = 500
 /** Attempts that are kept of a job. */
 const ATTEMPTS_KEPT = 50
 
@@ -78,14 +82,15 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     return Number(lastInsertRowid)
   }
 
-  function queue(job: JobRecord, refetch: boolean, at: Moment): void {
-    write(job.seq, job.state, queued(at, options.retryFor), at)
+  function queue(job: JobRecord, refetch: boolean, at: Moment, dueAt = at.now): void {
+    write(job.seq, job.state, { ...queued(at, options.retryFor), dueAt }, at)
     sql.queuedAt.run(at.now, refetch ? 1 : 0, job.seq)
   }
 
   function write(seq: number, from: JobState, next: Standing, at: Moment): void {
     sql.stand.run(
       next.state,
+      next.stage,
       next.tries,
       next.waits,
       next.crashes,
@@ -126,6 +131,8 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
       endpoints: [job.endpoint, ...others.map((other) => other.endpoint)],
       svixId: first?.svix_id ?? null,
       receivedAt: first?.received_at ?? job.created_at,
+      queuedAt: job.queued_at,
+      round: job.round,
       body: first?.body ? Buffer.from(first.body).toString('utf8') : null,
       refetch: job.refetch === 1,
       news: job.news,
@@ -142,7 +149,7 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     const { token } = claim
     const job = held(claim.jobId, token)
     if (!job) return false
-    const { startedAt, ms, outcome, reason, recorded } = attempt
+    const { startedAt, ms, stage, outcome, reason, recorded, type } = attempt
     sql.attempt.run(
       job.seq,
       token,
@@ -152,13 +159,16 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
       reason?.code ?? null,
       reason?.message ?? null,
       recorded,
+      stage,
+      type,
     )
     sql.oldAttempts.run(job.seq, token - ATTEMPTS_KEPT)
     write(job.seq, 'running', next, at)
-    if (next.state !== 'done') return true
-    sql.record.run(recorded, job.seq)
+    if (recorded === null) return true
+    // From here on there is a record: nothing is fetched again for what asked for it.
+    sql.record.run(recorded, type, job.seq)
     // A delivery that came while the job ran may know better than the record that was just saved.
-    if (job.news > claim.news && contradiction(recorded, job.status)) queue({ ...job, state: 'done' }, true, at)
+    if (job.news > claim.news && contradiction(recorded, job.status)) queue({ ...job, state: next.state }, true, at)
     return true
   }
 
@@ -176,13 +186,36 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     sql.clampDue.run(at.now + FURTHEST_DUE, at.now + FURTHEST_DUE)
   }
 
-  function requeue(filter: JobFilter, dryRun: boolean, at: Moment): number {
+  /** Counts what `requeueStep` would queue. */
+  function requeueCount(filter: JobFilter): number {
+    const { where, values } = matching(filter)
+    const counted = db.prepare(`SELECT COUNT(*) AS jobs FROM job WHERE ${where} AND ${ENDED}`).get(...values)
+    return (counted as { jobs: number }).jobs
+  }
+
+  /** Queues some jobs again, those after `from.seq`; `from.queued` of `from.total` have been. Null: that was all. */
+  function requeueStep(filter: JobFilter, { refetch }: Requeue, from: RequeueStep, at: Moment): RequeueStep | null {
     const { where, values } = matching(filter)
     const jobs = db
-      .prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where} AND state IN ('dead', 'done')`)
-      .all(...values) as JobRecord[]
-    if (!dryRun) for (const job of jobs) queue(job, job.refetch === 1, at)
-    return jobs.length
+      .prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where} AND ${ENDED} AND seq > ? ORDER BY seq LIMIT ?`)
+      .all(...values, from.seq, STEP) as JobRecord[]
+    const apart = Math.min(PACE, FURTHEST_DUE / Math.max(from.total, 1))
+    for (const [index, job] of jobs.entries()) {
+      const dueAt = from.since + Math.floor((from.queued + index) * apart)
+      queue(job, refetch === true || job.refetch === 1, at, dueAt)
+    }
+    if (jobs.length < STEP) return null
+    return { ...from, seq: jobs.at(-1)!.seq, queued: from.queued + jobs.length }
+  }
+
+  function erase(jobId: string, at: Moment): 'erased' | 'running' | 'unknown' {
+    const job = sql.job.get(jobId) as JobRecord | undefined
+    if (!job) return 'unknown'
+    if (job.state === 'running') return 'running'
+    for (const statement of sql.eraseOf) statement.run(job.job_id)
+    write(job.seq, job.state, { ...standingOf(job), state: 'done', reason: ERASED }, at)
+    sql.record.run(null, job.type, job.seq)
+    return 'erased'
   }
 
   function counterValue(name: string): number {
@@ -198,7 +231,9 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     held: (jobId: string, token: number) => held(jobId, token) !== null,
     recover,
     clampDue,
-    requeue,
+    requeueCount,
+    requeueStep,
+    erase,
     count,
     move,
     /** Writes, and changes nothing. */
@@ -233,6 +268,18 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
   }
 }
 
+/** Jobs that a person may queue again; an erased one has nothing to come back to. */
+const ENDED = `state IN ('dead', 'done') AND reason_code IS NOT 'erased'`
+const ERASED = { code: 'erased', message: 'forgotten at the wish of an operator' } as const
+
+/** How far a queueing of many jobs has got. `since`: when it began, ms. */
+export type RequeueStep = {
+  readonly seq: number
+  readonly queued: number
+  readonly total: number
+  readonly since: number
+}
+
 type FirstDelivery = { svix_id: string; received_at: number; body: Uint8Array | null }
 
 function statements(db: DatabaseSync) {
@@ -253,10 +300,10 @@ function statements(db: DatabaseSync) {
     announce: p('UPDATE job SET status = ?, first = COALESCE(first, ?), news = news + ?, updated_at = ? WHERE seq = ?'),
     touch: p('UPDATE job SET updated_at = ? WHERE seq = ?'),
     stand: p(
-      `UPDATE job SET state = ?, tries = ?, waits = ?, crashes = ?, due_at = ?, give_up_at = ?, gone_since = ?,
+      `UPDATE job SET state = ?, stage = ?, tries = ?, waits = ?, crashes = ?, due_at = ?, give_up_at = ?, gone_since = ?,
          reason_code = ?, reason_message = ?, updated_at = ? WHERE seq = ?`,
     ),
-    queuedAt: p('UPDATE job SET queued_at = ?, refetch = ? WHERE seq = ?'),
+    queuedAt: p('UPDATE job SET queued_at = ?, round = round + 1, refetch = ? WHERE seq = ?'),
     running: p(`SELECT crashes FROM job WHERE state = 'running'`),
     runningJobs: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'running'`),
     due: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'queued' AND due_at <= ? ORDER BY due_at LIMIT ?`),
@@ -269,8 +316,16 @@ function statements(db: DatabaseSync) {
       `SELECT svix_id, received_at, body FROM delivery LEFT JOIN delivery_body USING (seq) WHERE delivery.seq = ?`,
     ),
     endpoints: p('SELECT endpoint FROM job_endpoint WHERE job_id = ? ORDER BY endpoint'),
-    record: p('UPDATE job SET recorded = ?, refetch = 0, news = 0 WHERE seq = ?'),
-    attempt: p('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+    record: p('UPDATE job SET recorded = ?, type = ?, refetch = 0, news = 0 WHERE seq = ?'),
+    attempt: p(
+      `INSERT OR REPLACE INTO attempt (job, token, started_at, ms, outcome, code, message, recorded, stage, type)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    eraseOf: [
+      p('DELETE FROM delivery_body WHERE seq IN (SELECT first FROM job WHERE job_id = ?)'),
+      p('DELETE FROM delivery_body WHERE seq IN (SELECT seq FROM delivery WHERE further = 1 AND job_id = ?)'),
+      p('DELETE FROM attempt WHERE job = (SELECT seq FROM job WHERE job_id = ?)'),
+    ],
     oldAttempts: p('DELETE FROM attempt WHERE job = ? AND token <= ?'),
     counter: p('SELECT value FROM counter WHERE name = ?'),
     setCounter: p('INSERT INTO counter VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value'),

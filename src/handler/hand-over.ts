@@ -1,0 +1,24 @@
+import type { Reason } from '../job.ts'
+import type { JobRecord } from '../results/record.ts'
+
+/**
+ * Hands a saved result to the user: a port with one implementation a way. Called at least once for each round of a job,
+ * and again with the same `round` and a higher `attempt` when it was not taken. Never throws. When `signal` aborts it
+ * returns soon, whatever it returns then counts for nothing.
+ */
+export type HandOver = (job: SavedJob, signal: AbortSignal) => Promise<HandedOver>
+
+export type SavedJob = {
+  readonly record: JobRecord
+  /** How often the job was queued: a person's *replay* is a round of its own. */
+  readonly round: number
+  /** From 1. */
+  readonly attempt: number
+}
+
+export type HandedOver =
+  | { readonly is: 'taken' }
+  /** Not now. `after`: how long the other side asks to be left alone, ms. */
+  | { readonly is: 'retry'; readonly reason: Reason; readonly after?: number }
+  /** Trying again cannot help. */
+  | { readonly is: 'refused'; readonly reason: Reason }

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { ResultsUnavailable } from '../../src/results/results.ts'
+import { createS3Results } from '../../src/results/s3.ts'
+import { testS3 } from '../support/s3.ts'
+import { pieces, recordOf, resultsContract } from './contract.ts'
+
+const s3 = testS3()
+const strict = testS3({ strict: true })
+const open = (prefix: string, { bucket = 'results', server = s3 } = {}) =>
+  createS3Results({ bucket, prefix, region: null, endpoint: server.endpoint })
+
+resultsContract('results in S3', async (place) => open(place.replace(/^\/+/, '')))
+
+describe('results in S3', () => {
+  it('make links that anybody can follow, and only to what they name', async () => {
+    const results = open('links', { server: strict })
+    const draft = await results.draft('job-1', 1)
+    const path = `${draft.base}files/1-pdf_url.pdf`
+    await draft.write(path, pieces('the document'))
+    await draft.commit(recordOf('job-1'), { replace: false })
+    const link = (await results.link('job-1', path, Date.now()))!
+    const answer = await fetch(link)
+    expect(await answer.text()).toBe('the document')
+    expect(answer.headers.get('content-disposition')).toBe('attachment')
+    expect((await fetch(link.replace('1-pdf_url', '2-pdf_url'))).status).toBe(403)
+  })
+
+  it('share a bucket without getting into each other’s way', async () => {
+    const [one, two, whole] = [open('one'), open('one-two'), open('')]
+    for (const results of [one, two]) {
+      const draft = await results.draft('job-1', 1)
+      await draft.commit(recordOf('job-1'), { replace: false })
+    }
+    expect(await whole.expire(Date.now() + 60_000)).toBe(0)
+    expect(await one.expire(Date.now() + 60_000)).toBe(1)
+    expect(await two.record('job-1')).not.toBeNull()
+  })
+
+  it('take what is there without being a record for no result', async () => {
+    const results = open('broken')
+    const broken = await results.draft('job-1', 1)
+    await broken.commit({ ...recordOf('job-1'), version: 2 as 1 }, { replace: false })
+    expect(await results.record('job-1')).toBeNull()
+    const draft = await results.draft('job-1', 1)
+    expect(await draft.commit(recordOf('job-1'), { replace: false })).toBe(true)
+    expect(await results.record('job-1')).not.toBeNull()
+  })
+
+  it('say what is wrong with the store', async () => {
+    const error = await open('', { bucket: 'nobodys-bucket' })
+      .check()
+      .catch((thrown) => thrown)
+    expect(error).toBeInstanceOf(ResultsUnavailable)
+    expect(error).toMatchObject({ trouble: 'results', message: expect.stringContaining('NoSuchBucket') })
+    const unreachable = createS3Results({
+      bucket: 'results',
+      prefix: '',
+      region: null,
+      endpoint: 'http://127.0.0.1:1',
+    })
+    await expect(unreachable.record('job-1')).rejects.toBeInstanceOf(ResultsUnavailable)
+  })
+})
