@@ -141,7 +141,7 @@ export function afterAttempt(was: Standing, outcome: Outcome, at: Moment, random
       const since = was.goneSince ?? at.working
       const believed = was.goneSince !== null && at.working - since >= outcome.confirm
       if (believed || at.working >= was.giveUpAt) return { ...settled, state: 'dead', reason: outcome.reason }
-      const left = Math.max(since + outcome.confirm - at.working, 0)
+      const left = Math.max(Math.min(since + outcome.confirm, was.giveUpAt) - at.working, 0)
       const pause = Math.min(backoff(was.tries, random), Math.max(left, BACKOFF.first))
       return {
         ...settled,

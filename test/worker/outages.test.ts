@@ -11,14 +11,15 @@ const HOUR = 60 * MINUTE
 async function rig(env: Record<string, string> = {}) {
   const clock = createManualClock()
   const events = createEvents()
-  events.setMaxListeners(100)
+  events.setMaxListeners(0)
   const service = await testService({ clock, events, env })
   /** Moves time on in steps, letting every attempt that falls due within one end. */
   async function pass(ms: number, step: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += step) {
       clock.advance(step)
       // The worker has looked, and all that was running has been settled, when nothing is running and a second passes.
-      while ((await service.inbox.stats()).jobs.running > 0) await event(events, 'settled')
+      for (let next = event(events, 'settled'); (await service.inbox.stats()).jobs.running > 0; await next)
+        next = event(events, 'settled')
     }
   }
   return { ...service, clock, events, pass }
