@@ -196,7 +196,6 @@ async function million(): Promise<void> {
     latency.push(two.p50 / one.p50)
     const three = await during(startReceiver(emptyEnv), (server) => measured(server, 64))
     const four = await during(startReceiver(fullEnv), (server) => measured(server, 64))
-    if (process.env.V) console.log(JSON.stringify([three,four]))
     throughput.push(four.perSecond / three.perSecond)
     rmSync(fullEnv.DATABASE_URL!.slice('sqlite:'.length))
   }
@@ -227,7 +226,6 @@ async function whileDownloading(): Promise<void> {
       return paced(server)
     })
     await reducto.stop()
-    if (process.env.V) console.log('idle', percentile(idle,50), percentile(idle,99), 'busy', percentile(busy,50), percentile(busy,99))
     values.push(percentile(busy, 99) / percentile(idle, 99))
   }
   row(

@@ -9,6 +9,10 @@ const HELP = `receiver: takes Reducto's webhooks from Svix, fetches and saves ev
 
   receiver serve                        the service (default)
   receiver demo [--once]                the service with a simulated Svix and Reducto; no account needed
+  receiver handle FILE [--sample KIND | --job ID]
+                                        runs a handler once, on a sample or a saved result
+  receiver jobs list|show|retry|replay|delete
+                                        looks at jobs, and queues them again, beside a running service
   receiver send-test [completed|failed|ping] --to URL
                                         sends one signed delivery to a running service
   receiver backup FILE                  a consistent copy of the database, while the service runs
@@ -21,6 +25,8 @@ Settings come from the environment or .env: see .env.example.
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./cli/serve.ts')).serve,
   demo: async () => (await import('./cli/demo.ts')).demo,
+  handle: async () => (await import('./cli/handle.ts')).handle,
+  jobs: async () => (await import('./cli/jobs.ts')).jobs,
   'send-test': async () => (await import('./cli/send-test.ts')).sendTest,
   backup: async () => (await import('./cli/backup.ts')).backup,
   help: async () => async () => say(HELP),

@@ -1,19 +1,16 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs, styleText } from 'node:util'
 import pino from 'pino'
 import Reducto from 'reductoai'
 import { type Service, startService } from '../compose.ts'
-import { loadConfig, resultsPlace } from '../config.ts'
+import { environment, resultsPlace } from '../config.ts'
 import { createEvents, type EventBus } from '../events.ts'
 import { createScrub } from '../scrub.ts'
-import { newSecret } from '../signing.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
 import { createSvix, type Svix } from '../simulator/svix.ts'
 import { formatBytes } from '../units.ts'
 import type { Command } from './command.ts'
+import { simulatedConfig } from './simulated.ts'
 
 /** Svix's schedule of 28 hours in 5 minutes. */
 const SPEED = 300
@@ -29,25 +26,13 @@ export const demo: Command = async (args) => {
     args: [...args],
     options: { once: { type: 'boolean', default: false }, port: { type: 'string', default: '0' } },
   })
-  const folder = mkdtempSync(join(tmpdir(), 'reducto-webhook-receiver-'))
-  const secret = newSecret()
   const svix = createSvix({ speed: SPEED })
   const reducto = await startReducto({
     jobTime: 150,
     onEnd: ({ id, status, metadata, channels }) => void svix.send({ status, job_id: id, metadata }, { channels }),
   })
-  const config = loadConfig({
-    HOST: '127.0.0.1',
-    PORT: values.port,
-    SVIX_WEBHOOK_SECRET: secret,
-    REDUCTO_API_KEY: reducto.apiKey,
-    REDUCTO_BASE_URL: reducto.url,
-    DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',
-    DATABASE_URL: `sqlite:${join(folder, 'receiver.db')}`,
-    RESULTS_URL: `file:${join(folder, 'results')}`,
-    MIN_FREE_DISK: '0',
-    SHUTDOWN_GRACE: '2s',
-  })
+  const { HANDLER, HANDLER_TIMEOUT } = environment()
+  const config = simulatedConfig(reducto, { PORT: values.port, HANDLER, HANDLER_TIMEOUT })
   const events = createEvents()
   const names = new Map<string, string>()
   narrate(events, names)
@@ -60,9 +45,10 @@ export const demo: Command = async (args) => {
     })
   const service = await startService({ config, log: pino({ level: 'silent' }), events, signal: stopping.signal })
   const url = `http://127.0.0.1:${service.port}`
-  svix.addEndpoint({ url: `${url}/webhook`, secret })
+  svix.addEndpoint({ url: `${url}/webhook`, secret: config.endpoints.get('default')![0]! })
   say('', `The service listens on ${url}, and a simulated Svix delivers to ${url}/webhook.`)
   say('', `A simulated Reducto answers at ${reducto.url}. Results are saved in ${resultsPlace(config.results)}`)
+  if (config.handler?.kind === 'module') say('', `Each saved result is handed to ${config.handler.path}`)
   say('', values.once ? 'Eight jobs, some trouble, then a summary.' : 'A mixed stream of jobs; Ctrl-C ends it.')
 
   const stream = { reducto, svix, service, names, signal: stopping.signal }

@@ -74,7 +74,7 @@ export function viewResult(record: JobRecord, deps: ViewDeps): Result {
   }
 
   async function* chunks(): AsyncIterable<Chunk> {
-    if (record.type !== null && !WITH_CHUNKS.has(record.type)) throw noSuchPart(record, 'chunks')
+    if (WITHOUT_CHUNKS.has(record.type)) throw noSuchPart(record, 'chunks')
     const links = new Map<string, string>()
     for await (const entry of files())
       if ('path' in entry && entry.pointer.endsWith('/url')) links.set(`${entry.in}#${entry.pointer}`, entry.path)
@@ -95,8 +95,8 @@ export function viewResult(record: JobRecord, deps: ViewDeps): Result {
   } satisfies CompletedResult
 }
 
-/** Kinds that a parse is part of. One that is not known yet is looked through. */
-const WITH_CHUNKS: ReadonlySet<string> = new Set(['Parse', 'Pipeline'])
+/** Kinds that no parse is part of. One that is not known yet is looked through. */
+const WITHOUT_CHUNKS: ReadonlySet<string | null> = new Set(['Extract', 'Split', 'Edit', 'Classify'])
 
 /** zod's errors list what is wrong; others have a message. */
 function explain(error: unknown): string {

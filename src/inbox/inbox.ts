@@ -138,8 +138,8 @@ export type JobFilter = {
 
 export type JobPage = { readonly rows: readonly JobRow[]; readonly next: string | null }
 
-/** `dryRun` only counts; `refetch` also fetches done jobs anew. */
-export type Requeue = { readonly dryRun?: boolean; readonly refetch?: boolean }
+/** `dryRun` only counts; `refetch` also fetches done jobs anew; the first is due `after` so many ms. */
+export type Requeue = { readonly dryRun?: boolean; readonly refetch?: boolean; readonly after?: number }
 
 export type JobRow = {
   readonly jobId: string

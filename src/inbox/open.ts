@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import type { Clock, WorkingClock } from '../clock.ts'
+import { type Clock, createWorkingClock, systemClock, type WorkingClock } from '../clock.ts'
 import { makeFolder } from '../durable.ts'
-import { type Inbox, InboxUnavailable } from './inbox.ts'
+import { type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { lockInstance } from './sqlite/lock.ts'
 import { DatabaseRefused } from './sqlite/schema.ts'
@@ -40,6 +41,26 @@ export async function openInbox(database: { kind: 'sqlite'; path: string }, opti
     }
   } catch (error) {
     release()
+    throw refusalOf(error, path)
+  }
+}
+
+/**
+ * Opens what operators use, for a command beside a running service.
+ * @throws DatabaseRefused
+ */
+export async function openLedger(
+  database: { kind: 'sqlite'; path: string },
+  retryFor: number,
+): Promise<Ledger & { close(): Promise<void> }> {
+  const path = resolve(database.path)
+  if (!existsSync(path))
+    throw new Error(`there is no database ${path}: has the service run here, with this DATABASE_URL?`)
+  // Time for jobs is the service's to count; here it stands still at the reading that is stored.
+  const working = createWorkingClock(systemClock, 'command')
+  try {
+    return await openSqlite({ path, retryFor, clock: systemClock, working, recover: false, onDeath() {} })
+  } catch (error) {
     throw refusalOf(error, path)
   }
 }

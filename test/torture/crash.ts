@@ -21,6 +21,7 @@ import { afterPowerCut, compileShim, takeForSynced } from './power-loss.ts'
 
 export type Damage = { readonly acknowledged: number; readonly done: number; readonly problems: readonly string[] }
 
+const BAD_HANDLER = resolve(import.meta.dirname, 'handler.ts')
 const BIN = resolve(import.meta.dirname, '../../src/bin.js')
 const KINDS: readonly Kind[] = ['parse', 'parse-url', 'pipeline', 'edit', 'classify', 'extract']
 /** Jobs that are delivered in each life. */
@@ -34,7 +35,8 @@ type World = {
   readonly reducto: Reducto
   readonly svix: Svix
   readonly env: Record<string, string>
-  readonly jobs: string[]
+  /** Job id → the message that announced it. */
+  readonly jobs: Map<string, string>
   readonly refetched: string[]
   stop(): Promise<void>
 }
@@ -74,7 +76,7 @@ async function createWorld(): Promise<World> {
     reducto,
     svix,
     env,
-    jobs: [],
+    jobs: new Map(),
     refetched,
     async stop() {
       await svix.stop()
@@ -84,34 +86,63 @@ async function createWorld(): Promise<World> {
   }
 }
 
-/** Kills the process `kills` times with SIGKILL, at any moment from its start on, then lets it finish. */
-export async function crash(kills: number): Promise<Damage> {
+/**
+ * Kills the process `kills` times with SIGKILL, at any moment from its start on, then lets it finish. `withHandler`: it
+ * hands results to a handler that fails at random, and kills the process too.
+ */
+export async function crash(kills: number, { withHandler = false } = {}): Promise<Damage> {
   const world = await createWorld()
+  const taken = join(world.folder, 'taken')
+  const env = withHandler ? { ...world.env, HANDLER: BAD_HANDLER, TAKEN_FILE: taken } : world.env
   try {
     for (let life = 0; life < kills; life++) {
-      const child = start(world.env)
+      const child = start(env)
       const whileStarting = Math.random() < 0.2
       if (whileStarting) await delay(Math.random() * 500)
-      else {
-        await ready(world.env, child)
+      else if (await ready(env, child, { mayEnd: withHandler })) {
         deliverSome(world)
         await delay(Math.random() * 300)
       }
       await end(child, 'SIGKILL')
     }
-    const child = start(world.env)
-    await ready(world.env, child)
-    await world.svix.settled()
-    await allDone(world, world.data)
-    await end(child, 'SIGTERM')
+    await finish(world, env, { mayEnd: withHandler })
     const problems = [
       ...check(world, world.data),
       ...world.refetched.map((job) => `${job} was fetched after it was done`),
+      ...(withHandler ? notTaken(world, taken) : []),
     ]
-    return { acknowledged: acknowledged(world).size, done: world.jobs.length, problems }
+    return { acknowledged: acknowledged(world).size, done: world.jobs.size, problems }
   } finally {
     await world.stop()
   }
+}
+
+/**
+ * Lets the service run, and starts it again when it may end, until all is done. A job that happened to run alone whenever
+ * the process was killed is dead, as one is that kills it: a person presses Resend.
+ */
+async function finish(world: World, env: Record<string, string>, { mayEnd }: { mayEnd: boolean }): Promise<void> {
+  const deadline = Date.now() + PATIENCE
+  const isOver = () => [...states(world.data)].every(([, state]) => state === 'done')
+  for (;;) {
+    const child = start(env)
+    if (await ready(env, child, { mayEnd })) {
+      await world.svix.settled()
+      for (const [jobId, state] of states(world.data))
+        if (state === 'dead') await world.svix.resend(world.jobs.get(jobId)!)
+      while (child.exitCode === null && child.signalCode === null && !isOver() && Date.now() < deadline) await delay(50)
+    }
+    const ended = child.exitCode !== null || child.signalCode !== null
+    if (ended && mayEnd && !isOver() && Date.now() < deadline) continue
+    return end(child, 'SIGTERM')
+  }
+}
+
+/** Jobs that are done although the handler never took them. */
+function notTaken(world: World, file: string): string[] {
+  const taken = new Set(readFileSync(file, 'utf8').split('\n'))
+  const done = [...states(world.data)].filter(([, state]) => state === 'done')
+  return done.flatMap(([jobId]) => (taken.has(jobId) ? [] : [`${jobId} is done, and was not handed over`]))
 }
 
 /**
@@ -164,18 +195,21 @@ function start(env: Record<string, string>): ChildProcess {
   return spawn(process.execPath, [BIN, 'serve'], { env, stdio: ['ignore', 'inherit', 'inherit'] })
 }
 
-async function ready(env: Record<string, string>, child: ChildProcess): Promise<void> {
+/** True when it is ready; false when it has ended before, and may. */
+async function ready(env: Record<string, string>, child: ChildProcess, { mayEnd = false } = {}): Promise<boolean> {
   const deadline = Date.now() + PATIENCE
   while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
     const response = await fetch(`http://127.0.0.1:${env.PORT}/readyz`).catch(() => null)
     await response?.arrayBuffer().catch(() => {})
-    if (response?.status === 200) return
+    if (response?.status === 200) return true
     await delay(5)
   }
+  if (mayEnd && Date.now() < deadline) return false
   throw new Error('the service does not become ready')
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.kill(signal)
   await exited
@@ -184,8 +218,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 function deliverSome({ reducto, svix, jobs }: World): void {
   for (let index = 0; index < JOBS; index++) {
     const jobId = reducto.addJob({ kind: KINDS[index % KINDS.length]!, metadata: { index } })
-    jobs.push(jobId)
-    svix.send({ status: 'Completed', job_id: jobId, metadata: { index } })
+    jobs.set(jobId, svix.send({ status: 'Completed', job_id: jobId, metadata: { index } }))
   }
 }
 
@@ -197,7 +230,7 @@ function acknowledged({ svix, jobs }: World): Set<string> {
       .filter(({ status }) => status === 200)
       .map(({ payload }) => JSON.parse(payload).job_id),
   )
-  return new Set(jobs.filter((jobId) => ids.has(jobId)))
+  return new Set([...jobs.keys()].filter((jobId) => ids.has(jobId)))
 }
 
 function states(data: string): Map<string, string> {

@@ -16,8 +16,10 @@ function tell(what: string, damage: { acknowledged: number; problems: readonly s
   for (const problem of damage.problems) process.stdout.write(`  ${problem}\n`)
 }
 
-for (let kills = 0; kills < Number(values.kills); kills += A_ROUND)
-  tell(`${kills + A_ROUND} kills`, await crash(A_ROUND))
+for (let kills = 0; kills < Number(values.kills); kills += A_ROUND) {
+  const withHandler = kills % (2 * A_ROUND) !== 0
+  tell(`${kills + A_ROUND} kills${withHandler ? ', handler too' : ''}`, await crash(A_ROUND, { withHandler }))
+}
 for (let cut = 1; cut <= Number(values.cuts); cut++) {
   const damage = await powerCut()
   if (!damage) throw new Error('the power cut needs a C compiler (cc)')

@@ -236,7 +236,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     stats: () => ask<Stats>(['stats', []]),
     async requeue(filter, options = {}) {
       const total = await change<number>(['requeueCount', [filter]])
-      let at: RequeueStep | null = { seq: 0, queued: 0, total, since: clock.now() }
+      const since = clock.now() + (options.after ?? 0)
+      let at: RequeueStep | null = { seq: 0, queued: 0, total, since }
       while (at !== null && !options.dryRun) at = await change(['requeueStep', [filter, options, at, moment()]])
       return total
     },

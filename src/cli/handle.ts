@@ -1,0 +1,115 @@
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { parseArgs } from 'node:util'
+import { scrubFor, startService } from '../compose.ts'
+import { type Config, environment, loadConfig, SettingsError } from '../config.ts'
+import { createEvents } from '../events.ts'
+import { HandlerUnusable } from '../handler/module.ts'
+import { openHandOver } from '../handler/open.ts'
+import { openLog } from '../log.ts'
+import { openResults } from '../results/open.ts'
+import type { JobRecord } from '../results/record.ts'
+import type { Results } from '../results/results.ts'
+import { newMessageId } from '../signing.ts'
+import { KINDS, type Kind } from '../simulator/documents/documents.ts'
+import { startReducto } from '../simulator/reducto.ts'
+import { type Command, WrongUse } from './command.ts'
+import { simulatedConfig } from './simulated.ts'
+
+type Saved = {
+  readonly config: Config
+  readonly results: Results
+  readonly record: JobRecord
+  /** Removes what was made for this call. */
+  clear(): Promise<void>
+}
+
+/** `handle FILE [--sample KIND | --job ID]`: one call of a handler, with what would become of the job. */
+export const handle: Command = async (args) => {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { sample: { type: 'string' }, job: { type: 'string' }, json: { type: 'boolean', default: false } },
+  })
+  const [path, ...more] = positionals
+  if (path === undefined || more.length > 0) throw new WrongUse('handle takes one argument, the file with the handler')
+  if (values.sample !== undefined && values.job !== undefined)
+    throw new WrongUse('handle takes either --sample or --job')
+  const saved = values.job === undefined ? await sample(values.sample ?? 'extract') : await savedJob(values.job)
+
+  const { config, results, record } = saved
+  const terminal = process.stdout.isTTY && !values.json
+  const { log, flush } = openLog({ level: values.json ? 'silent' : 'debug', scrub: scrubFor(config), terminal })
+  const { handOver, close } = await openHandOver(
+    { kind: 'module', path },
+    { results, links: null, timeout: config.handlerTimeout, now: Date.now, log },
+  ).catch((error) => {
+    throw error instanceof HandlerUnusable ? new SettingsError([`HANDLER: ${error.message}`]) : error
+  })
+  const began = performance.now()
+  try {
+    const handed = await handOver({ record, round: 1, attempt: 1 }, new AbortController().signal)
+    flush()
+    const ms = Math.round(performance.now() - began)
+    const reason = 'reason' in handed ? handed.reason.message : null
+    const told = {
+      taken: 'taken',
+      retry: `failed, and would be tried again: ${reason}`,
+      refused: `refused, the job would be dead: ${reason}`,
+    }
+    process.stdout.write(
+      values.json
+        ? `${JSON.stringify({ job_id: record.job_id, type: record.type, outcome: handed.is, reason, ms })}\n`
+        : `${record.type ?? 'job'} ${record.job_id}: ${told[handed.is]} (${ms} ms)\n`,
+    )
+    return handed.is === 'taken' ? 0 : 1
+  } finally {
+    await close()
+    await saved.clear()
+  }
+}
+
+async function savedJob(jobId: string): Promise<Saved> {
+  const config = loadConfig(environment())
+  const results = await openResults(config.results, { minFree: config.minFreeDisk })
+  const record = await results.record(jobId)
+  if (!record) throw new Error(`there is no saved result of ${jobId} in RESULTS_URL`)
+  return { config, results, record, clear: async () => {} }
+}
+
+/** A job of this kind goes the whole way through a service of its own. */
+async function sample(name: string): Promise<Saved> {
+  if (name !== 'failed' && !KINDS.includes(name as Kind))
+    throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
+  const reducto = await startReducto()
+  const config = simulatedConfig(reducto, { HANDLER_TIMEOUT: environment().HANDLER_TIMEOUT })
+  const events = createEvents()
+  const service = await startService({
+    config,
+    log: openLog({ level: 'silent', scrub: String, terminal: false }).log,
+    events,
+  })
+  try {
+    const metadata = { file: `${name}.pdf`, user_id: '123' }
+    const job = name === 'failed' ? ({ status: 'Failed' } as const) : { kind: name as Kind }
+    const jobId = reducto.addJob({ ...job, metadata })
+    const status = name === 'failed' ? 'Failed' : 'Completed'
+    const settled = new Promise((resolve) => events.once('settled', resolve))
+    await service.inbox.accept({
+      svixId: newMessageId(),
+      endpoint: 'default',
+      receivedAt: Date.now(),
+      body: JSON.stringify({ status, job_id: jobId, metadata }),
+      content: { is: 'job', jobId, status },
+    })
+    await settled
+    const results = await openResults(config.results, { minFree: 0 })
+    const record = await results.record(jobId)
+    const folder = dirname(config.database.path)
+    if (!record) throw new Error(`the sample could not be made in ${folder}`)
+    return { config, results, record, clear: () => rm(folder, { recursive: true, force: true }) }
+  } finally {
+    await service.stop()
+    await reducto.stop()
+  }
+}

@@ -1,0 +1,246 @@
+import { parseArgs } from 'node:util'
+import { environment, loadConfig } from '../config.ts'
+import type { JobDetail, JobFilter, JobRow, Ledger } from '../inbox/inbox.ts'
+import { openLedger } from '../inbox/open.ts'
+import type { JobState } from '../job.ts'
+import { JOB_ID } from '../receive/parse.ts'
+import { openResults } from '../results/open.ts'
+import type { JobRecord } from '../results/record.ts'
+import type { Results } from '../results/results.ts'
+import { formatBytes, parseDuration } from '../units.ts'
+import { type Command, WrongUse } from './command.ts'
+import { ago, table } from './table.ts'
+
+const STATES: readonly JobState[] = ['expected', 'queued', 'running', 'done', 'dead']
+
+const OPTIONS = {
+  state: { type: 'string' },
+  status: { type: 'string' },
+  type: { type: 'string' },
+  endpoint: { type: 'string' },
+  error: { type: 'string' },
+  since: { type: 'string' },
+  q: { type: 'string' },
+  limit: { type: 'string', default: '20' },
+  cursor: { type: 'string' },
+  refetch: { type: 'boolean', default: false },
+  'dry-run': { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+} as const
+
+type Given = ReturnType<typeof read>
+type Tools = { readonly ledger: Ledger; readonly results: Results; readonly given: Given }
+
+/** Commands of `jobs`, and the options that each knows beside `--json`. */
+const FILTERS = ['state', 'status', 'type', 'endpoint', 'error', 'since', 'q']
+const COMMANDS: Readonly<Record<string, { run(tools: Tools): Promise<number>; options: readonly string[] }>> = {
+  list: { run: list, options: [...FILTERS, 'limit', 'cursor'] },
+  show: { run: show, options: [] },
+  retry: { run: retry, options: [...FILTERS, 'refetch', 'dry-run'] },
+  replay: { run: replay, options: [...FILTERS, 'dry-run'] },
+  delete: { run: remove, options: [] },
+}
+
+/**
+ * `jobs list|show|retry|replay|delete`: looks at the jobs and queues them again, beside a running service, which sees it
+ * within a second.
+ */
+export const jobs: Command = async (args) => {
+  const given = read(args)
+  const command = COMMANDS[given.name]
+  if (!command) throw new WrongUse(`jobs takes one of ${Object.keys(COMMANDS).join(', ')}`)
+  const unknown = given.named.find((name) => name !== 'json' && !command.options.includes(name))
+  if (unknown) throw new WrongUse(`jobs ${given.name} does not know --${unknown}`)
+  const config = loadConfig(environment())
+  const ledger = await openLedger(config.database, config.fetchRetryFor)
+  try {
+    const results = await openResults(config.results, { minFree: config.minFreeDisk })
+    return await command.run({ ledger, results, given })
+  } finally {
+    await ledger.close()
+  }
+}
+
+function read(args: readonly string[]) {
+  const { values, positionals, tokens } = parseArgs({
+    args: [...args],
+    options: OPTIONS,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const [name = '', ...ids] = positionals
+  const wrong = ids.find((id) => !JOB_ID.test(id))
+  if (wrong !== undefined) throw new WrongUse(`${wrong} is no job id`)
+  const limit = Number(values.limit)
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
+    throw new WrongUse('--limit takes a number from 1 to 1000')
+  if (values.cursor !== undefined && !/^\d+$/.test(values.cursor))
+    throw new WrongUse('--cursor takes what a list ended with')
+  const named = tokens.flatMap((token) => (token.kind === 'option' ? token.name : []))
+  return { ...values, name, ids, named, limit, filter: filterOf(values) }
+}
+
+function filterOf(values: { [K in (typeof FILTERS)[number]]?: unknown }): JobFilter {
+  const { state, since } = values as { state?: string; since?: string }
+  if (state !== undefined && !STATES.includes(state as JobState))
+    throw new WrongUse(`--state takes one of ${STATES.join(', ')}`)
+  const others = ['state', 'status', 'type', 'endpoint', 'error', 'q'].flatMap((name) =>
+    values[name] === undefined ? [] : [[name, values[name]]],
+  )
+  return { ...Object.fromEntries(others), ...(since === undefined ? {} : { since: sinceOf(since) }) }
+}
+
+/** A duration back from now, or a time. */
+function sinceOf(text: string): number {
+  const time = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(time)) return time
+  try {
+    return Date.now() - parseDuration(text)
+  } catch {
+    throw new WrongUse('--since takes a duration such as 2h or 3d, or a time such as 2026-11-24T12:00Z')
+  }
+}
+
+async function list({ ledger, given }: Tools): Promise<number> {
+  if (given.ids.length > 0) throw new WrongUse('jobs list takes no ids; jobs show ID tells of one')
+  const { limit, cursor } = given
+  const page = await ledger.list(given.filter, { limit, ...(cursor === undefined ? {} : { cursor }) })
+  if (given.json) return print(`${JSON.stringify(page)}\n`)
+  if (page.rows.length === 0) return print('No job matches.\n')
+  const rows = page.rows.map((job) => [
+    job.jobId,
+    stateOf(job),
+    job.type ?? '',
+    job.endpoint,
+    String(job.tries),
+    ago(job.updatedAt),
+    job.reason?.message ?? '',
+  ])
+  print(table(['JOB', 'STATE', 'TYPE', 'ENDPOINT', 'TRIES', 'CHANGED', 'REASON'], rows))
+  return page.next === null ? 0 : print(`\nMore: --cursor ${page.next}\n`)
+}
+
+/** `done · Failed`: how the job ended is Reducto's word, that it is done is ours. */
+function stateOf({ state, status, stage }: JobRow): string {
+  if (state === 'done') return status === 'Failed' ? 'done · Failed' : 'done'
+  return stage === 'hand_over' ? `${state}, saved` : state
+}
+
+async function show({ ledger, results, given }: Tools): Promise<number> {
+  const [id, ...more] = given.ids
+  if (id === undefined || more.length > 0) throw new WrongUse('jobs show takes one job id')
+  const job = await ledger.get(id)
+  if (!job) throw new Error(`there is no job ${id}`)
+  const record = await results.record(id)
+  return given.json ? print(`${JSON.stringify({ ...job, record })}\n`) : print(describe(job, record))
+}
+
+function describe(job: JobDetail, record: JobRecord | null): string {
+  const time = (at: number) => `${new Date(at).toISOString()} (${ago(at)})`
+  const facts = [
+    ['Job', job.jobId],
+    ['State', stateOf(job)],
+    ...(job.reason ? [['Reason', `${job.reason.code}: ${job.reason.message}`]] : []),
+    ...(job.state === 'queued' ? [['Due', time(job.dueAt)]] : []),
+    ['Endpoints', job.endpoints.join(', ')],
+    ['First seen', time(job.createdAt)],
+    ['Result', record ? resultOf(record) : 'not saved'],
+    ...(record ? [['Metadata', JSON.stringify(record.metadata)]] : []),
+  ]
+  const deliveries = job.deliveries.map((one) => [
+    one.svixId,
+    one.status ?? '',
+    one.endpoint,
+    time(one.receivedAt),
+    String(one.arrivals),
+  ])
+  const attempts = job.attempts.map((one) => [
+    time(one.startedAt),
+    one.stage === 'fetch' ? 'fetch' : 'hand over',
+    one.outcome,
+    `${one.ms} ms`,
+    one.reason ? `${one.reason.code}: ${one.reason.message}` : '',
+  ])
+  return [
+    table(['', ''], facts).replace(/^.*\n/, ''),
+    table(['DELIVERY', 'STATUS', 'ENDPOINT', 'RECEIVED', 'TIMES'], deliveries),
+    attempts.length > 0 ? table(['ATTEMPT', 'STAGE', 'OUTCOME', 'TOOK', 'REASON'], attempts) : 'No attempt so far.\n',
+  ].join('\n')
+}
+
+function resultOf({ type, status, job, files, complete }: JobRecord): string {
+  const missing = complete ? '' : `, ${files.failed} of them could not be had`
+  return `${type ?? 'unknown type'} · ${status}, ${formatBytes(job.bytes)} and ${files.count} files${missing}`
+}
+
+async function retry({ ledger, given }: Tools): Promise<number> {
+  const options = { dryRun: given['dry-run'], refetch: given.refetch }
+  let count = 0
+  for (const filter of filtersOf(given, 'dead')) count += await ledger.requeue(filter, options)
+  return report(given, count, 'queued again')
+}
+
+/** Only what is saved is replayed: nothing is fetched. */
+async function replay({ ledger, results, given }: Tools): Promise<number> {
+  let [count, unsaved] = [0, 0]
+  for (const filter of filtersOf(given, 'done'))
+    for await (const { jobId } of matching(ledger, filter)) {
+      if ((await results.record(jobId)) === null) unsaved++
+      else count += await ledger.requeue({ jobId }, { dryRun: given['dry-run'], after: paced(count) })
+    }
+  if (unsaved > 0)
+    process.stderr.write(`${unsaved} have no saved result any more: jobs retry --refetch fetches them anew\n`)
+  return report(given, count, 'to be handed over again')
+}
+
+/** One after another, so that new jobs find their place between them; all within ten minutes. */
+function paced(index: number): number {
+  return Math.min(index * 20, 600_000)
+}
+
+async function* matching(ledger: Ledger, filter: JobFilter): AsyncIterable<JobRow> {
+  let cursor: string | null = ''
+  while (cursor !== null) {
+    const page = await ledger.list(filter, { limit: 500, ...(cursor === '' ? {} : { cursor }) })
+    yield* page.rows
+    cursor = page.next
+  }
+}
+
+/** One filter for each id, or the one that the options make. Never everything by accident. */
+function filtersOf({ name, ids, filter }: Given, usual: JobState): readonly JobFilter[] {
+  if (ids.length > 0) return ids.map((jobId) => ({ ...filter, jobId }))
+  if (Object.keys(filter).length === 0)
+    throw new WrongUse(`jobs ${name} takes job ids, or says which: --state ${usual}, --since 2h, --error CODE, …`)
+  return [{ state: usual, ...filter }]
+}
+
+async function remove({ ledger, results, given }: Tools): Promise<number> {
+  if (given.ids.length === 0) throw new WrongUse('jobs delete takes job ids')
+  let [count, problems] = [0, 0]
+  for (const id of given.ids) {
+    const found = await ledger.erase(id)
+    if (found === 'erased') {
+      await results.remove(id)
+      count++
+      continue
+    }
+    problems++
+    process.stderr.write(
+      found === 'running' ? `${id} is being worked on: try again in a moment\n` : `there is no job ${id}\n`,
+    )
+  }
+  report(given, count, 'forgotten: result, metadata and bodies')
+  return problems > 0 ? 1 : 0
+}
+
+function report(given: Given, count: number, what: string): number {
+  const dryRun = given['dry-run']
+  if (given.json) return print(`${JSON.stringify({ jobs: count, dry_run: dryRun })}\n`)
+  return print(`${count} ${count === 1 ? 'job' : 'jobs'} ${dryRun ? 'would be ' : ''}${what}\n`)
+}
+
+function print(text: string): 0 {
+  process.stdout.write(text)
+  return 0
+}

@@ -1,0 +1,24 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Config, loadConfig } from '../config.ts'
+import { newSecret } from '../signing.ts'
+import type { Reducto } from '../simulator/reducto.ts'
+
+/** The settings of a service on a simulated Reducto, which keeps what it has in a new temporary folder. */
+export function simulatedConfig(reducto: Reducto, more: Readonly<Record<string, string | undefined>> = {}): Config {
+  const folder = mkdtempSync(join(tmpdir(), 'reducto-webhook-receiver-'))
+  return loadConfig({
+    HOST: '127.0.0.1',
+    PORT: '0',
+    SVIX_WEBHOOK_SECRET: newSecret(),
+    REDUCTO_API_KEY: reducto.apiKey,
+    REDUCTO_BASE_URL: reducto.url,
+    DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',
+    DATABASE_URL: `sqlite:${join(folder, 'receiver.db')}`,
+    RESULTS_URL: `file:${join(folder, 'results')}`,
+    MIN_FREE_DISK: '0',
+    SHUTDOWN_GRACE: '2s',
+    ...more,
+  })
+}
