@@ -194,7 +194,7 @@ const settings = z.object({
   HANDLER: z.string().optional(),
   FORWARD_URL: setting((text) => webUrl(text, { query: true })).optional(),
   FORWARD_SECRET: setting(forwardSecrets).optional(),
-  HANDLER_TIMEOUT: duration.prefault('60s'),
+  HANDLER_TIMEOUT: setting(handlerTimeout).prefault('60s'),
   HANDLER_RETRY_FOR: duration.prefault('7d'),
   WORKER_CONCURRENCY: setting((text) => wholeNumber(text, 0, 256)).default(8),
   FETCH_RETRY_FOR: duration.prefault('12h'),
@@ -327,6 +327,12 @@ function wholeNumber(text: string, least: number, most: number): number {
 function retention(text: string): number {
   const ms = parseDuration(text)
   if (ms < LEAST_RETENTION) throw new Error('must be at least 90d: Svix can replay a delivery for that long')
+  return ms
+}
+
+function handlerTimeout(text: string): number {
+  const ms = parseDuration(text)
+  if (ms < 1_000) throw new Error('must be at least 1s')
   return ms
 }
 

@@ -17,8 +17,10 @@ const GROUND = [
   'exact-json.ts',
   'signing.ts',
   'log.ts',
+  'document-thread.ts',
+  'retry-after.ts',
 ]
-const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts']
+const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'handler/hand-over.ts']
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
   'job.ts': [],
@@ -28,6 +30,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'scrub.ts': [],
   'exact-json.ts': [],
   'signing.ts': [],
+  'document-thread.ts': [],
+  'retry-after.ts': [],
   'events.ts': ['job.ts'],
   'log.ts': ['events.ts', 'scrub.ts'],
   'config.ts': ['units.ts'],
@@ -35,8 +39,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   worker: [...GROUND, ...PORTS, 'worker', 'reducto'],
   inbox: [...GROUND, 'inbox'],
   results: [...GROUND, 'results'],
+  handler: [...GROUND, ...PORTS, 'handler'],
   reducto: [...GROUND, 'reducto'],
-  http: [...GROUND, ...PORTS, 'http', 'receive'],
+  http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts'],
   simulator: [...GROUND, 'simulator'],
   'compose.ts': ['*'],
   cli: ['*'],
@@ -46,7 +51,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Packages and globals that only one place may touch. */
 const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/from 'express'/, /^http\//, 'Express stays at the edge'],
-  [/from 'reductoai/, /^(reducto|cli)\//, 'the SDK has one door; the demo uses it as a user would'],
+  [
+    /from 'reductoai/,
+    /^(reducto\/|cli\/|handler\/handler\.ts$)/,
+    'the SDK has one door; the demo uses it as a user would, and handlers see its types',
+  ],
+  [/@aws-sdk/, /^results\/s3\.ts$/, 'S3 stays in its store, which is loaded when it is used'],
+  [/from '\.\/s3\.ts'/, /^results\/open\.ts$/, 'for its options alone'],
   [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],
   [/from 'undici'/, /^worker\/(download|addresses)\.ts$/, 'downloads have one door'],
   [/process\.env/, /^(config\.ts|bin\.js)$/, 'settings have one reader; the entry sets one variable of Node’s'],

@@ -29,6 +29,9 @@ describe('defaults', () => {
       reducto: { apiKey: 'key-123456789', baseUrl: 'https://platform.reducto.ai' },
       database: { kind: 'sqlite', path: './data/receiver.db' },
       results: { kind: 'file', path: './data/results' },
+      handler: null,
+      handlerTimeout: 60_000,
+      handlerRetryFor: 7 * 86_400_000,
       concurrency: 8,
       fetchRetryFor: 12 * 3_600_000,
       retention: 100 * 86_400_000,
@@ -38,6 +41,7 @@ describe('defaults', () => {
       allowPrivateHosts: new Set(),
       shutdownGrace: 8_000,
       logLevel: 'info',
+      secrets: ['key-123456789', SECRET],
     })
   })
 
@@ -72,6 +76,12 @@ describe('all problems are told at once, by name', () => {
     ['DATABASE_URL', 'mysql://localhost/x'],
     ['DATABASE_URL', 'sqlite:'],
     ['RESULTS_URL', '/data/results'],
+    ['RESULTS_URL', 's3:results'],
+    ['RESULTS_URL', 's3://'],
+    ['RESULTS_URL', 's3://key:secret@results'],
+    ['RESULTS_URL', 's3://results?regoin=eu-central-1'],
+    ['RESULTS_URL', 's3://results?endpoint=http://minio.example.com'],
+    ['HANDLER_TIMEOUT', '10ms'],
     ['DIRECT_WEBHOOK_TOKEN', 'short'],
     ['DOWNLOAD_ALLOW_PRIVATE_HOSTS', 'http://minio'],
     ['SHUTDOWN_GRACE', '30d'],
@@ -192,6 +202,71 @@ describe('secrets from files', () => {
       'REDUCTO_API_KEY_FILE: set either this or REDUCTO_API_KEY, not both',
     ])
   })
+})
+
+describe('where results go', () => {
+  const resultsOf = (RESULTS_URL: string) => loadConfig({ ...base, RESULTS_URL }).results
+
+  it('a bucket, maybe with a prefix, a region and an endpoint', () => {
+    expect(resultsOf('s3://results')).toEqual({
+      kind: 's3',
+      bucket: 'results',
+      prefix: '',
+      region: null,
+      endpoint: null,
+    })
+    expect(resultsOf('s3://my.bucket/a/b%20c/?region=eu-central-1&endpoint=http://minio:9000')).toEqual({
+      kind: 's3',
+      bucket: 'my.bucket',
+      prefix: 'a/b c',
+      region: 'eu-central-1',
+      endpoint: 'http://minio:9000',
+    })
+  })
+
+  it('with the credentials of the AWS SDK among what must not leave the process', () => {
+    const aws = { AWS_SECRET_ACCESS_KEY: 'aws-secret', AWS_SESSION_TOKEN: 'aws-token' }
+    expect(loadConfig({ ...base, ...aws }).secrets).toEqual(expect.arrayContaining(['aws-secret', 'aws-token']))
+  })
+})
+
+describe('the user’s code', () => {
+  const FORWARD = {
+    FORWARD_URL: 'https://app.example/hook?t=1',
+    FORWARD_SECRET: SECRET,
+    PUBLIC_URL: 'https://r.example',
+  }
+
+  it('is a module, or a service', () => {
+    expect(loadConfig({ ...base, HANDLER: './handlers/a.ts' }).handler).toEqual({
+      kind: 'module',
+      path: './handlers/a.ts',
+    })
+    const other = newSecret()
+    expect(loadConfig({ ...base, ...FORWARD, FORWARD_SECRET: `${SECRET}, ${other}` })).toMatchObject({
+      handler: { kind: 'forward', url: 'https://app.example/hook?t=1', secrets: [SECRET, other] },
+      secrets: expect.arrayContaining([SECRET, other]),
+    })
+  })
+
+  it.each([
+    [{ ...FORWARD, HANDLER: './a.ts' }, 'FORWARD_URL: set either this or HANDLER'],
+    [{ ...FORWARD, FORWARD_SECRET: '' }, 'FORWARD_SECRET: is required with FORWARD_URL'],
+    [{ ...FORWARD, FORWARD_URL: '' }, 'FORWARD_URL: is required with FORWARD_SECRET'],
+    [{ ...FORWARD, PUBLIC_URL: '' }, 'PUBLIC_URL: is required with FORWARD_URL'],
+    [{ ...FORWARD, FORWARD_SECRET: 'whsec_short' }, 'FORWARD_SECRET: '],
+    [{ ...FORWARD, FORWARD_URL: 'http://app.example/hook' }, 'FORWARD_URL: must be https://'],
+    [{ ...FORWARD, FORWARD_URL: 'https://user:pass@app.example/' }, 'FORWARD_URL: must be without user name'],
+  ])('%j is refused', (env, problem) => {
+    expect(problems(env)).toEqual([expect.stringContaining(problem)])
+  })
+
+  it.each(['http://localhost:4000/hook', 'http://10.0.0.7/', 'http://app.internal/hook', 'http://app:4000'])(
+    'may be reached by http on a private host: %s',
+    (url) => {
+      expect(problems({ ...FORWARD, FORWARD_URL: url })).toEqual([])
+    },
+  )
 })
 
 describe('.env.example', () => {

@@ -126,8 +126,9 @@ async function finish(world: World, env: Record<string, string>, { mayEnd }: { m
   const isOver = () => [...states(world.data)].every(([, state]) => state === 'done')
   for (;;) {
     const child = start(env)
+    const exited = once(child, 'exit')
     if (await ready(env, child, { mayEnd })) {
-      await world.svix.settled()
+      await Promise.race([world.svix.settled(), exited])
       for (const [jobId, state] of states(world.data))
         if (state === 'dead') await world.svix.resend(world.jobs.get(jobId)!)
       while (child.exitCode === null && child.signalCode === null && !isOver() && Date.now() < deadline) await delay(50)
