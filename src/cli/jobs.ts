@@ -31,14 +31,21 @@ const OPTIONS = {
 type Given = ReturnType<typeof read>
 type Tools = { readonly ledger: Ledger; readonly results: Results; readonly given: Given }
 
-/** Commands of `jobs`, and the options that each knows beside `--json`. */
+type Subcommand = {
+  run(tools: Tools): Promise<number>
+  /** Beside `--json`. */
+  readonly options: readonly string[]
+  /** How many job ids it takes; `or filter`: ids, or options that say which jobs. Never all by accident. */
+  readonly takes: 'no ids' | 'one id' | 'ids' | 'ids or filter'
+}
+
 const FILTERS = ['state', 'status', 'type', 'endpoint', 'error', 'since', 'q']
-const COMMANDS: Readonly<Record<string, { run(tools: Tools): Promise<number>; options: readonly string[] }>> = {
-  list: { run: list, options: [...FILTERS, 'limit', 'cursor'] },
-  show: { run: show, options: [] },
-  retry: { run: retry, options: [...FILTERS, 'refetch', 'dry-run'] },
-  replay: { run: replay, options: [...FILTERS, 'dry-run'] },
-  delete: { run: remove, options: [] },
+const COMMANDS: Readonly<Record<string, Subcommand>> = {
+  list: { run: list, options: [...FILTERS, 'limit', 'cursor'], takes: 'no ids' },
+  show: { run: show, options: [], takes: 'one id' },
+  retry: { run: retry, options: [...FILTERS, 'refetch', 'dry-run'], takes: 'ids or filter' },
+  replay: { run: replay, options: [...FILTERS, 'dry-run'], takes: 'ids or filter' },
+  delete: { run: remove, options: [], takes: 'ids' },
 }
 
 /**
@@ -49,8 +56,7 @@ export const jobs: Command = async (args) => {
   const given = read(args)
   const command = COMMANDS[given.name]
   if (!command) throw new WrongUse(`jobs takes one of ${Object.keys(COMMANDS).join(', ')}`)
-  const unknown = given.named.find((name) => name !== 'json' && !command.options.includes(name))
-  if (unknown) throw new WrongUse(`jobs ${given.name} does not know --${unknown}`)
+  check(given, command)
   const config = loadConfig(environment())
   const ledger = await openLedger(config.database, config.fetchRetryFor)
   try {
@@ -59,6 +65,18 @@ export const jobs: Command = async (args) => {
   } finally {
     await ledger.close()
   }
+}
+
+function check({ name, ids, named, filter }: Given, { options, takes }: Subcommand): void {
+  const unknown = named.find((option) => option !== 'json' && !options.includes(option))
+  if (unknown) throw new WrongUse(`jobs ${name} does not know --${unknown}`)
+  if (takes === 'no ids' && ids.length > 0) throw new WrongUse(`jobs ${name} takes no ids; jobs show ID tells of one`)
+  if (takes === 'one id' && ids.length !== 1) throw new WrongUse(`jobs ${name} takes one job id`)
+  if (takes === 'ids' && ids.length === 0) throw new WrongUse(`jobs ${name} takes job ids`)
+  if (takes === 'ids or filter' && ids.length === 0 && Object.keys(filter).length === 0)
+    throw new WrongUse(
+      `jobs ${name} takes job ids, or options that say which: --state dead, --since 2h, --error CODE, …`,
+    )
 }
 
 function read(args: readonly string[]) {
@@ -102,7 +120,6 @@ function sinceOf(text: string): number {
 }
 
 async function list({ ledger, given }: Tools): Promise<number> {
-  if (given.ids.length > 0) throw new WrongUse('jobs list takes no ids; jobs show ID tells of one')
   const { limit, cursor } = given
   const page = await ledger.list(given.filter, { limit, ...(cursor === undefined ? {} : { cursor }) })
   if (given.json) return print(`${JSON.stringify(page)}\n`)
@@ -127,8 +144,7 @@ function stateOf({ state, status, stage }: JobRow): string {
 }
 
 async function show({ ledger, results, given }: Tools): Promise<number> {
-  const [id, ...more] = given.ids
-  if (id === undefined || more.length > 0) throw new WrongUse('jobs show takes one job id')
+  const id = given.ids[0]!
   const job = await ledger.get(id)
   if (!job) throw new Error(`there is no job ${id}`)
   const record = await results.record(id)
@@ -207,16 +223,13 @@ async function* matching(ledger: Ledger, filter: JobFilter): AsyncIterable<JobRo
   }
 }
 
-/** One filter for each id, or the one that the options make. Never everything by accident. */
-function filtersOf({ name, ids, filter }: Given, usual: JobState): readonly JobFilter[] {
+/** One filter for each id, or the one that the options make. */
+function filtersOf({ ids, filter }: Given, usual: JobState): readonly JobFilter[] {
   if (ids.length > 0) return ids.map((jobId) => ({ ...filter, jobId }))
-  if (Object.keys(filter).length === 0)
-    throw new WrongUse(`jobs ${name} takes job ids, or says which: --state ${usual}, --since 2h, --error CODE, …`)
   return [{ state: usual, ...filter }]
 }
 
 async function remove({ ledger, results, given }: Tools): Promise<number> {
-  if (given.ids.length === 0) throw new WrongUse('jobs delete takes job ids')
   let [count, problems] = [0, 0]
   for (const id of given.ids) {
     const found = await ledger.erase(id)

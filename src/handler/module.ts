@@ -78,6 +78,8 @@ function explainLoading(error: unknown, file: string): string {
   const missing = /Cannot find (?:package|module) '([^']+)' imported from (\S+)/.exec(text)
   if (code === 'ERR_MODULE_NOT_FOUND' && missing) {
     const [, what = '', from = ''] = missing
+    if (what === 'reducto-webhook-receiver')
+      return `${from} is outside of this project, where the package is not known by its name: put it into handlers/`
     return /^[./]/.test(what) || what.startsWith('file:')
       ? `${from} imports ${what}, which is not there: write the whole name of the file, with its extension`
       : `${from} imports the package ${what}, which is not installed: npm install ${what} (for a container, build on the image: see "Your code" in README.md)`

@@ -1,0 +1,186 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { createEvents, type Events } from '../../src/events.ts'
+import { type Context, Permanent, type Result } from '../../src/handler/handler.ts'
+import type { Reducto } from '../../src/simulator/reducto.ts'
+import { createManualClock } from '../support/manual-clock.ts'
+import { delivery, event, testReducto, testService } from '../support/service.ts'
+import { tempFolder } from '../support/temp.ts'
+
+/** The stage after the result is saved, rule by rule, with a handler whose behaviour each test decides. */
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+type Handle = (result: Result, context: Context) => unknown
+type Settled = Events['settled'][0]
+
+async function rig(handle: Handle, env: Record<string, string> = {}, on: { folder?: string; reducto?: Reducto } = {}) {
+  const folder = on.folder ?? tempFolder()
+  const name = `handle${Math.random().toString(36).slice(2)}`
+  const hooks = globalThis as unknown as Record<string, Handle>
+  hooks[name] = handle
+  onTestFinished(() => void delete hooks[name])
+  const file = join(tempFolder(), 'handler.mjs')
+  writeFileSync(file, `export default (...args) => globalThis.${name}(...args)`)
+  const clock = createManualClock()
+  const events = createEvents()
+  const reducto = on.reducto ?? (await testReducto())
+  const service = await testService({ clock, events, folder, reducto, env: { HANDLER: file, ...env } })
+
+  async function settledAfter(act: () => unknown): Promise<Settled> {
+    const settled = event(events, 'settled')
+    await act()
+    return settled
+  }
+  return {
+    ...service,
+    clock,
+    events,
+    folder,
+    reducto,
+    settledAfter,
+    deliver: (jobId: string, status = 'Completed') =>
+      settledAfter(() => service.inbox.accept(delivery(jobId, { status, at: clock.now() }))),
+    next: (last: Settled) => settledAfter(() => clock.advance(Math.max(last.dueAt - clock.now(), 0))),
+  }
+}
+
+it('a handler that fails is called again, with the number of the attempt; nothing is fetched again, even when it is purged', async () => {
+  const attempts: number[] = []
+  const on = await rig(async (result, { attempt }) => {
+    attempts.push(attempt)
+    expect(result.status === 'Completed' && (await result.job()).status).toBe('Completed')
+    if (attempt < 4) throw new Error(`not yet: ${attempt}`)
+  })
+  const jobId = on.reducto.addJob({ kind: 'parse-url' })
+  let last = await on.deliver(jobId)
+  expect(last).toMatchObject({ stage: 'hand_over', state: 'queued', calls: 1, attempt: 1 })
+  on.reducto.purge(jobId)
+  while (last.state === 'queued') last = await on.next(last)
+  expect(last).toMatchObject({ stage: 'hand_over', state: 'done', calls: 0, attempt: 4 })
+  expect(attempts).toEqual([1, 2, 3, 4])
+  expect(on.reducto.fetches.get(jobId)).toBe(1)
+  const detail = (await on.inbox.get(jobId))!
+  expect(detail).toMatchObject({ state: 'done', reason: null, type: 'Parse', status: 'Completed' })
+  expect(detail.attempts.map(({ outcome, reason }) => [outcome, reason?.message])).toEqual([
+    ['done', undefined],
+    ['retry', 'not yet: 3'],
+    ['retry', 'not yet: 2'],
+    ['retry', 'not yet: 1'],
+  ])
+})
+
+it('a job whose result is saved resumes at the handler after the service was stopped in the middle of a call', async () => {
+  const reducto = await testReducto()
+  const folder = tempFolder()
+  const called = Promise.withResolvers<AbortSignal>()
+  const first = await rig(
+    async (_result, { signal }) => {
+      called.resolve(signal)
+      await new Promise(() => {})
+    },
+    {},
+    { reducto, folder },
+  )
+  const jobId = reducto.addJob()
+  const settled = event(first.events, 'settled')
+  await first.inbox.accept(delivery(jobId))
+  const signal = await called.promise
+  const stopped = first.stop()
+  expect(await settled).toMatchObject({ outcome: { is: 'interrupted' }, state: 'queued' })
+  expect(signal.aborted).toBe(true)
+  await stopped
+  reducto.purge(jobId)
+  const attempts: number[] = []
+  const handled = Promise.withResolvers<void>()
+  const second = await rig(
+    (_result, { attempt }) => {
+      attempts.push(attempt)
+      handled.resolve()
+    },
+    {},
+    { reducto, folder },
+  )
+  await handled.promise
+  await expect.poll(async () => (await second.inbox.get(jobId))!.state).toBe('done')
+  expect(attempts).toEqual([1])
+  expect(reducto.fetches.get(jobId)).toBe(1)
+})
+
+it('patience with the handler counts from when the result was saved, however long fetching took', async () => {
+  const on = await rig(
+    () => {
+      throw new Error('down')
+    },
+    { FETCH_RETRY_FOR: '1h', HANDLER_RETRY_FOR: '7d' },
+  )
+  const jobId = on.reducto.addJob()
+  on.reducto.fail(jobId, { is: 'status', status: 503 })
+  let last = await on.deliver(jobId)
+  on.clock.advance(2 * HOUR)
+  last = await event(on.events, 'settled')
+  expect(last).toMatchObject({ stage: 'hand_over', state: 'queued', attempt: 1 })
+  const saved = on.clock.now()
+  // A backoff is ten minutes at most: a try an hour is enough to see it through.
+  while (last.state === 'queued') last = await on.settledAfter(() => on.clock.advance(HOUR))
+  expect(last).toMatchObject({ state: 'dead', outcome: { reason: { code: 'handler', message: 'down' } } })
+  expect(on.clock.now() - saved).toBeGreaterThanOrEqual(7 * DAY)
+  expect(on.clock.now() - saved).toBeLessThan(7 * DAY + 2 * HOUR)
+})
+
+it('a dead job comes back by Resend and by a person, at the handler, with fresh attempts and a round of its own', async () => {
+  const calls: number[] = []
+  const on = await rig((_result, { attempt }) => {
+    calls.push(attempt)
+    if (calls.length < 3) throw new Permanent('no such customer')
+  })
+  const jobId = on.reducto.addJob()
+  const message = delivery(jobId)
+  const dead = { state: 'dead', outcome: { is: 'dead', reason: { code: 'refused', message: 'no such customer' } } }
+  expect(await on.settledAfter(() => on.inbox.accept(message))).toMatchObject(dead)
+  on.reducto.purge(jobId)
+  expect(await on.settledAfter(() => on.inbox.accept(message))).toMatchObject(dead)
+  expect(await on.settledAfter(() => on.inbox.requeue({ jobId }))).toMatchObject({ state: 'done', calls: 0 })
+  expect(calls).toEqual([1, 1, 1])
+  expect(on.reducto.fetches.get(jobId)).toBe(1)
+})
+
+it('is called for jobs that failed at Reducto, and again when a delivery corrects that', async () => {
+  const seen: string[] = []
+  const on = await rig((result) => seen.push(result.status))
+  const jobId = on.reducto.addJob({ status: 'Failed' })
+  expect(await on.deliver(jobId, 'Failed')).toMatchObject({ state: 'done', outcome: { status: 'Failed' } })
+  on.reducto.end(jobId)
+  expect(await on.deliver(jobId)).toMatchObject({ state: 'done', calls: 1, outcome: { status: 'Completed' } })
+  expect(seen).toEqual(['Failed', 'Completed'])
+})
+
+it('five failing calls in a row, of whichever jobs, show as degraded; one that works ends that', async () => {
+  let broken = true
+  const on = await rig(() => {
+    if (broken) throw new Error('down')
+  })
+  const degraded = async () => ((await (await fetch(`${on.url}/readyz`)).json()) as { degraded?: string[] }).degraded
+  const jobs = Array.from({ length: 5 }, () => on.reducto.addJob({ kind: 'classify' }))
+  let last: Settled | null = null
+  for (const [index, jobId] of jobs.entries()) {
+    expect(await degraded(), String(index)).toBeUndefined()
+    last = await on.deliver(jobId)
+  }
+  expect(await degraded()).toEqual(['handler'])
+  broken = false
+  await on.next(last!)
+  expect(await degraded()).toBeUndefined()
+})
+
+it('a message that holds a secret or a signed link is scrubbed before it is stored', async () => {
+  const on = await rig(() => {
+    throw new Error(`no answer from https://user:pass@app.example/hook?token=abc with ${on.secret}`)
+  })
+  await on.deliver(on.reducto.addJob())
+  const [row] = (await on.inbox.list({}, { limit: 1 })).rows
+  expect(row!.reason!.message).toBe('no answer from https://app.example/hook with [secret]')
+})
