@@ -83,8 +83,13 @@ export function createDocumentThread<Role, Found, End>(
       // A document cannot go on in another thread than it began in.
       if (worker !== on) return reject(new Error('the thread that reads documents ended'))
       waiting.set(id, { on, resolve, reject })
+      // A command has nothing else that keeps the process alive while it waits.
+      on.ref()
       on.postMessage({ id, role, chunk } satisfies ToThread)
-    }).finally(() => waiting.delete(id))
+    }).finally(() => {
+      waiting.delete(id)
+      if (waiting.size === 0) on.unref()
+    })
     if ('notJson' in answer) throw new NotJson(answer.notJson)
     return answer
   }
