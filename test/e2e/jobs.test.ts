@@ -188,7 +188,7 @@ describe('handle', () => {
     mkdirSync(saved, { recursive: true })
     // Small objects, which take ten times their text when they are parsed.
     const chunk = JSON.stringify({ content: 'c', blocks: Array.from({ length: 1_000 }, () => ({ n: [1, 2, 3, 4] })) })
-    const CHUNKS = 6_000
+    const CHUNKS = 1_500
     const file = openSync(join(saved, 'job.json'), 'w')
     writeSync(file, `{"result":{"result":{"type":"full","chunks":[${chunk}`)
     for (let index = 1; index < CHUNKS; index++) writeSync(file, `,${chunk}`)
