@@ -10,7 +10,7 @@ ENV NODE_ENV=production \
     DATABASE_URL=sqlite:/data/receiver.db \
     RESULTS_URL=file:/data/results
 COPY --from=dependencies /app/node_modules ./node_modules
-COPY package.json LICENSE ./
+COPY package.json package-lock.json LICENSE ./
 COPY src ./src
 # Node runs the TypeScript as it is: there is no build step.
 # The demo shows that the image works, and leaves the compiled code behind for every start.

@@ -25,8 +25,9 @@ export function spawnReceiver(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   cwd?: string,
+  bin = BIN,
 ): RealProcess {
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const child = spawn(process.execPath, [bin, ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd ? { cwd } : {}),
