@@ -11,7 +11,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { connect } from 'node:net'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { newMessageId, newSecret } from '../../src/signing.ts'
@@ -252,9 +253,18 @@ describe('secrets', () => {
   it('appear in no line of the log, no answer, no stored reason and no saved file but Reducto’s own answer', async () => {
     const folder = tempFolder()
     const sentinel = 'SENTINEL'
+    // The user's service, which says too much when it fails.
+    const statuses = [500]
+    const user = createServer((_request, response) => response.writeHead(statuses.shift() ?? 200).end(sentinel))
+    await new Promise<void>((resolve) => user.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void user.close().closeAllConnections())
     const { reducto, env, service, url, deliver, secret } = await start(folder, {
       DIRECT_WEBHOOK_TOKEN: `direct-${sentinel}-token-of-24-characters`,
       SVIX_WEBHOOK_SECRET_OTHER: newSecret(),
+      FORWARD_URL: `http://127.0.0.1:${(user.address() as AddressInfo).port}/hook?token=${sentinel}`,
+      FORWARD_SECRET: newSecret(),
+      PUBLIC_URL: 'https://receiver.example',
+      AWS_SECRET_ACCESS_KEY: `aws-${sentinel}`,
       LOG_LEVEL: 'trace',
     })
     const secrets = [
@@ -262,6 +272,7 @@ describe('secrets', () => {
       env.SVIX_WEBHOOK_SECRET_OTHER!,
       env.DIRECT_WEBHOOK_TOKEN!,
       env.REDUCTO_API_KEY!,
+      env.FORWARD_SECRET!,
       'signature=',
       sentinel,
     ]
@@ -300,6 +311,7 @@ describe('secrets', () => {
       ['record.json', 'files.jsonl'].map((name) => readFileSync(join(folder, 'results', jobId, name), 'utf8')),
     )
     expect(stored).toMatch('http_403')
+    expect(stored).toMatch('forward_500')
     for (const text of [service.output(), stored, ...saved]) for (const one of secrets) expect(text).not.toContain(one)
     expect(reducto.storage.authorized).toBe(0)
   })
