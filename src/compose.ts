@@ -209,10 +209,11 @@ function composeWorker(parts: WorkerParts): Worker {
   }
   return createWorker({
     queue: inbox,
-    run: (claim, signal) => runJob(claim, signal, deps),
+    run: (claim, run) => runJob(claim, run, deps),
     results,
     probeAccount,
     concurrency: config.concurrency,
+    handsOver: handOver !== null,
     patience: { fetch: config.fetchRetryFor, hand_over: config.handlerRetryFor },
     clock,
     working,

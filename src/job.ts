@@ -27,6 +27,8 @@ export type Outcome =
    * side files that could not be had.
    */
   | { readonly is: 'done'; readonly status: string; readonly missing: number }
+  /** The result is saved, and the handler is busy with others: free, and due at once. */
+  | { readonly is: 'saved' }
   /** A failing attempt: again after a backoff, or after `after` ms where the remote side said how long. */
   | { readonly is: 'retry'; readonly reason: Reason; readonly after?: number }
   /** Reducto says that there is no such job: believed when it has kept saying so for `confirm` ms, at least twice. */
@@ -128,6 +130,8 @@ export function afterAttempt(was: Standing, outcome: Outcome, at: Moment, random
       return { ...settled, state: 'done', reason: null }
     case 'dead':
       return { ...settled, state: 'dead', reason: outcome.reason }
+    case 'saved':
+      return { ...settled, reason: null }
     case 'interrupted':
       return { ...was, state: 'queued', crashes: 0, dueAt: at.now }
     case 'wait':

@@ -112,7 +112,7 @@ export function logEvents(events: EventBus, log: Log): void {
     const status = outcome.is === 'done' ? { status: outcome.status, missing: outcome.missing } : {}
     const line = { ...settled, outcome: outcome.is, state, ...status, ...reason, ...next, ms: round(ms) }
     if (state === 'dead') log.error(line, 'job')
-    else if (outcome.is === 'done' || outcome.is === 'interrupted') log.info(line, 'job')
+    else if (['done', 'saved', 'interrupted'].includes(outcome.is)) log.info(line, 'job')
     else log.warn(line, 'job')
   })
   events.on('fenced', (job) => log.warn(job, 'claim lost, nothing changed'))

@@ -24,8 +24,11 @@ export interface Intake {
 
 /** For the worker. */
 export interface Queue {
-  /** Takes up to `limit` due jobs, the longest due first; none while paused by an operator. */
-  claim(limit: number): Promise<readonly Claim[]>
+  /**
+   * Takes due jobs, the longest due first: up to `fetches` that are to be fetched, and up to `handOvers` (as many, if not
+   * given) whose result is saved. None while paused by an operator.
+   */
+  claim(fetches: number, handOvers?: number): Promise<readonly Claim[]>
   /** Resolves when a claim may find something that it did not find before, or when `signal` aborts. */
   ready(signal: AbortSignal): Promise<void>
   /** Keeps claims alive. Returns those that are lost: another worker has the job, or somebody deleted it. */

@@ -48,6 +48,13 @@ export type RunJobDeps = MaterialiseDeps & {
   readonly clock: Clock
 }
 
+/** One attempt's part in the worker. */
+export type Run = {
+  readonly signal: AbortSignal
+  /** Takes a place among the calls of the handler; false when all are taken. */
+  readonly enterHandOver: () => boolean
+}
+
 /** The statuses after which a job does not change any more. Anything else is not final: a new one may be in between. */
 const ENDED: ReadonlySet<string> = new Set(['Completed', 'Failed', 'Cancelled'])
 
@@ -61,7 +68,7 @@ const SIDE_FILE_ATTEMPTS = 10
 export class ClaimLost extends Error {}
 
 /** Runs one attempt: look for a record, else fetch, materialise, commit; then hand over. Never throws. */
-export async function runJob(claim: Claim, signal: AbortSignal, deps: RunJobDeps): Promise<Attempted> {
+export async function runJob(claim: Claim, { signal, enterHandOver }: Run, deps: RunJobDeps): Promise<Attempted> {
   const seen = { known: false, calls: 0, files: 0, bytes: 0 }
   let stage: Stage = 'fetch'
   let record: JobRecord | null = null
@@ -82,6 +89,7 @@ export async function runJob(claim: Claim, signal: AbortSignal, deps: RunJobDeps
   async function handOver(saved: JobRecord): Promise<Outcome> {
     if (deps.handOver) {
       stage = 'hand_over'
+      if (!enterHandOver()) return { is: 'saved' }
       const attempt = claim.standing.stage === stage ? claim.standing.tries + 1 : 1
       const handed = await deps.handOver({ record: saved, round: claim.round, attempt }, signal)
       if (signal.aborted && handed.is !== 'taken') return { is: 'interrupted' }

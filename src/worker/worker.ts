@@ -1,20 +1,23 @@
 import type { Clock, WorkingClock } from '../clock.ts'
 import type { EventBus, PauseCause } from '../events.ts'
 import type { Claim, Queue } from '../inbox/inbox.ts'
-import { afterAttempt, atStage, type Outcome, type Patience, type Reason } from '../job.ts'
+import { afterAttempt, atStage, type Outcome, type Patience, type Reason, type Stage } from '../job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import type { Results } from '../results/results.ts'
 import { ResultsUnavailable } from '../results/results.ts'
 import type { Scrub } from '../scrub.ts'
 import { createGate, PROBE_EVERY, type Probe } from './gate.ts'
-import type { Attempted } from './run-job.ts'
+import type { Attempted, Run } from './run-job.ts'
 
 export type WorkerDeps = {
   readonly queue: Queue
-  readonly run: (claim: Claim, signal: AbortSignal) => Promise<Attempted>
+  readonly run: (claim: Claim, run: Run) => Promise<Attempted>
   readonly results: Pick<Results, 'check' | 'tidy'>
   readonly probeAccount: ProbeAccount
+  /** Jobs fetched at once, and results handed over at once: a handler that hangs holds up no fetch. */
   readonly concurrency: number
+  /** Whether results are handed over at all. */
+  readonly handsOver: boolean
   readonly patience: Patience
   readonly clock: Clock
   readonly working: WorkingClock
@@ -50,6 +53,9 @@ export function createWorker(deps: WorkerDeps): Worker {
   const stopping = new AbortController()
   const interrupting = new AbortController()
   const running = new Set<Promise<void>>()
+  const busy: Record<Stage, number> = { fetch: 0, hand_over: 0 }
+  /** Aborts when a place becomes free. */
+  let freed = new AbortController()
   const unknown = new Set<string>()
   let foundAny = false
   let handlerFailures = 0
@@ -64,15 +70,18 @@ export function createWorker(deps: WorkerDeps): Worker {
       const trial = await gate.pass(signal)
       if (signal.aborted) return
       if (!trial && !(await storeIsFine())) continue
-      const free = deps.concurrency - running.size
-      if (free === 0) {
-        await Promise.race(running)
+      freed = new AbortController()
+      const either = AbortSignal.any([signal, freed.signal])
+      const fetches = deps.concurrency - busy.fetch
+      const handOvers = deps.handsOver ? deps.concurrency - busy.hand_over : fetches
+      if (fetches + handOvers === 0) {
+        await once(either)
         continue
       }
-      const claims = await claim(free, signal)
+      const claims = await claim(fetches, handOvers, signal)
       for (const one of claims) start(one, trial)
       if (trial) await Promise.all(running)
-      else if (claims.length === 0) await queue.ready(signal)
+      else if (claims.length === 0) await queue.ready(either)
     }
   }
 
@@ -81,9 +90,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     await results.tidy().catch((error) => events.emit('stuck', { what: 'tidy', error }))
   }
 
-  async function claim(free: number, signal: AbortSignal): Promise<readonly Claim[]> {
+  async function claim(fetches: number, handOvers: number, signal: AbortSignal): Promise<readonly Claim[]> {
     try {
-      return await queue.claim(free)
+      return await queue.claim(fetches, handOvers)
     } catch (error) {
       events.emit('stuck', { what: 'claim', error })
       await clock.sleep(INBOX_PAUSE, signal)
@@ -116,15 +125,31 @@ export function createWorker(deps: WorkerDeps): Worker {
   const probeJobs: Probe = async () => (foundAny ? 'gone' : 'trial')
 
   function start(claim: Claim, trial: boolean): void {
-    const done: Promise<void> = attempt(claim, trial).finally(() => running.delete(done))
+    let place: Stage = deps.handsOver ? claim.standing.stage : 'fetch'
+    busy[place]++
+    const enterHandOver = () => {
+      if (place === 'hand_over') return true
+      if (busy.hand_over >= deps.concurrency) return false
+      busy.fetch--
+      busy.hand_over++
+      place = 'hand_over'
+      freed.abort()
+      return true
+    }
+    const run = { signal: interrupting.signal, enterHandOver }
+    const done: Promise<void> = attempt(claim, run, trial).finally(() => {
+      running.delete(done)
+      busy[place]--
+      freed.abort()
+    })
     running.add(done)
   }
 
-  async function attempt(claim: Claim, trial: boolean): Promise<void> {
+  async function attempt(claim: Claim, run: Run, trial: boolean): Promise<void> {
     const startedAt = clock.now()
     const began = clock.monotonic()
     events.emit('started', { jobId: claim.jobId, attempt: claim.standing.tries + 1 })
-    const attempted = await deps.run(claim, interrupting.signal)
+    const attempted = await deps.run(claim, run)
     const { stage, record } = attempted
     const outcome = judge(claim, attempted, trial)
     const ms = clock.monotonic() - began
@@ -172,7 +197,7 @@ export function createWorker(deps: WorkerDeps): Worker {
         { ...trouble.reason, message: scrub(trouble.reason.message) },
         trouble.cause === 'reducto_auth' ? probeKey : probeStore,
       )
-    if (attempted.stage === 'hand_over' && outcome.is !== 'interrupted')
+    if (attempted.stage === 'hand_over' && outcome.is !== 'interrupted' && outcome.is !== 'saved')
       handlerFailures = outcome.is === 'retry' ? handlerFailures + 1 : 0
     if (attempted.known) {
       foundAny = true
@@ -240,5 +265,6 @@ export function createWorker(deps: WorkerDeps): Worker {
 }
 
 function once(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

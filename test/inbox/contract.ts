@@ -488,6 +488,27 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       expect(detail!.attempts[0]).toMatchObject({ stage: 'hand_over', outcome: 'retry', recorded: 'Completed' })
     })
 
+    it('gives out as many jobs of each stage as there are places for', async () => {
+      const { inbox, clock } = await openTest()
+      for (const id of ['a', 'b', 'c', 'd']) {
+        await inbox.accept(delivery(id))
+        clock.advance(1)
+      }
+      for (const claim of await inbox.claim(2)) {
+        const saved = standing(claim, { state: 'queued', stage: 'hand_over' })
+        await inbox.settle(claim, saved, { ...attempt('saved'), stage: 'hand_over' })
+      }
+      const stages = async (...places: [number, number]) =>
+        (await inbox.claim(...places)).map(({ jobId, standing }) => [jobId, standing.stage])
+      expect(await stages(0, 1)).toEqual([['a', 'hand_over']])
+      expect(await stages(1, 0)).toEqual([['c', 'fetch']])
+      expect(await stages(9, 9)).toEqual([
+        ['b', 'hand_over'],
+        ['d', 'fetch'],
+      ])
+      expect(await stages(9, 9)).toEqual([])
+    })
+
     it('erases what a job holds, and keeps its ids, so that nothing brings it back', async () => {
       const { inbox } = await openTest()
       const first = delivery('a', { metadata: { name: 'Ada' } })

@@ -148,6 +148,37 @@ it('a dead job comes back by Resend and by a person, at the handler, with fresh 
   expect(on.reducto.fetches.get(jobId)).toBe(1)
 })
 
+it('a handler that hangs holds up no fetch: results are saved, and handed over when it has a place', async () => {
+  const hung: (() => void)[] = []
+  const on = await rig(() => new Promise<void>((resolve) => hung.push(resolve)), { WORKER_CONCURRENCY: '2' })
+  const jobs = Array.from({ length: 10 }, () => on.reducto.addJob({ kind: 'classify' }))
+  const saved = new Promise<void>((resolve) => {
+    let left = jobs.length - 2
+    on.events.on('settled', ({ outcome }) => outcome.is === 'saved' && --left === 0 && resolve())
+  })
+  for (const jobId of jobs) await on.inbox.accept(delivery(jobId))
+  await saved
+  expect(hung).toHaveLength(2)
+  for (const jobId of jobs) {
+    expect(on.reducto.fetches.get(jobId)).toBe(1)
+    on.reducto.purge(jobId)
+  }
+  const done = new Promise<void>((resolve) => {
+    let left = jobs.length
+    on.events.on('settled', ({ outcome }) => outcome.is === 'done' && --left === 0 && resolve())
+  })
+  while (hung.length > 0 || (await on.inbox.stats()).jobs.done < jobs.length) {
+    for (const resolve of hung.splice(0)) resolve()
+    await new Promise(setImmediate)
+  }
+  await done
+  const attempts = (await on.inbox.get(jobs[9]!))!.attempts.map(({ outcome, stage }) => [outcome, stage])
+  expect(attempts).toEqual([
+    ['done', 'hand_over'],
+    ['saved', 'hand_over'],
+  ])
+})
+
 it('is called for jobs that failed at Reducto, and again when a delivery corrects that', async () => {
   const seen: string[] = []
   const on = await rig((result) => seen.push(result.status))

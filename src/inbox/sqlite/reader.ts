@@ -15,7 +15,10 @@ export function createReader(db: DatabaseSync) {
   const attempts = db.prepare('SELECT * FROM attempt WHERE job = ? ORDER BY token DESC')
   const counters = db.prepare('SELECT name, value FROM counter')
   const oldest = db.prepare(
-    `SELECT queued_at FROM job WHERE state = 'queued' AND due_at = (SELECT MIN(due_at) FROM job WHERE state = 'queued') LIMIT 1`,
+    `SELECT MIN(queued_at) AS queued_at FROM (
+       SELECT queued_at FROM (SELECT queued_at FROM job WHERE state = 'queued' AND stage = 'fetch' ORDER BY due_at LIMIT 1)
+       UNION ALL
+       SELECT queued_at FROM (SELECT queued_at FROM job WHERE state = 'queued' AND stage = 'hand_over' ORDER BY due_at LIMIT 1))`,
   )
 
   function get(jobId: string): JobDetail | null {
@@ -53,7 +56,7 @@ export function createReader(db: DatabaseSync) {
         dead: jobs('dead'),
       },
       deliveries: { job: delivered('job'), ignored: delivered('ignored'), rejected: delivered('rejected') },
-      oldestQueuedAt: (oldest.get() as { queued_at: number } | undefined)?.queued_at ?? null,
+      oldestQueuedAt: (oldest.get() as { queued_at: number | null }).queued_at,
       lastVerifiedAt: counted.get('last_verified_at') ?? null,
       paused: counted.get('paused') === 1,
     }

@@ -75,6 +75,8 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE job ADD COLUMN type TEXT;
   ALTER TABLE attempt ADD COLUMN stage TEXT NOT NULL DEFAULT 'fetch';
   ALTER TABLE attempt ADD COLUMN type TEXT;
+  DROP INDEX job_due;
+  CREATE INDEX job_due ON job (stage, due_at) WHERE state = 'queued';
   `,
 ]
 

@@ -188,9 +188,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     return change<Receipt>(['accept', [delivery, moment()]], delivery.body.length)
   }
 
-  async function claim(limit: number): Promise<readonly Claim[]> {
+  async function claim(fetches: number, handOvers = fetches): Promise<readonly Claim[]> {
     const at = moment()
-    const claims = await change<readonly Claim[]>(['claim', [limit, at]])
+    const claims = await change<readonly Claim[]>(['claim', [fetches, handOvers, at]])
     // Not before: after a claim that failed, everything is still to be claimed.
     lastClaimAt = at.now
     return claims

@@ -7,6 +7,7 @@ import {
   type Moment,
   onDelivery,
   queued,
+  type Stage,
   type Standing,
 } from '../../job.ts'
 import type { Attempt, Claim, Content, Delivery, JobFilter, Receipt, Requeue } from '../inbox.ts'
@@ -106,11 +107,12 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
   }
 
   /** Due jobs, the longest due first. A job that must run alone is claimed when none runs, and then none beside it. */
-  function claim(limit: number, at: Moment): readonly Claim[] {
-    if (limit < 1 || paused()) return []
+  function claim(fetches: number, handOvers: number, at: Moment): readonly Claim[] {
+    if (paused()) return []
     const running = sql.running.all() as { crashes: number }[]
     if (running.some((job) => job.crashes >= CRASHES_UNTIL_ALONE)) return []
-    const due = sql.due.all(at.now, limit) as JobRecord[]
+    const dueAt = (stage: Stage, limit: number) => sql.due.all(stage, at.now, limit) as JobRecord[]
+    const due = [...dueAt('fetch', fetches), ...dueAt('hand_over', handOvers)].sort((a, b) => a.due_at - b.due_at)
     const first = due[0]
     const lonely = due.findIndex((job) => job.crashes >= CRASHES_UNTIL_ALONE)
     if (first && lonely === 0) return running.length > 0 ? [] : [take(first)]
@@ -243,10 +245,9 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     /** The working clock's stored reading. */
     working: () => counterValue('working'),
     /** When the next queued job is due; null when none is. */
-    nextDue: () => (sql.nextDue.get() as { due_at: number } | undefined)?.due_at ?? null,
+    nextDue: () => (sql.nextDue.get() as { due_at: number | null }).due_at,
     /** Whether a due time lies further ahead than any backoff: the clock has jumped back. */
-    dueTooFar: (at: Moment) =>
-      ((sql.lastDue.get() as { due_at: number } | undefined)?.due_at ?? 0) > at.now + FURTHEST_DUE,
+    dueTooFar: (at: Moment) => ((sql.lastDue.get() as { due_at: number | null }).due_at ?? 0) > at.now + FURTHEST_DUE,
     /** The last thing of a transaction: what it changed in sum. One that changed nothing stays free of a sync. */
     finish(working: number) {
       for (const [name, by] of counts) if (by !== 0) sql.addCounter.run(name, by)
@@ -282,6 +283,14 @@ export type RequeueStep = {
 
 type FirstDelivery = { svix_id: string; received_at: number; body: Uint8Array | null }
 
+/** The least or largest due time of each stage: two looks into the index, however many jobs wait. */
+function eachStage(which: 'MIN' | 'MAX'): string {
+  const stages: readonly Stage[] = ['fetch', 'hand_over']
+  const one = (stage: Stage) =>
+    `SELECT ${which}(due_at) AS due_at FROM job WHERE state = 'queued' AND stage = '${stage}'`
+  return stages.map(one).join(' UNION ALL ')
+}
+
 function statements(db: DatabaseSync) {
   const p = (text: string) => db.prepare(text)
   return {
@@ -306,9 +315,11 @@ function statements(db: DatabaseSync) {
     queuedAt: p('UPDATE job SET queued_at = ?, round = round + 1, refetch = ? WHERE seq = ?'),
     running: p(`SELECT crashes FROM job WHERE state = 'running'`),
     runningJobs: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'running'`),
-    due: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'queued' AND due_at <= ? ORDER BY due_at LIMIT ?`),
-    nextDue: p(`SELECT due_at FROM job WHERE state = 'queued' ORDER BY due_at LIMIT 1`),
-    lastDue: p(`SELECT due_at FROM job WHERE state = 'queued' ORDER BY due_at DESC LIMIT 1`),
+    due: p(
+      `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'queued' AND stage = ? AND due_at <= ? ORDER BY due_at LIMIT ?`,
+    ),
+    nextDue: p(`SELECT MIN(due_at) AS due_at FROM (${eachStage('MIN')})`),
+    lastDue: p(`SELECT MAX(due_at) AS due_at FROM (${eachStage('MAX')})`),
     changes: p('SELECT total_changes() AS changes'),
     clampDue: p(`UPDATE job SET due_at = ? WHERE state = 'queued' AND due_at > ?`),
     take: p(`UPDATE job SET state = 'running', token = ? WHERE seq = ?`),
