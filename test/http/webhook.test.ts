@@ -404,6 +404,39 @@ describe('POST /webhook/direct/TOKEN', () => {
   })
 })
 
+describe('connections that are no good', () => {
+  it('what is no HTTP gets a 400 in JSON', async () => {
+    const answer = await raw('this is no HTTP\r\n\r\n')
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toMatch(/\r\n\r\n\{"error":"bad_request"\}$/)
+  })
+
+  it('nothing is worked on that comes behind a refusal', async () => {
+    const body = update('job-behind')
+    const behind = head(signed(service.secret, body), `content-length: ${body.length}`) + body
+    const socket = connect(service.port, '127.0.0.1')
+    socket.write(head({}, 'content-length: 5'))
+    const closed = new Promise((resolve) => socket.on('close', resolve))
+    const answer = await new Promise((resolve) => socket.once('data', resolve))
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 401 /)
+    socket.end(`12345${behind}`)
+    await closed
+    expect(await service.inbox.get('job-behind')).toBeNull()
+  })
+
+  it('a body that breaks off is told as that, not as a wrong signature', async () => {
+    const events = createEvents()
+    service = await testService({ events, env: { WORKER_CONCURRENCY: '0' } })
+    const refused = event(events, 'refused')
+    const body = update()
+    const socket = connect(service.port, '127.0.0.1')
+    socket.write(head(signed(service.secret, body), `content-length: ${body.length}`) + body.slice(0, 20), () =>
+      socket.destroy(),
+    )
+    expect(await refused).toMatchObject({ status: 0, reason: 'broken_off' })
+  })
+})
+
 describe('a delivery that is answered is told in one event', () => {
   it('without its payload', async () => {
     const events = createEvents()
