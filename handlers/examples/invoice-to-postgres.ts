@@ -43,9 +43,10 @@ function ensureTable(): Promise<unknown> {
 }
 
 const handle: Handler = async (result, { log }) => {
+  const { job_id, type, received_at } = result.record
+  if (type !== 'Extract') return
   if (result.status !== 'Completed') return log.warn(`no invoice: ${result.reason}`)
   const invoice = await result.extracted(Invoice)
-  const { job_id, received_at } = result.record
   await ensureTable()
   await pool.query(
     `INSERT INTO invoice VALUES ($1, $2, $3, $4, $5, $6, $7)
