@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
  * known by `job.first`; only further ones are indexed by job. Svix's ids are in order of time and Reducto's job ids
  * are random: so a delivery costs one random page of one index, however many there are.
  */
-const MIGRATIONS: readonly string[] = [
+export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE delivery (
     seq         INTEGER PRIMARY KEY,

@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createWorkingClock, systemClock } from '../../../src/clock.ts'
 import { checkDisk } from '../../../src/inbox/sqlite/disk.ts'
 import { InboxLocked, LOCK_PATIENCE, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
-import { DatabaseRefused, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
+import { DatabaseRefused, MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
 import { openSqlite } from '../../../src/inbox/sqlite/store.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
 import { delivery } from '../../support/service.ts'
@@ -42,6 +42,21 @@ describe('the database', () => {
     const refused = await open(path).catch((error) => error)
     expect(refused).toBeInstanceOf(DatabaseRefused)
     expect(refused.message).toMatch(/inbox\.db has schema version 99/)
+  })
+
+  it('migrates what an earlier version left, and keeps a copy of it', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const old = new DatabaseSync(path)
+    old.exec(`${MIGRATIONS[0]}; PRAGMA user_version = 1`)
+    old.exec(`INSERT INTO job (job_id, state, endpoint, due_at, give_up_at, created_at, queued_at, updated_at)
+              VALUES ('job-1', 'queued', 'default', 0, 0, 0, 0, 0)`)
+    old.close()
+    const inbox = await open(path)
+    expect(await inbox.claim(1)).toMatchObject([{ jobId: 'job-1', round: 1, standing: { stage: 'fetch' } }])
+    const copy = new DatabaseSync(`${path}.before-v${MIGRATIONS.length}`, { readOnly: true })
+    onTestFinished(() => copy.close())
+    expect(copy.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 })
+    expect(copy.prepare('SELECT job_id FROM job').all()).toEqual([{ job_id: 'job-1' }])
   })
 
   it('tells a file that is no database', async () => {
