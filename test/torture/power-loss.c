@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,13 +63,19 @@ static int set_aside(int fd, const struct stat *info, const char *path, char *as
   return 1;
 }
 
+static pthread_mutex_t directories = PTHREAD_MUTEX_INITIALIZER;
+
 static int model(int fd, const char *name) {
   int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
   char path[PATH_MAX], aside[PATH_MAX], final[PATH_MAX];
   struct stat info;
-  int modelled = below_root(fd, path) && fstat(fd, &info) == 0 && set_aside(fd, &info, path, aside, final);
+  if (!below_root(fd, path) || fstat(fd, &info) != 0) return real(fd);
+  /* Of two threads that sync one directory, the one that looked first must not have the last word. */
+  if (S_ISDIR(info.st_mode)) pthread_mutex_lock(&directories);
+  int modelled = set_aside(fd, &info, path, aside, final);
   int result = real(fd);
   if (modelled && result == 0) rename(aside, final);
+  if (S_ISDIR(info.st_mode)) pthread_mutex_unlock(&directories);
   return result;
 }
 

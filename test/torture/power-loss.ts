@@ -8,7 +8,16 @@ import { join, resolve } from 'node:path'
 export function compileShim(folder: string): string | null {
   const shim = join(folder, 'power-loss.so')
   try {
-    execFileSync('cc', ['-shared', '-fPIC', '-O2', '-o', shim, resolve(import.meta.dirname, 'power-loss.c'), '-ldl'])
+    execFileSync('cc', [
+      '-shared',
+      '-fPIC',
+      '-O2',
+      '-o',
+      shim,
+      resolve(import.meta.dirname, 'power-loss.c'),
+      '-ldl',
+      '-lpthread',
+    ])
     return shim
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
