@@ -1,9 +1,9 @@
 import { parseArgs, styleText } from 'node:util'
-import pino from 'pino'
 import Reducto from 'reductoai'
-import { type Service, startService } from '../compose.ts'
+import { type Service, scrubFor, startService } from '../compose.ts'
 import { environment, resultsPlace } from '../config.ts'
 import { createEvents, type EventBus } from '../events.ts'
+import { openLog } from '../log.ts'
 import { createScrub } from '../scrub.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
@@ -35,7 +35,11 @@ export const demo: Command = async (args) => {
   const config = simulatedConfig(reducto, { PORT: values.port, HANDLER, HANDLER_TIMEOUT })
   const events = createEvents()
   const names = new Map<string, string>()
-  narrate(events, names)
+  const handsOver = config.handler !== null
+  narrate(events, names, handsOver)
+  // What happens is told in words; the log is for the handler's own lines.
+  const level = handsOver ? 'debug' : 'silent'
+  const { log, flush } = openLog({ level, scrub: scrubFor(config), terminal: process.stdout.isTTY })
 
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -43,7 +47,7 @@ export const demo: Command = async (args) => {
       if (stopping.signal.aborted) process.kill(process.pid, 'SIGKILL')
       stopping.abort()
     })
-  const service = await startService({ config, log: pino({ level: 'silent' }), events, signal: stopping.signal })
+  const service = await startService({ config, log, events, signal: stopping.signal })
   const url = `http://127.0.0.1:${service.port}`
   svix.addEndpoint({ url: `${url}/webhook`, secret: config.endpoints.get('default')![0]! })
   say('', `The service listens on ${url}, and a simulated Svix delivers to ${url}/webhook.`)
@@ -66,6 +70,7 @@ export const demo: Command = async (args) => {
     await svix.stop()
     await service.stop()
     await reducto.stop()
+    flush()
   }
 }
 
@@ -147,7 +152,7 @@ async function allSettled({ svix, service, signal }: Stream): Promise<void> {
   while (!signal.aborted && (await open()) > 0) await pause(100, signal)
 }
 
-function narrate(events: EventBus, names: ReadonlyMap<string, string>): void {
+function narrate(events: EventBus, names: ReadonlyMap<string, string>, handsOver: boolean): void {
   const name = (jobId: string | null) => (jobId === null ? '' : `${names.get(jobId) ?? 'job'} ${jobId.slice(0, 8)}`)
   const scrub = createScrub([])
   events.on('delivery', ({ outcome, jobId, ms }) => {
@@ -158,9 +163,10 @@ function narrate(events: EventBus, names: ReadonlyMap<string, string>): void {
   events.on('settled', ({ jobId, outcome, files, bytes, ms, dueAt }) => {
     if (outcome.is === 'done')
       return say(
-        'saved',
+        handsOver ? 'handled' : 'saved',
         `${name(jobId)}: ${outcome.status}, ${files} files, ${formatBytes(bytes)} in ${Math.round(ms)} ms`,
       )
+    if (outcome.is === 'saved') return say('saved', `${name(jobId)}: waits for the handler`)
     const reason = 'reason' in outcome ? scrub(outcome.reason.message) : ''
     if (outcome.is === 'dead') return say('dead', `${name(jobId)}: ${reason}`)
     say('retry', `${name(jobId)}: ${reason}; again in ${Math.max(0, (dueAt - Date.now()) / 1000).toFixed(1)} s`)
@@ -174,6 +180,7 @@ const COLOURS: Readonly<Record<string, 'green' | 'yellow' | 'red' | 'cyan' | 'gr
   duplicate: 'gray',
   ignored: 'gray',
   saved: 'green',
+  handled: 'green',
   retry: 'yellow',
   dead: 'red',
   refused: 'red',
