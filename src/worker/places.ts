@@ -13,7 +13,7 @@ export type Place = {
 }
 
 /** What a document is: a job's answer, or a result of a kind that was downloaded. */
-export type Role = 'job' | 'parse' | 'values' | 'unknown'
+export type Role = 'job' | 'parse' | 'pipeline' | 'values' | 'unknown'
 
 /** Kinds by the answer's `type`. */
 export type Kind = 'Parse' | 'Extract' | 'Split' | 'Edit' | 'Pipeline' | 'Classify'
@@ -37,6 +37,13 @@ const RESPONSE_TYPES: ReadonlyMap<string, Kind> = new Map(
 const BLOCK = String.raw`\*/blocks/\*/(?:image_url|chart_data/\*|extra/page_image_url)`
 /** A parse response's links. */
 const PARSE = `(?:pdf_url|result/url|result/chunks/${BLOCK})`
+/** A pipeline result's links: those of its parts. */
+const PIPELINE = [
+  String.raw`parse(?:/\*)?/${PARSE}`,
+  String.raw`extract(?:/\*/result)?/result/url`,
+  'split/result/url',
+  'edit/document_url',
+].join('|')
 
 /** Where the links of each kind of answer stand. Everything else that looks like one is the customer's data. */
 const PLACES: Readonly<Record<Kind | Exclude<Role, 'job'>, RegExp>> = {
@@ -45,17 +52,11 @@ const PLACES: Readonly<Record<Kind | Exclude<Role, 'job'>, RegExp>> = {
   Split: /^result(?:\/result)?\/url$/,
   Classify: /^result(?:\/result)?\/url$/,
   Edit: /^result\/(?:document_url|url|result\/url)$/,
-  Pipeline: new RegExp(
-    [
-      String.raw`^result/result/parse(?:/\*)?/${PARSE}$`,
-      String.raw`^result/result/extract(?:/\*/result)?/result/url$`,
-      '^result/result/split/result/url$',
-      '^result/result/edit/document_url$',
-      '^result(?:/result)?/url$',
-    ].join('|'),
-  ),
+  Pipeline: new RegExp(`^result/(?:result/(?:${PIPELINE})|(?:result/)?url)$`),
   // A downloaded parse result is a bare array of chunks, a full result, or a whole parse response.
   parse: new RegExp(`^(?:${BLOCK}|(?:result/)?chunks/${BLOCK}|pdf_url)$`),
+  // A downloaded pipeline result is that result, or a whole response.
+  pipeline: new RegExp(`^(?:result/)?(?:${PIPELINE})$`),
   // Extracted values, splits: whatever is in them is data.
   values: /(?!)/,
   // A kind that does not exist yet: by name, outside of what is surely data.
@@ -107,10 +108,17 @@ export function placesOf(scan: Scan, role: Role): readonly Place[] {
     if (!allowed.test(pattern)) continue
     // An object of the customer's own can be called `url`; Reducto's is wrapped.
     if (/(?:^|\/)url$/.test(pattern) && !link.wrapped) continue
-    if (kind === null && role !== 'parse' && link.wrapped && !/^result(?:\/result)?\/url$/.test(pattern)) continue
+    if (
+      kind === null &&
+      role !== 'parse' &&
+      role !== 'pipeline' &&
+      link.wrapped &&
+      !/^result(?:\/result)?\/url$/.test(pattern)
+    )
+      continue
     if (kind === null && role === 'job' && !pattern.startsWith('result/')) continue
     const pointer = pointerOf(link.path)
-    found.set(pointer, placeOf(link, pointer, pattern, kind))
+    found.set(pointer, placeOf(link, pointer, pattern, role === 'pipeline' ? 'Pipeline' : kind))
   }
   return [...found.values()].sort((a, b) => Number(b.essential) - Number(a.essential))
 }
@@ -130,6 +138,6 @@ function placeOf(link: Link, pointer: string, pattern: string, kind: Kind | null
 
 function contentsOf(pattern: string, kind: Kind | null): Role {
   if (kind === null) return 'unknown'
-  if (kind === 'Parse' || pattern.startsWith('result/result/parse')) return 'parse'
-  return kind === 'Pipeline' && /^result(?:\/result)?\/url$/.test(pattern) ? 'unknown' : 'values'
+  if (kind === 'Parse' || (kind === 'Pipeline' && /(?:^|\/)parse\//.test(pattern))) return 'parse'
+  return kind === 'Pipeline' && /^result(?:\/result)?\/url$/.test(pattern) ? 'pipeline' : 'values'
 }

@@ -196,6 +196,27 @@ const pipeline: Record<string, Make> = {
   },
 }
 
+for (const [how, inline] of [
+  ['', true],
+  [', its parts by URL too', false],
+] as const) {
+  pipeline[`by URL${how}`] = (link) => ({
+    type: 'Pipeline',
+    result: { ...pipelineHead, result: byUrl(link, 'result.json', pipelineBody(link, inline)) },
+  })
+  pipeline[`by URL, a whole response${how}`] = (link) => ({
+    type: 'Pipeline',
+    result: {
+      ...pipelineHead,
+      result: byUrl(link, 'result.json', { ...pipelineHead, result: pipelineBody(link, inline) }),
+    },
+  })
+  pipeline[`wholly behind a URL${how}`] = (link) => ({
+    type: 'Pipeline',
+    result: byUrl(link, 'result.json', { ...pipelineHead, result: pipelineBody(link, inline) }),
+  })
+}
+
 const single: Record<string, Make> = {
   inline: (link) => ({
     type: 'Pipeline',
