@@ -86,6 +86,12 @@ export function environment(): Env {
   return process.env
 }
 
+/** Without `.env`: for the demo, whose simulated jobs must not reach what real ones are for. */
+export function shellEnvironment(): Env {
+  delete process.env.DEBUG
+  return process.env
+}
+
 /** Throws a SettingsError with every problem there is. Empty settings count as unset. */
 export function loadConfig(env: Env): Config {
   const problems: string[] = []
@@ -128,6 +134,9 @@ export function loadConfig(env: Env): Config {
 
 function checkHandler(given: Env, problems: string[]): void {
   const { HANDLER, FORWARD_URL, FORWARD_SECRET, PUBLIC_URL } = given
+  const known = ['HANDLER', 'HANDLER_TIMEOUT', 'HANDLER_RETRY_FOR', 'FORWARD_URL', 'FORWARD_SECRET']
+  for (const name of Object.keys(given))
+    if (/^(HANDLER|FORWARD)_/.test(name) && !known.includes(name)) problems.push(`${name}: is no setting`)
   if (HANDLER && FORWARD_URL) problems.push('FORWARD_URL: set either this or HANDLER, not both')
   if (FORWARD_URL && !FORWARD_SECRET)
     problems.push(
@@ -332,7 +341,8 @@ function retention(text: string): number {
 
 function handlerTimeout(text: string): number {
   const ms = parseDuration(text)
-  if (ms < 1_000) throw new Error('must be at least 1s')
+  // Node's fetch gives up by itself after five minutes without an answer.
+  if (ms < 1_000 || ms > 300_000) throw new Error('must be from 1s to 5m')
   return ms
 }
 

@@ -22,7 +22,8 @@ export function openLog(options: { level: string; scrub: Scrub; terminal: boolea
   const stream: DestinationStream = options.terminal
     ? pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true })
     : output
-  const log = pino({ level, base: null, serializers: { err: (error: unknown) => describe(error, scrub) } }, stream)
+  const serialize = (error: unknown) => describe(error, scrub)
+  const log = pino({ level, base: null, serializers: { err: serialize, error: serialize } }, stream)
   return { log, flush: output.flush }
 }
 
@@ -78,11 +79,20 @@ export function createOutput(descriptor: number): DestinationStream & { flush():
   }
 }
 
+/** An author's own line stands below those of this service. */
+const LONGEST_STACK = 2_000
+
 function describe(error: unknown, scrub: Scrub) {
   if (!(error instanceof Error)) return { message: scrub(String(error)) }
-  const { code } = error as { code?: unknown }
-  const stack = error.stack ? { stack: scrub(error.stack) } : {}
-  return { type: error.name, message: scrub(error.message), ...(code === undefined ? {} : { code }), ...stack }
+  const { code, cause } = error as { code?: unknown; cause?: unknown }
+  const stack = error.stack ? { stack: scrub(error.stack, LONGEST_STACK) } : {}
+  return {
+    type: error.name,
+    message: scrub(error.message),
+    ...(code === undefined ? {} : { code }),
+    ...(cause instanceof Error ? { cause: scrub(cause.message) } : {}),
+    ...stack,
+  }
 }
 
 /** Lines a minute and reason about requests that were refused: anybody can cause these. */

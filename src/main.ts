@@ -11,14 +11,19 @@ const HELP = `receiver: takes Reducto's webhooks from Svix, fetches and saves ev
   receiver demo [--once]                the service with a simulated Svix and Reducto; no account needed
   receiver handle FILE [--sample KIND | --job ID]
                                         runs a handler once, on a sample or a saved result
-  receiver jobs list|show|retry|replay|delete
-                                        looks at jobs, and queues them again, beside a running service
+  receiver jobs list                    the jobs, newest first [--limit N] [--cursor C]
+  receiver jobs show ID                 one job: deliveries, attempts, result
+  receiver jobs retry ID…               queues jobs again [--refetch] [--dry-run]
+  receiver jobs replay ID…              calls the handler again with what is saved [--dry-run]
+  receiver jobs delete ID…              forgets result, metadata and bodies
+    which jobs, instead of ids:         --state queued|running|done|dead --status Failed --type Extract
+                                        --endpoint NAME --error TEXT --since 2h --q START_OF_AN_ID
   receiver send-test [completed|failed|ping] --to URL
                                         sends one signed delivery to a running service
   receiver backup FILE                  a consistent copy of the database, while the service runs
   receiver help | version
 
-Settings come from the environment or .env: see .env.example.
+Commands that print take --json. Settings come from the environment or .env: see .env.example.
 `
 
 /** Loaded when called, so that a command starts with no more than it needs. */

@@ -1,9 +1,9 @@
 /** Makes text fit to leave the process: in a log, an error, a page, a stored attempt. */
-export type Scrub = (text: string) => string
+export type Scrub = (text: string, longest?: number) => string
 
 /** Longer texts are cut: an error's message can hold a whole answer. What is looked at is bounded too. */
 const LONGEST = 500
-const LOOKED_AT = 2_000
+const LOOKED_AT = 4_000
 
 /** Takes out the given secrets, and of every URL the query (signed links), the user info and the fragment. */
 export function createScrub(secrets: readonly string[]): Scrub {
@@ -11,7 +11,7 @@ export function createScrub(secrets: readonly string[]): Scrub {
   const known = secrets
     .flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
     .filter((secret) => secret.length >= 8)
-  return (text) => {
+  return (text, longest = LONGEST) => {
     let clean = text
     for (const secret of known) clean = clean.replaceAll(secret, '[secret]')
     clean = clean
@@ -22,6 +22,6 @@ export function createScrub(secrets: readonly string[]): Scrub {
       .replace(/\b([a-z][a-z0-9+.-]{0,30}:\\?\/\\?\/[^\s?#"'<>]*)[?#][^\s"'<>]*/gi, '$1')
       // Also where a URL is told in parts, or encoded: HTTPSConnectionPool(…): /key?X-Amz-Signature=…
       .replace(/(?:[?&;]|%3F|%26)[\w.-]{1,64}(?:=|%3D)[^\s"'<>&;)]*/gi, '')
-    return clean.length > LONGEST ? `${clean.slice(0, LONGEST)}…` : clean
+    return clean.length > longest ? `${clean.slice(0, longest)}…` : clean
   }
 }

@@ -1,7 +1,7 @@
 import { parseArgs, styleText } from 'node:util'
 import Reducto from 'reductoai'
 import { type Service, scrubFor, startService } from '../compose.ts'
-import { environment, resultsPlace } from '../config.ts'
+import { resultsPlace, shellEnvironment } from '../config.ts'
 import { createEvents, type EventBus } from '../events.ts'
 import { openLog } from '../log.ts'
 import { createScrub } from '../scrub.ts'
@@ -31,7 +31,7 @@ export const demo: Command = async (args) => {
     jobTime: 150,
     onEnd: ({ id, status, metadata, channels }) => void svix.send({ status, job_id: id, metadata }, { channels }),
   })
-  const { HANDLER, HANDLER_TIMEOUT } = environment()
+  const { HANDLER, HANDLER_TIMEOUT } = shellEnvironment()
   const config = simulatedConfig(reducto, { PORT: values.port, HANDLER, HANDLER_TIMEOUT })
   const events = createEvents()
   const names = new Map<string, string>()
@@ -53,7 +53,7 @@ export const demo: Command = async (args) => {
   say('', `The service listens on ${url}, and a simulated Svix delivers to ${url}/webhook.`)
   say('', `A simulated Reducto answers at ${reducto.url}. Results are saved in ${resultsPlace(config.results)}`)
   if (config.handler?.kind === 'module') say('', `Each saved result is handed to ${config.handler.path}`)
-  say('', values.once ? 'Eight jobs, some trouble, then a summary.' : 'A mixed stream of jobs; Ctrl-C ends it.')
+  say('', values.once ? 'Nine jobs, some trouble, then a summary.' : 'A mixed stream of jobs; Ctrl-C ends it.')
 
   const stream = { reducto, svix, service, names, signal: stopping.signal }
   try {
@@ -142,12 +142,13 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-/** Resolves when Svix plans nothing any more and no job is queued or running. */
+/** Resolves when Svix plans nothing any more, and no job is queued or running but those that the handler does not take. */
 async function allSettled({ svix, service, signal }: Stream): Promise<void> {
   await svix.settled()
   const open = async () => {
     const { jobs } = await service.inbox.stats()
-    return jobs.queued + jobs.running
+    const { rows } = await service.inbox.list({ state: 'queued' }, { limit: 100 })
+    return jobs.queued + jobs.running - rows.filter(({ stage, tries }) => stage === 'hand_over' && tries > 0).length
   }
   while (!signal.aborted && (await open()) > 0) await pause(100, signal)
 }

@@ -2,9 +2,9 @@ import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { scrubFor, startService } from '../compose.ts'
-import { type Config, environment, loadConfig, SettingsError } from '../config.ts'
+import { type Config, environment, loadConfig } from '../config.ts'
 import { createEvents } from '../events.ts'
-import { HandlerUnusable } from '../handler/module.ts'
+import { loadHandler } from '../handler/module.ts'
 import { openHandOver } from '../handler/open.ts'
 import { openLog } from '../log.ts'
 import { openResults } from '../results/open.ts'
@@ -35,7 +35,13 @@ export const handle: Command = async (args) => {
   if (path === undefined || more.length > 0) throw new WrongUse('handle takes one argument, the file with the handler')
   if (values.sample !== undefined && values.job !== undefined)
     throw new WrongUse('handle takes either --sample or --job')
-  const saved = values.job === undefined ? await sample(values.sample ?? 'extract') : await savedJob(values.job)
+  const kind = values.sample ?? 'extract'
+  if (kind !== 'failed' && !KINDS.includes(kind as Kind))
+    throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
+  // First what the author has just changed.
+  environment()
+  await loadHandler(path)
+  const saved = values.job === undefined ? await sample(kind) : await savedJob(values.job)
 
   const { config, results, record } = saved
   const terminal = process.stdout.isTTY && !values.json
@@ -43,9 +49,7 @@ export const handle: Command = async (args) => {
   const { handOver, close } = await openHandOver(
     { kind: 'module', path },
     { results, links: null, timeout: config.handlerTimeout, now: Date.now, log },
-  ).catch((error) => {
-    throw error instanceof HandlerUnusable ? new SettingsError([`HANDLER: ${error.message}`]) : error
-  })
+  )
   const began = performance.now()
   try {
     const handed = await handOver({ record, round: 1, attempt: 1 }, new AbortController().signal)
@@ -79,8 +83,6 @@ async function savedJob(jobId: string): Promise<Saved> {
 
 /** A job of this kind goes the whole way through a service of its own. */
 async function sample(name: string): Promise<Saved> {
-  if (name !== 'failed' && !KINDS.includes(name as Kind))
-    throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
   const reducto = await startReducto()
   const config = simulatedConfig(reducto, { HANDLER_TIMEOUT: environment().HANDLER_TIMEOUT })
   const events = createEvents()

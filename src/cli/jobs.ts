@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { environment, loadConfig } from '../config.ts'
+import { environment, loadConfig, resultsPlace } from '../config.ts'
 import type { JobDetail, JobFilter, JobRow, Ledger } from '../inbox/inbox.ts'
 import { openLedger } from '../inbox/open.ts'
 import type { JobState } from '../job.ts'
@@ -29,7 +29,12 @@ const OPTIONS = {
 } as const
 
 type Given = ReturnType<typeof read>
-type Tools = { readonly ledger: Ledger; readonly results: Results; readonly given: Given }
+type Tools = {
+  readonly ledger: Ledger
+  readonly results: Results
+  /** `place`: where results are kept, for people. */
+  readonly given: Given & { readonly place: string }
+}
 
 type Subcommand = {
   run(tools: Tools): Promise<number>
@@ -61,7 +66,8 @@ export const jobs: Command = async (args) => {
   const ledger = await openLedger(config.database, config.fetchRetryFor)
   try {
     const results = await openResults(config.results, { minFree: config.minFreeDisk })
-    return await command.run({ ledger, results, given })
+    const place = resultsPlace(config.results)
+    return await command.run({ ledger, results, given: { ...given, place } })
   } finally {
     await ledger.close()
   }
@@ -86,7 +92,8 @@ function read(args: readonly string[]) {
     allowPositionals: true,
     tokens: true,
   })
-  const [name = '', ...ids] = positionals
+  const [name = '', ...given] = positionals
+  const ids = [...new Set(given)]
   const wrong = ids.find((id) => !JOB_ID.test(id))
   if (wrong !== undefined) throw new WrongUse(`${wrong} is no job id`)
   const limit = Number(values.limit)
@@ -122,18 +129,17 @@ function sinceOf(text: string): number {
 async function list({ ledger, given }: Tools): Promise<number> {
   const { limit, cursor } = given
   const page = await ledger.list(given.filter, { limit, ...(cursor === undefined ? {} : { cursor }) })
-  if (given.json) return print(`${JSON.stringify(page)}\n`)
+  if (given.json) return print(`${JSON.stringify(plain(page))}\n`)
   if (page.rows.length === 0) return print('No job matches.\n')
   const rows = page.rows.map((job) => [
     job.jobId,
     stateOf(job),
+    ago(job.updatedAt),
     job.type ?? '',
     job.endpoint,
-    String(job.tries),
-    ago(job.updatedAt),
     job.reason?.message ?? '',
   ])
-  print(table(['JOB', 'STATE', 'TYPE', 'ENDPOINT', 'TRIES', 'CHANGED', 'REASON'], rows))
+  print(table(['JOB', 'STATE', 'CHANGED', 'TYPE', 'ENDPOINT', 'REASON'], rows, { cut: true }))
   return page.next === null ? 0 : print(`\nMore: --cursor ${page.next}\n`)
 }
 
@@ -148,19 +154,39 @@ async function show({ ledger, results, given }: Tools): Promise<number> {
   const job = await ledger.get(id)
   if (!job) throw new Error(`there is no job ${id}`)
   const record = await results.record(id)
-  return given.json ? print(`${JSON.stringify({ ...job, record })}\n`) : print(describe(job, record))
+  return given.json
+    ? print(`${JSON.stringify({ ...plain(job), record })}\n`)
+    : print(describe(job, record, given.place))
 }
 
-function describe(job: JobDetail, record: JobRecord | null): string {
+/** As the record has it: names with underscores, times in ISO 8601. */
+function plain(value: unknown): object {
+  const one = (name: string, inner: unknown): unknown => {
+    if (typeof inner === 'number' && name.endsWith('At')) return new Date(inner).toISOString()
+    if (Array.isArray(inner)) return inner.map((item) => one('', item))
+    if (typeof inner !== 'object' || inner === null) return inner
+    return Object.fromEntries(
+      Object.entries(inner).map(([key, item]) => [
+        key.replace(/[A-Z]/g, (big) => `_${big.toLowerCase()}`),
+        one(key, item),
+      ]),
+    )
+  }
+  return one('', value) as object
+}
+
+function describe(job: JobDetail, record: JobRecord | null, place: string): string {
   const time = (at: number) => `${new Date(at).toISOString()} (${ago(at)})`
   const facts = [
     ['Job', job.jobId],
     ['State', stateOf(job)],
     ...(job.reason ? [['Reason', `${job.reason.code}: ${job.reason.message}`]] : []),
+    ...(record?.reason ? [['Reducto', record.reason]] : []),
+    ...(job.crashes > 0 ? [['Crashes', `${job.crashes} while it ran`]] : []),
     ...(job.state === 'queued' ? [['Due', time(job.dueAt)]] : []),
     ['Endpoints', job.endpoints.join(', ')],
     ['First seen', time(job.createdAt)],
-    ['Result', record ? resultOf(record) : 'not saved'],
+    ['Result', record ? `${resultOf(record)}, in ${place}/${job.jobId}` : 'not saved'],
     ...(record ? [['Metadata', JSON.stringify(record.metadata)]] : []),
   ]
   const deliveries = job.deliveries.map((one) => [
@@ -193,20 +219,43 @@ async function retry({ ledger, given }: Tools): Promise<number> {
   const options = { dryRun: given['dry-run'], refetch: given.refetch }
   let count = 0
   for (const filter of filtersOf(given, 'dead')) count += await ledger.requeue(filter, options)
-  return report(given, count, 'queued again')
+  report(given, count, 'queued again')
+  return leftOut(ledger, given)
+}
+
+/** Says of each id that could not be queued why. */
+async function leftOut(ledger: Ledger, { ids }: Given): Promise<number> {
+  let problems = 0
+  for (const id of ids) {
+    const job = await ledger.get(id)
+    const why =
+      job === null
+        ? 'there is no such job'
+        : job.reason?.code === 'erased'
+          ? 'was forgotten, and does not come back'
+          : job.state === 'running'
+            ? 'is being worked on right now'
+            : null
+    if (why === null) continue
+    process.stderr.write(`${id}: ${why}\n`)
+    problems++
+  }
+  return problems > 0 ? 1 : 0
 }
 
 /** Only what is saved is replayed: nothing is fetched. */
 async function replay({ ledger, results, given }: Tools): Promise<number> {
   let [count, unsaved] = [0, 0]
   for (const filter of filtersOf(given, 'done'))
-    for await (const { jobId } of matching(ledger, filter)) {
+    for await (const { jobId, reason } of matching(ledger, filter)) {
+      if (reason?.code === 'erased') continue
       if ((await results.record(jobId)) === null) unsaved++
       else count += await ledger.requeue({ jobId }, { dryRun: given['dry-run'], after: paced(count) })
     }
   if (unsaved > 0)
     process.stderr.write(`${unsaved} have no saved result any more: jobs retry --refetch fetches them anew\n`)
-  return report(given, count, 'to be handed over again')
+  report(given, count, 'handed over again')
+  return leftOut(ledger, given)
 }
 
 /** One after another, so that new jobs find their place between them; all within ten minutes. */
@@ -243,14 +292,15 @@ async function remove({ ledger, results, given }: Tools): Promise<number> {
       found === 'running' ? `${id} is being worked on: try again in a moment\n` : `there is no job ${id}\n`,
     )
   }
-  report(given, count, 'forgotten: result, metadata and bodies')
+  if (given.json) print(`${JSON.stringify({ jobs: count })}\n`)
+  else print(`${count} ${count === 1 ? 'job' : 'jobs'} forgotten: result, metadata and bodies\n`)
   return problems > 0 ? 1 : 0
 }
 
 function report(given: Given, count: number, what: string): number {
   const dryRun = given['dry-run']
   if (given.json) return print(`${JSON.stringify({ jobs: count, dry_run: dryRun })}\n`)
-  return print(`${count} ${count === 1 ? 'job' : 'jobs'} ${dryRun ? 'would be ' : ''}${what}\n`)
+  return print(`${count} ${count === 1 ? 'job' : 'jobs'} ${dryRun ? 'would be' : 'will be'} ${what}\n`)
 }
 
 function print(text: string): 0 {

@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module'
 import { scrubFor, startService } from '../compose.ts'
-import { type Config, environment, loadConfig, resultsPlace } from '../config.ts'
+import { type Config, environment, loadConfig, resultsPlace, SettingsError } from '../config.ts'
 import { createEvents } from '../events.ts'
 import { type Log, logEvents, openLog } from '../log.ts'
 import type { Command } from './command.ts'
@@ -57,7 +57,7 @@ export const serve: Command = async () => {
     return await ended.promise
   } catch (error) {
     if (starting.signal.aborted) return 0
-    log.fatal({ err: error }, 'cannot start')
+    if (!(error instanceof SettingsError)) log.fatal({ err: error }, 'cannot start')
     throw error
   } finally {
     flush()
@@ -71,6 +71,7 @@ function started(config: Config, port: number) {
     reducto: config.reducto.baseUrl,
     database: config.database.path,
     results: resultsPlace(config.results),
+    handler: config.handler === null ? 'none' : config.handler.kind === 'module' ? config.handler.path : 'FORWARD_URL',
     concurrency: config.concurrency,
   }
 }

@@ -1,10 +1,10 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 
-/** Rows under a heading, in columns as wide as they need; the last one is cut where the terminal ends. */
-export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Rows under a heading, in columns as wide as they need; with `cut`, lines end where the terminal does. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[], { cut = false } = {}): string {
   const cells = [heading, ...rows].map((row) => row.map(oneLine))
   const widths = heading.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
-  const room = process.stdout.columns ?? Number.POSITIVE_INFINITY
+  const room = (cut && process.stdout.columns) || Number.POSITIVE_INFINITY
   const lines = cells.map((row) => {
     const line = row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!))).join('  ')
     return line.length > room ? `${line.slice(0, room - 1)}…` : line

@@ -3,8 +3,9 @@ import type { JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import { parseRetryAfter } from '../retry-after.ts'
 import { sign, signatureHeaders } from '../signing.ts'
-import type { HandOver } from './hand-over.ts'
+import { type HandOver, throwIfStoreFails } from './hand-over.ts'
 import type { Links } from './links.ts'
+import { TimeUp, withinTime } from './time-limit.ts'
 
 export type ForwardOptions = {
   readonly url: string
@@ -27,14 +28,11 @@ const LARGEST_CONTENT = 1024 * 1024
 export function createForward(options: ForwardOptions): HandOver {
   return async ({ record, round }, signal) => {
     try {
-      const body = await bodyOf(record, options)
-      const signed = sign(`${record.job_id}_${round}`, new Date(options.now()), body, options.secrets)
-      const response = await fetch(options.url, {
-        method: 'POST',
-        redirect: 'manual',
-        headers: { 'content-type': 'application/json', ...signatureHeaders(signed, 'webhook') },
-        body,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeout)]),
+      const response = await withinTime(options.timeout, signal, async (either) => {
+        const body = await bodyOf(record, options)
+        const signed = sign(`${record.job_id}_${round}`, new Date(options.now()), body, options.secrets)
+        const headers = { 'content-type': 'application/json', ...signatureHeaders(signed, 'webhook') }
+        return fetch(options.url, { method: 'POST', redirect: 'manual', headers, body, signal: either })
       })
       await response.body?.cancel()
       if (response.ok) return { is: 'taken' }
@@ -47,6 +45,7 @@ export function createForward(options: ForwardOptions): HandOver {
         ...(after === undefined ? {} : { after }),
       }
     } catch (error) {
+      throwIfStoreFails(error)
       return { is: 'retry', reason: { code: 'forward', message: explain(error as Error, options.timeout) } }
     }
   }
@@ -72,7 +71,7 @@ async function text(results: Pick<Results, 'open'>, jobId: string, path: string)
 }
 
 function explain(error: Error, timeout: number): string {
-  if (error.name === 'TimeoutError') return `FORWARD_URL did not answer within ${timeout} ms`
+  if (error instanceof TimeUp) return `FORWARD_URL did not answer within ${timeout} ms`
   const cause = error.cause as { code?: string } | undefined
   return `FORWARD_URL cannot be reached: ${cause?.code ?? error.message}`
 }

@@ -1,10 +1,12 @@
 import type { Reason } from '../job.ts'
 import type { JobRecord } from '../results/record.ts'
+import { ResultsUnavailable } from '../results/results.ts'
 
 /**
  * Hands a saved result to the user: a port with one implementation a way. Called at least once for each round of a job,
- * and again with the same `round` and a higher `attempt` when it was not taken. Never throws. When `signal` aborts it
- * returns soon, whatever it returns then counts for nothing.
+ * and again with the same `round` and a higher `attempt` when it was not taken. When `signal` aborts it returns soon,
+ * whatever it returns then counts for nothing.
+ * @throws ResultsUnavailable when the store fails, which is no fault of the job or the user.
  */
 export type HandOver = (job: SavedJob, signal: AbortSignal) => Promise<HandedOver>
 
@@ -22,3 +24,9 @@ export type HandedOver =
   | { readonly is: 'retry'; readonly reason: Reason; readonly after?: number }
   /** Trying again cannot help. */
   | { readonly is: 'refused'; readonly reason: Reason }
+
+/** The store's failure, also where the user's code has wrapped it. */
+export function throwIfStoreFails(error: unknown): void {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (cause instanceof ResultsUnavailable) throw cause
+}

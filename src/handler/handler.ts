@@ -67,8 +67,8 @@ export type CompletedResult = Saved & {
   job(): Promise<JobGetResponse>
   /**
    * The extracted fields, wherever they lie: in an array, in V3's form with citations around each value, behind a link, or
-   * in a pipeline. One set of fields is given as it is, several as an array. With a schema (zod's, or anything with
-   * `parse`), checked and typed by it: fields that do not fit throw `Permanent`.
+   * in a pipeline. One set of fields is given as it is, several as an array (a schema of an array gets one set as an array
+   * too). With a schema (zod's, or anything with `parse`), checked and typed by it: fields that do not fit throw `Permanent`.
    */
   extracted(): Promise<unknown>
   extracted<T>(schema: Schema<T>): Promise<T>
@@ -81,7 +81,7 @@ export type CompletedResult = Saved & {
 }
 
 /** What checks a value: a zod schema, of whichever version. */
-export type Schema<T> = { parse(value: unknown): T }
+export type Schema<T> = { parse(value: unknown): T; parseAsync?(value: unknown): Promise<T> }
 
 export type Chunk = ParseResponse.FullResult.Chunk
 

@@ -3,9 +3,10 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import type { Log } from '../log.ts'
-import type { HandedOver, HandOver } from './hand-over.ts'
+import { type HandedOver, type HandOver, throwIfStoreFails } from './hand-over.ts'
 import { type Handler, Permanent } from './handler.ts'
 import { type ViewDeps, viewResult } from './result-view.ts'
+import { TimeUp, withinTime } from './time-limit.ts'
 
 /** The handler's module cannot be used; the message says where and what to do. */
 export class HandlerUnusable extends Error {}
@@ -32,30 +33,20 @@ export function createModuleHandOver(
 ): HandOver {
   return async ({ record, attempt }, signal) => {
     const log = deps.log.child({ jobId: record.job_id })
-    const late = AbortSignal.timeout(deps.timeout)
-    const either = AbortSignal.any([signal, late])
     try {
-      const call = Promise.resolve(handler(viewResult(record, deps), { attempt, signal: either, log }))
-      await Promise.race([call, aborted(either)])
+      await withinTime(deps.timeout, signal, async (either) =>
+        handler(viewResult(record, deps), { attempt, signal: either, log }),
+      )
       return { is: 'taken' }
     } catch (error) {
-      if (signal.aborted) return { is: 'retry', reason: { code: 'interrupted', message: 'the service stops' } }
+      if (signal.aborted) return failed('interrupted', 'the service stops')
       if (error instanceof TimeUp) return failed('handler_timeout', `the handler took longer than ${deps.timeout} ms`)
+      throwIfStoreFails(error)
       log.warn({ err: error, attempt }, 'handler failed')
       const message = messageOf(error)
       return isPermanent(error) ? { is: 'refused', reason: { code: 'refused', message } } : failed('handler', message)
     }
   }
-}
-
-class TimeUp extends Error {}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const end = () => reject(new TimeUp())
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
-  })
 }
 
 function failed(code: string, message: string): HandedOver {
@@ -67,8 +58,12 @@ function isPermanent(error: unknown): boolean {
   return error instanceof Permanent || (error as Error | null)?.name === 'Permanent'
 }
 
+/** With its cause: of a call that failed, `fetch` itself says no more than that. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error)
+  if (!(error instanceof Error)) return String(error)
+  const { code, message } = (error.cause ?? {}) as { code?: string; message?: string }
+  const cause = isPermanent(error) ? undefined : (code ?? message)
+  return `${error.message || error.name}${cause ? ` (${cause})` : ''}`
 }
 
 /** What is wrong with a module, with file and line, and the cure. */
@@ -87,6 +82,8 @@ function explainLoading(error: unknown, file: string): string {
   const at = placeOf(stack, file)
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
     return `${at}: ${text}. Node runs TypeScript by leaving the types out, so enums, namespaces with values and parameter properties do not work: write a const object, or assign in the constructor`
+  if (/does not provide an export named/.test(text))
+    return `${at}: ${text}. If that is a type, write: import type { … }, or import { type … }`
   if (code === 'ERR_INVALID_TYPESCRIPT_SYNTAX' || error instanceof SyntaxError) return `${at}: ${text}`
   return `${at}: it failed when it was loaded: ${text}`
 }

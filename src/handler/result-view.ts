@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { stringifyExact } from '../exact-json.ts'
 import type { FileEntry, JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import { type Answer, noSuchPart, openAnswer } from './answer.ts'
@@ -11,6 +12,7 @@ import {
   type JobGetResponse,
   Permanent,
   type Result,
+  type Schema,
 } from './handler.ts'
 import { splitsOf } from './splits.ts'
 import type { Walk } from './walk-thread.ts'
@@ -18,7 +20,9 @@ import type { Walk } from './walk-thread.ts'
 export type ViewDeps = { readonly results: Pick<Results, 'open'>; readonly walk: Walk }
 
 /** A saved result as its handler sees it. Nothing is read before it is asked for. */
-export function viewResult(record: JobRecord, deps: ViewDeps): Result {
+export function viewResult(saved: JobRecord, deps: ViewDeps): Result {
+  // Numbers of the metadata as numbers: in the record they are kept as they were written.
+  const record = JSON.parse(stringifyExact(saved)) as JobRecord
   const jobId = record.job_id
   let opened: Promise<Answer> | null = null
 
@@ -34,7 +38,12 @@ export function viewResult(record: JobRecord, deps: ViewDeps): Result {
 
   async function* files(): AsyncIterable<FileEntry> {
     const input = await open(record.files.path)
-    for await (const line of createInterface({ input })) yield JSON.parse(line) as FileEntry
+    try {
+      for await (const line of createInterface({ input })) yield JSON.parse(line) as FileEntry
+    } finally {
+      // The line reader leaves it open when nobody wants the rest.
+      input.destroy()
+    }
   }
 
   /** Read once, however many accessors are used. */
@@ -44,12 +53,22 @@ export function viewResult(record: JobRecord, deps: ViewDeps): Result {
   }
 
   async function extracted(): Promise<unknown>
-  async function extracted<T>(schema: { parse(value: unknown): T }): Promise<T>
-  async function extracted(schema?: { parse(value: unknown): unknown }): Promise<unknown> {
+  async function extracted<T>(schema: Schema<T>): Promise<T>
+  async function extracted(schema?: Schema<unknown>): Promise<unknown> {
     const value = await extractedOf(await answer())
+    if (!schema) return value
+    const check = async (given: unknown) => (schema.parseAsync ? schema.parseAsync(given) : schema.parse(given))
     try {
-      return schema ? schema.parse(value) : value
+      return await check(value)
     } catch (error) {
+      // One set of fields may be what a schema of several expects.
+      if (!Array.isArray(value)) {
+        const several = await check([value]).then(
+          (checked) => ({ checked }),
+          () => null,
+        )
+        if (several) return several.checked
+      }
       throw new Permanent(`the extracted fields do not fit the schema: ${explain(error)}`, { cause: error })
     }
   }
@@ -81,11 +100,11 @@ export function viewResult(record: JobRecord, deps: ViewDeps): Result {
     yield* chunksOf(record.job.path, links)
   }
 
-  const saved = { record, rawJob: () => read(record.job.path), files, open }
+  const basics = { record, rawJob: () => read(record.job.path), files, open }
   if (record.status !== 'Completed')
-    return { ...saved, status: record.status as FailedResult['status'], reason: record.reason }
+    return { ...basics, status: record.status as FailedResult['status'], reason: record.reason }
   return {
-    ...saved,
+    ...basics,
     status: 'Completed',
     job: async () => (await (await answer()).whole()) as JobGetResponse,
     extracted,

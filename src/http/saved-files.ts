@@ -28,6 +28,15 @@ const INERT = {
 export function savedFiles({ results, links, now }: SavedFilesDeps): RequestHandler {
   /** Each line with a link of its own: whoever forwards a record cannot know the paths beforehand. */
   async function* linked(jobId: string, file: OpenFile): AsyncIterable<string> {
+    try {
+      yield* linkedLines(jobId, file)
+    } finally {
+      // The line reader leaves it open when the client hangs up.
+      file.body.destroy()
+    }
+  }
+
+  async function* linkedLines(jobId: string, file: OpenFile): AsyncIterable<string> {
     for await (const line of createInterface({ input: file.body })) {
       const entry = JSON.parse(line) as FileEntry
       const url =

@@ -24,12 +24,9 @@ export interface Intake {
 
 /** For the worker. */
 export interface Queue {
-  /**
-   * Takes due jobs, the longest due first: up to `fetches` that are to be fetched, and up to `handOvers` (as many, if not
-   * given) whose result is saved. None while paused by an operator.
-   */
-  claim(fetches: number, handOvers?: number): Promise<readonly Claim[]>
-  /** Resolves when a claim may find something that it did not find before, or when `signal` aborts. */
+  /** Takes due jobs, the longest due first, as many as there are places for. None while paused by an operator. */
+  claim(places: Places): Promise<readonly Claim[]>
+  /** Resolves when a claim of the last places may find something that it did not find before, or when `signal` aborts. */
   ready(signal: AbortSignal): Promise<void>
   /** Keeps claims alive. Returns those that are lost: another worker has the job, or somebody deleted it. */
   extend(claims: readonly Claim[]): Promise<readonly Claim[]>
@@ -40,6 +37,9 @@ export interface Queue {
   settle(claim: Claim, next: Standing, attempt: Attempt): Promise<boolean>
 }
 
+/** How many jobs may be claimed: to be fetched, to be handed over, and in all. */
+export type Places = { readonly fetches: number; readonly handOvers: number; readonly most: number }
+
 /** For operators and the command line. */
 export interface Ledger {
   get(jobId: string): Promise<JobDetail | null>
@@ -47,8 +47,8 @@ export interface Ledger {
   list(filter: JobFilter, page: { readonly limit: number; readonly cursor?: string }): Promise<JobPage>
   stats(): Promise<Stats>
   /**
-   * Queues again all dead and done jobs that match, as a delivery for a dead job would; many of them are due one after
-   * another, so that new jobs find their place between them. Returns how many.
+   * Queues again all dead and done jobs that match, as a delivery for a dead job would, and makes queued ones due; many of
+   * them one after another, so that new jobs find their place between them. Returns how many.
    */
   requeue(filter: JobFilter, options?: Requeue): Promise<number>
   /**

@@ -6,7 +6,7 @@ import { makeFolder, sync } from '../durable.ts'
 import { stringifyExact } from '../exact-json.ts'
 import { formatBytes } from '../units.ts'
 import { type JobRecord, parseRecord, RECORD } from './record.ts'
-import { type Digest, type Draft, type OpenFile, type Results, ResultsUnavailable } from './results.ts'
+import { type Digest, type Draft, type Expiry, type OpenFile, type Results, ResultsUnavailable } from './results.ts'
 
 /** Drafts, and results on their way out, live here. No job id begins with a dot. */
 const DRAFTS = '.tmp'
@@ -96,6 +96,8 @@ export function createFileResults(options: { root: string; minFree: number }): R
   }
 
   async function remove(jobId: string): Promise<void> {
+    // A replacement that broke off would bring the old one back.
+    await rm(join(drafts, `${jobId}${REPLACED}`), { recursive: true, force: true })
     // Moved away first: a result that is half removed must not look like one.
     const away = join(drafts, `${jobId}.removed`)
     const found = await rename(folderOf(jobId), away).then(() => true, absent)
@@ -104,13 +106,13 @@ export function createFileResults(options: { root: string; minFree: number }): R
     await rm(away, { recursive: true, force: true })
   }
 
-  async function expire(before: number, signal?: AbortSignal): Promise<number> {
+  async function expire({ before, keep, signal }: Expiry): Promise<number> {
     let removed = 0
     for (const jobId of await readdir(root)) {
       if (signal?.aborted) break
       if (jobId.startsWith('.')) continue
       const saved = await stat(join(folderOf(jobId), RECORD)).catch(absent)
-      if (saved === null || saved.mtimeMs >= before) continue
+      if (saved === null || saved.mtimeMs >= before || (await keep?.(jobId))) continue
       await remove(jobId)
       removed++
     }

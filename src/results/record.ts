@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseExact } from '../exact-json.ts'
 
 /**
  * The small JSON that describes a saved result. It is written last: its presence means that the result is complete as
@@ -10,7 +11,7 @@ export type JobRecord = {
   /** As Reducto reports it: `Completed`, `Failed`, `Cancelled`. */
   readonly status: string
   /** The kind of job; null when it cannot be told. */
-  readonly type: string | null
+  readonly type: 'Parse' | 'Extract' | 'Split' | 'Edit' | 'Pipeline' | 'Classify' | (string & {}) | null
   /** Why it failed; null when it did not. */
   readonly reason: string | null
   /** As it was submitted; numbers keep their digits. */
@@ -51,7 +52,7 @@ const readBack = z.looseObject({
 /** Null when `text` is no record that this service can rely on: the result is then not complete. */
 export function parseRecord(text: string): JobRecord | null {
   try {
-    return readBack.parse(JSON.parse(text)) as unknown as JobRecord
+    return readBack.parse(parseExact(text)) as unknown as JobRecord
   } catch {
     return null
   }

@@ -18,13 +18,21 @@ export interface Results {
   draft(jobId: string, token: number): Promise<Draft>
   /** Removes a result. */
   remove(jobId: string): Promise<void>
-  /** Removes results saved before this time (ms), until `signal` aborts. Returns how many. */
-  expire(before: number, signal?: AbortSignal): Promise<number>
+  /** Removes results that are old. Returns how many. */
+  expire(expiry: Expiry): Promise<number>
   /**
    * Whether results can be saved now.
    * @throws ResultsUnavailable
    */
   check(): Promise<void>
+}
+
+export type Expiry = {
+  /** Results saved before this time, ms. */
+  readonly before: number
+  /** Those that are still needed, whatever their age. */
+  readonly keep?: (jobId: string) => Promise<boolean>
+  readonly signal?: AbortSignal
 }
 
 export type OpenFile = { readonly body: Readable; readonly bytes: number }

@@ -4,6 +4,7 @@ import {
   DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
+  HeadObjectCommand,
   ListObjectsV2Command,
   NoSuchKey,
   PutObjectCommand,
@@ -14,7 +15,7 @@ import { Upload } from '@aws-sdk/lib-storage'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { stringifyExact } from '../exact-json.ts'
 import { type JobRecord, parseRecord, RECORD } from './record.ts'
-import { type Digest, type Draft, type OpenFile, type Results, ResultsUnavailable } from './results.ts'
+import { type Digest, type Draft, type Expiry, type OpenFile, type Results, ResultsUnavailable } from './results.ts'
 
 export type S3Options = {
   readonly bucket: string
@@ -31,6 +32,8 @@ const REQUEST_TIMEOUT = 60_000
 const CONNECT_TIMEOUT = 10_000
 /** The most that SigV4 allows, s. */
 const LINK_LIFETIME = 7 * 86_400
+/** What a job id looks like: a bucket may hold other things. */
+const NAME = /^[A-Za-z0-9_-]{1,128}$/
 /** Objects that one request deletes at most: S3's limit. */
 const AT_ONCE = 1_000
 
@@ -50,6 +53,8 @@ export function createS3Results({ bucket, prefix, region, endpoint }: S3Options)
       connectionTimeout: CONNECT_TIMEOUT,
       requestTimeout: REQUEST_TIMEOUT,
       throwOnRequestTimeout: true,
+      // Of a body that stalls.
+      socketTimeout: REQUEST_TIMEOUT,
     },
   })
   const root = prefix === '' ? '' : `${prefix}/`
@@ -81,7 +86,9 @@ export function createS3Results({ bucket, prefix, region, endpoint }: S3Options)
   async function draft(jobId: string, token: number): Promise<Draft> {
     // A database that was restored counts anew: the token alone could name an older draft.
     const base = `${token}-${randomBytes(4).toString('hex')}/`
-    const discard = () => removeAll(keyOf(jobId, base)).catch(() => {})
+    /** The record was sent: it may have landed, or land yet, whatever we were told. Then it names these files. */
+    let sent = false
+    const clear = () => removeAll(keyOf(jobId, base)).catch(() => {})
     return {
       base,
       write: (path, source) => write(keyOf(jobId, path), source),
@@ -91,16 +98,24 @@ export function createS3Results({ bucket, prefix, region, endpoint }: S3Options)
         yield* file.body
       },
       async commit(record, { replace }) {
-        const saved = await commit(record, replace)
+        const before = await find(jobId)
+        if (before.record && !replace) {
+          await clear()
+          return false
+        }
+        sent = true
+        const saved = await put(record, before.exists, base)
         if (saved)
           await removeAll(
             keyOf(jobId, ''),
             [base, RECORD].map((kept) => keyOf(jobId, kept)),
           ).catch(() => {})
-        else await discard()
+        else await clear()
         return saved
       },
-      discard,
+      discard: async () => {
+        if (!sent) await clear()
+      },
     }
   }
 
@@ -132,23 +147,22 @@ export function createS3Results({ bucket, prefix, region, endpoint }: S3Options)
   }
 
   /** Of two that commit at once one wins: the store itself sees to it, where it knows conditions. */
-  async function commit(record: JobRecord, replace: boolean): Promise<boolean> {
-    const before = await find(record.job_id)
-    if (before.record && !replace) return false
-    const put = {
+  async function put(record: JobRecord, exists: boolean, base: string): Promise<boolean> {
+    const object = {
       Bucket: bucket,
       Key: keyOf(record.job_id, RECORD),
       Body: `${stringifyExact(record, 2)}\n`,
       ContentType: 'application/json',
     }
     try {
-      await client.send(new PutObjectCommand(before.exists ? put : { ...put, IfNoneMatch: '*' }))
+      await client.send(new PutObjectCommand(exists ? object : { ...object, IfNoneMatch: '*' }))
       return true
     } catch (error) {
-      if (statusOf(error) === 412) return false
+      // What is there may be our own, of a first try whose answer was lost.
+      if (statusOf(error) === 412) return (await find(record.job_id)).record?.job.path.startsWith(base) === true
       if (statusOf(error) !== 501) throw unavailable(error)
     }
-    await guarded(() => client.send(new PutObjectCommand(put)))
+    await guarded(() => client.send(new PutObjectCommand(object)))
     return true
   }
 
@@ -184,14 +198,17 @@ export function createS3Results({ bucket, prefix, region, endpoint }: S3Options)
     await removeAll(keyOf(jobId, ''))
   }
 
-  async function expire(before: number, signal?: AbortSignal): Promise<number> {
+  async function expire({ before, keep, signal }: Expiry): Promise<number> {
     let removed = 0
     for await (const objects of list(root)) {
       for (const { Key = '', LastModified } of objects) {
         if (signal?.aborted) return removed
         const jobId = Key.slice(root.length, -`/${RECORD}`.length)
-        if (keyOf(jobId, RECORD) !== Key || jobId.includes('/') || !LastModified || LastModified.getTime() >= before)
-          continue
+        if (keyOf(jobId, RECORD) !== Key || !NAME.test(jobId) || !LastModified) continue
+        if (LastModified.getTime() >= before || (await keep?.(jobId))) continue
+        // The list may be minutes old by now.
+        const now = await guarded(() => client.send(new HeadObjectCommand({ Bucket: bucket, Key })))
+        if (now.LastModified && now.LastModified.getTime() >= before) continue
         await remove(jobId)
         removed++
       }
@@ -240,5 +257,8 @@ async function guarded<T>(run: () => Promise<T>): Promise<T> {
 
 function unavailable(error: unknown): ResultsUnavailable {
   const { name, message } = error as Error
-  return error instanceof ResultsUnavailable ? error : new ResultsUnavailable('results', `S3: ${name}: ${message}`)
+  const hint = /region is missing/i.test(message) ? ': add ?region=… to RESULTS_URL' : ''
+  return error instanceof ResultsUnavailable
+    ? error
+    : new ResultsUnavailable('results', `S3: ${name}: ${message}${hint}`)
 }

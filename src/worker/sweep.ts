@@ -8,7 +8,7 @@ export const SWEEP_EVERY = 3_600_000
 export const FIRST_SWEEP = 60_000
 
 export type SweepDeps = {
-  readonly inbox: Pick<Ledger, 'forget'>
+  readonly inbox: Pick<Ledger, 'forget' | 'get'>
   readonly results: Pick<Results, 'expire'>
   readonly clock: Clock
   readonly log: Log
@@ -28,8 +28,18 @@ export function startSweeps(deps: SweepDeps): () => Promise<void> {
     const results =
       deps.resultsRetention === null
         ? 0
-        : await deps.results.expire(clock.now() - deps.resultsRetention, stopping.signal)
+        : await deps.results.expire({
+            before: clock.now() - deps.resultsRetention,
+            keep: isNeeded,
+            signal: stopping.signal,
+          })
     if (rows + results > 0) log.info({ rows, results }, 'forgot what has outlived its retention')
+  }
+
+  /** One that is still to be handed over, however long that takes. */
+  async function isNeeded(jobId: string): Promise<boolean> {
+    const job = await deps.inbox.get(jobId)
+    return job !== null && job.state !== 'done'
   }
 
   async function loop(): Promise<void> {

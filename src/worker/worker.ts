@@ -1,6 +1,6 @@
 import type { Clock, WorkingClock } from '../clock.ts'
 import type { EventBus, PauseCause } from '../events.ts'
-import type { Claim, Queue } from '../inbox/inbox.ts'
+import type { Claim, Places, Queue } from '../inbox/inbox.ts'
 import { afterAttempt, atStage, type Outcome, type Patience, type Reason, type Stage } from '../job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import type { Results } from '../results/results.ts'
@@ -42,6 +42,8 @@ const UNKNOWN_IN_A_ROW = 10
 const HANDLER_FAILURES = 5
 /** How long a look at the store of results is good for, ms. */
 const CHECK_EVERY = 10_000
+/** After running jobs were interrupted, for them to settle, ms. */
+const LAST_PATIENCE = 1_000
 /** After the inbox failed: before the next try, ms. */
 const INBOX_PAUSE = 1_000
 
@@ -54,6 +56,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   const interrupting = new AbortController()
   const running = new Set<Promise<void>>()
   const busy: Record<Stage, number> = { fetch: 0, hand_over: 0 }
+  /** Places for handing over that a claim under way may fill. */
+  let reserved = 0
   /** Aborts when a place becomes free. */
   let freed = new AbortController()
   const unknown = new Set<string>()
@@ -72,14 +76,17 @@ export function createWorker(deps: WorkerDeps): Worker {
       if (!trial && !(await storeIsFine())) continue
       freed = new AbortController()
       const either = AbortSignal.any([signal, freed.signal])
-      const fetches = deps.concurrency - busy.fetch
-      const handOvers = deps.handsOver ? deps.concurrency - busy.hand_over : fetches
+      const fetches = Math.max(deps.concurrency - busy.fetch, 0)
+      const handOvers = Math.max(deps.handsOver ? deps.concurrency - busy.hand_over : fetches, 0)
       if (fetches + handOvers === 0) {
         await once(either)
         continue
       }
-      const claims = await claim(fetches, handOvers, signal)
+      // What the claim may fill is not given away meanwhile.
+      reserved = deps.handsOver ? handOvers : 0
+      const claims = await claim({ fetches, handOvers, most: deps.handsOver ? fetches + handOvers : fetches }, signal)
       for (const one of claims) start(one, trial)
+      reserved = 0
       if (trial) await Promise.all(running)
       else if (claims.length === 0) await queue.ready(either)
     }
@@ -90,9 +97,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     await results.tidy().catch((error) => events.emit('stuck', { what: 'tidy', error }))
   }
 
-  async function claim(fetches: number, handOvers: number, signal: AbortSignal): Promise<readonly Claim[]> {
+  async function claim(places: Places, signal: AbortSignal): Promise<readonly Claim[]> {
     try {
-      return await queue.claim(fetches, handOvers)
+      return await queue.claim(places)
     } catch (error) {
       events.emit('stuck', { what: 'claim', error })
       await clock.sleep(INBOX_PAUSE, signal)
@@ -129,7 +136,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     busy[place]++
     const enterHandOver = () => {
       if (place === 'hand_over') return true
-      if (busy.hand_over >= deps.concurrency) return false
+      if (busy.hand_over + reserved >= deps.concurrency) return false
       busy.fetch--
       busy.hand_over++
       place = 'hand_over'
@@ -239,7 +246,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     const graceOver = new AbortController()
     const timer = clock.sleep(grace, graceOver.signal).then(() => interrupting.abort())
     await looping
-    await Promise.all(running)
+    // What does not end by itself is left behind, rather than the whole service being killed.
+    const patience = new AbortController()
+    await Promise.race([Promise.all(running), clock.sleep(grace + LAST_PATIENCE, patience.signal)])
+    patience.abort()
     graceOver.abort()
     await timer
     working.hold('worker')

@@ -60,10 +60,12 @@ describe('jobs', () => {
     const all = await run('jobs', 'list')
     expect(all.code).toBe(0)
     const lines = all.output.split('\n')
-    expect(lines[0]).toMatch(/^JOB +STATE +TYPE +ENDPOINT +TRIES +CHANGED +REASON/)
-    expect(lines[1]).toMatch(/^job-dead +dead, saved +Parse +default +0 +\d+ s ago +no such customer/)
-    expect(lines[2]).toMatch(/^job-done +done +Edit +default/)
-    expect((await json('jobs', 'list', '--state', 'dead')).rows).toMatchObject([{ jobId: dead, stage: 'hand_over' }])
+    expect(lines[0]).toMatch(/^JOB +STATE +CHANGED +TYPE +ENDPOINT +REASON/)
+    expect(lines[1]).toMatch(/^job-dead +dead, saved +\d+ s ago +Parse +default +no such customer/)
+    expect(lines[2]).toMatch(/^job-done +done +\d+ s ago +Edit +default/)
+    expect((await json('jobs', 'list', '--state', 'dead')).rows).toMatchObject([
+      { job_id: dead, stage: 'hand_over', updated_at: expect.stringMatching(/^\d{4}-.*Z$/) },
+    ])
     expect((await json('jobs', 'list', '--limit', '1')).next).toMatch(/^\d+$/)
     expect((await run('jobs', 'list', '--error', 'nothing')).output).toBe('No job matches.\n')
     const shown = (await run('jobs', 'show', dead)).output
@@ -75,7 +77,11 @@ describe('jobs', () => {
       /hand over +dead/,
     ])
       expect(shown).toMatch(text)
-    expect(await json('jobs', 'show', done)).toMatchObject({ jobId: done, record: { type: 'Edit' }, attempts: [{}] })
+    expect(await json('jobs', 'show', done)).toMatchObject({
+      job_id: done,
+      record: { type: 'Edit' },
+      attempts: [{ outcome: 'done', started_at: expect.stringMatching(/Z$/) }],
+    })
   })
 
   it('dead ones are queued again, many or one, or only counted', async () => {
@@ -85,7 +91,11 @@ describe('jobs', () => {
       '3 jobs would be queued again\n',
     )
     const twice = (id: string) => service.line((line) => line.msg === 'job' && line.jobId === id && line.calls === 0)
-    expect((await run('jobs', 'retry', 'a')).output).toBe('1 job queued again\n')
+    expect((await run('jobs', 'retry', 'a', 'a')).output).toBe('1 job will be queued again\n')
+    expect(await run('jobs', 'retry', 'nobody')).toEqual({
+      code: 1,
+      output: '0 jobs will be queued again\nnobody: there is no such job\n',
+    })
     await twice('a')
     expect(await json('jobs', 'retry', '--error', 'refused')).toEqual({ jobs: 3, dry_run: false })
     await Promise.all([twice('b'), twice('c')])
@@ -98,7 +108,7 @@ describe('jobs', () => {
     for (const jobId of [kept, lost]) await deliver(jobId)
     rmSync(join(folder, 'results', lost), { recursive: true })
     const replayed = await run('jobs', 'replay', '--status', 'Completed')
-    expect(replayed.output).toContain('1 job to be handed over again')
+    expect(replayed.output).toContain('1 job will be handed over again')
     expect(replayed.output).toContain('1 have no saved result any more')
     await service.line((line) => line.msg === 'job' && line.jobId === kept && line.calls === 0)
     expect(service.lines.filter(({ msg }) => msg === 'handled')).toHaveLength(3)
@@ -109,7 +119,7 @@ describe('jobs', () => {
     const { service, reducto, deliver, run } = await start()
     const jobId = reducto.addJob({ id: 'again' })
     await deliver(jobId)
-    expect((await run('jobs', 'retry', jobId, '--refetch')).output).toBe('1 job queued again\n')
+    expect((await run('jobs', 'retry', jobId, '--refetch')).output).toBe('1 job will be queued again\n')
     await service.line(
       () => reducto.fetches.get(jobId) === 2 && service.lines.filter(({ msg }) => msg === 'handled').length === 2,
     )
@@ -121,7 +131,10 @@ describe('jobs', () => {
     await deliver(jobId)
     expect((await run('jobs', 'delete', jobId)).output).toBe('1 job forgotten: result, metadata and bodies\n')
     expect(await json('jobs', 'show', jobId)).toMatchObject({ state: 'done', reason: { code: 'erased' }, record: null })
-    expect((await run('jobs', 'retry', jobId, '--refetch')).output).toBe('0 jobs queued again\n')
+    expect(await run('jobs', 'retry', jobId, '--refetch')).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('secret: was forgotten, and does not come back'),
+    })
     const unknown = await run('jobs', 'delete', 'nobody')
     expect(unknown).toMatchObject({ code: 1, output: expect.stringContaining('there is no job nobody') })
   })

@@ -35,6 +35,10 @@ function npm(cwd: string, ...args: string[]): void {
   execFileSync('npm', args, { cwd, stdio: 'pipe' })
 }
 
+it('the folder of handlers is part of what a container is built from', () => {
+  expect(readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n')).toContain('!handlers')
+})
+
 /** Follows the Dockerfile of the README in `app`, without a container engine. Returns the environment it sets. */
 function buildOn(app: string, context: string): Record<string, string> {
   const [, dockerfile = ''] = /```dockerfile\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))!

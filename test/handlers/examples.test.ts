@@ -58,7 +58,7 @@ describe('invoice-to-postgres', () => {
     }
     const replay = command('jobs', 'replay', classic)
     expect(await replay.exited).toBe(0)
-    expect(replay.output()).toContain('1 job to be handed over again')
+    expect(replay.output()).toContain('1 job will be handed over again')
     await service.line((line) => settled(classic, 'done')(line) && line.calls === 0)
     expect(service.lines.filter(({ msg }) => msg === 'invoice saved')).toHaveLength(3)
     const client = new pg.Client({ connectionString: postgres.url })

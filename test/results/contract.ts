@@ -202,9 +202,9 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
       await results.remove('a')
       await results.remove('nobody')
       expect(await results.record('a')).toBeNull()
-      expect(await results.expire(Date.now() - 60_000)).toBe(0)
+      expect(await results.expire({ before: Date.now() - 60_000 })).toBe(0)
       expect(await results.record('b')).not.toBeNull()
-      expect(await results.expire(Date.now() + 60_000)).toBe(2)
+      expect(await results.expire({ before: Date.now() + 60_000 })).toBe(2)
       expect(await results.record('b')).toBeNull()
     })
 

@@ -1,8 +1,10 @@
-import { describe, expect, it } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { ResultsUnavailable } from '../../src/results/results.ts'
 import { createS3Results } from '../../src/results/s3.ts'
 import { testS3 } from '../support/s3.ts'
-import { pieces, recordOf, resultsContract } from './contract.ts'
+import { pieces, recordOf, resultsContract, textOf } from './contract.ts'
 
 const s3 = testS3()
 const strict = testS3({ strict: true })
@@ -31,8 +33,8 @@ describe('results in S3', () => {
       const draft = await results.draft('job-1', 1)
       await draft.commit(recordOf('job-1'), { replace: false })
     }
-    expect(await whole.expire(Date.now() + 60_000)).toBe(0)
-    expect(await one.expire(Date.now() + 60_000)).toBe(1)
+    expect(await whole.expire({ before: Date.now() + 60_000 })).toBe(0)
+    expect(await one.expire({ before: Date.now() + 60_000 })).toBe(1)
     expect(await two.record('job-1')).not.toBeNull()
   })
 
@@ -60,4 +62,49 @@ describe('results in S3', () => {
     })
     await expect(unreachable.record('job-1')).rejects.toBeInstanceOf(ResultsUnavailable)
   })
+})
+
+describe('a store whose answers get lost', () => {
+  /** Passes requests on; with `PUT record.json`, as often as told, answers something else than the store did. */
+  async function lossy(losses: ('retried' | 'failed')[]) {
+    const proxy = createServer(async (request, response) => {
+      const body = Buffer.concat(await Array.fromAsync(request))
+      const headers = { ...request.headers, host: new URL(s3.endpoint).host } as unknown as Record<string, string>
+      delete headers.connection
+      delete headers['transfer-encoding']
+      const { method = 'GET', url = '/' } = request
+      const answer = await fetch(`${s3.endpoint}${url}`, {
+        method,
+        headers,
+        ...(method === 'GET' || method === 'HEAD' ? {} : { body }),
+      })
+      const bytes = Buffer.from(await answer.arrayBuffer())
+      const loss = method === 'PUT' && url.includes('record.json') ? losses.shift() : undefined
+      if (loss === 'retried') return void response.destroy()
+      if (loss === 'failed') return void response.writeHead(403).end()
+      response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(bytes)
+    })
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void proxy.close().closeAllConnections())
+    const endpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    return createS3Results({ bucket: 'results', prefix: `lossy-${losses[0]}`, region: null, endpoint })
+  }
+
+  it.each([['retried'], ['failed']] as const)(
+    'keeps the files that a record names which landed all the same: %s',
+    async (loss) => {
+      const results = await lossy([loss])
+      const draft = await results.draft('job-1', 1)
+      const path = `${draft.base}job.json`
+      await draft.write(path, pieces('{}'))
+      const record = recordOf('job-1', { job: { path, bytes: 2, sha256: 'x' } })
+      const saved = await draft.commit(record, { replace: false }).catch(async () => {
+        await draft.discard()
+        return 'failed'
+      })
+      expect(saved).toBe(loss === 'failed' ? 'failed' : true)
+      expect(await results.record('job-1')).not.toBeNull()
+      expect(await textOf(results, 'job-1', path)).toBe('{}')
+    },
+  )
 })

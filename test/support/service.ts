@@ -5,7 +5,7 @@ import type { Clock } from '../../src/clock.ts'
 import { type Service, startService } from '../../src/compose.ts'
 import { loadConfig } from '../../src/config.ts'
 import { createEvents, type EventBus, type Events } from '../../src/events.ts'
-import type { Delivery } from '../../src/inbox/inbox.ts'
+import type { Delivery, Places } from '../../src/inbox/inbox.ts'
 import { newMessageId, newSecret, sign, signatureHeaders } from '../../src/signing.ts'
 import { type Reducto, type ReductoOptions, startReducto } from '../../src/simulator/reducto.ts'
 import { tempFolder } from './temp.ts'
@@ -99,4 +99,9 @@ export function delivery(
     body: JSON.stringify({ status, job_id: jobId, metadata: options.metadata ?? null }),
     content: { is: 'job', jobId, status },
   }
+}
+
+/** Room for so many jobs, of whichever stage. */
+export function places(most: number): Places {
+  return { fetches: most, handOvers: most, most }
 }

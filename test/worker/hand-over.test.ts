@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { createEvents, type Events } from '../../src/events.ts'
@@ -177,6 +177,78 @@ it('a handler that hangs holds up no fetch: results are saved, and handed over w
     ['done', 'hand_over'],
     ['saved', 'hand_over'],
   ])
+})
+
+it('with many saved results waiting, no more are handed over at once than there are places', async () => {
+  const reducto = await testReducto()
+  const folder = tempFolder()
+  const failing = await rig(
+    () => {
+      throw new Error('down')
+    },
+    { WORKER_CONCURRENCY: '8' },
+    { reducto, folder },
+  )
+  for (let index = 0; index < 30; index++) await failing.deliver(reducto.addJob({ kind: 'classify' }))
+  await failing.stop()
+  let [running, most, calls] = [0, 0, 0]
+  const done = Promise.withResolvers<void>()
+  const on = await rig(
+    async () => {
+      most = Math.max(most, ++running)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      running--
+      if (++calls === 40) done.resolve()
+    },
+    { WORKER_CONCURRENCY: '3' },
+    { reducto, folder },
+  )
+  for (let index = 0; index < 10; index++) await on.inbox.accept(delivery(reducto.addJob({ kind: 'classify' })))
+  on.clock.advance(20 * MINUTE)
+  await done.promise
+  expect(most).toBe(3)
+})
+
+it('without a handler any more, jobs that wait for one are done, no more at once than there are places', async () => {
+  const reducto = await testReducto()
+  const folder = tempFolder()
+  const failing = await rig(
+    () => {
+      throw new Error('down')
+    },
+    {},
+    { reducto, folder },
+  )
+  for (let index = 0; index < 12; index++) await failing.deliver(reducto.addJob({ kind: 'classify' }))
+  await failing.stop()
+  const on = await rig(() => {}, { HANDLER: '', WORKER_CONCURRENCY: '2' }, { reducto, folder })
+  let [running, most] = [0, 0]
+  on.events.on('started', () => {
+    most = Math.max(most, ++running)
+  })
+  on.events.on('settled', () => running--)
+  on.clock.advance(20 * MINUTE)
+  await expect.poll(async () => (await on.inbox.stats()).jobs.done).toBe(12)
+  expect(most).toBeLessThanOrEqual(2)
+})
+
+it('numbers of the metadata are numbers in the first call and in every later one, and keep their digits in the record', async () => {
+  const seen: unknown[] = []
+  const on = await rig((result, { attempt }) => {
+    seen.push(result.record.metadata)
+    if (attempt === 1) throw new Error('once')
+  })
+  const jobId = on.reducto.addJob()
+  const text = `{"status":"Completed","job_id":"${jobId}","metadata":{"price":10.0,"id":12345678901234567890}}`
+  const first = await on.settledAfter(() => on.inbox.accept({ ...delivery(jobId), body: text }))
+  expect(await on.next(first)).toMatchObject({ state: 'done' })
+  expect(seen).toEqual([
+    { price: 10, id: Number('12345678901234567890') },
+    { price: 10, id: Number('12345678901234567890') },
+  ])
+  expect(readFileSync(join(on.folder, 'results', jobId, 'record.json'), 'utf8')).toMatch(
+    /"price": 10\.0,\s+"id": 12345678901234567890/,
+  )
 })
 
 it('is called for jobs that failed at Reducto, and again when a delivery corrects that', async () => {

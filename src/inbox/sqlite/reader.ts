@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JobState, Stage } from '../../job.ts'
 import type { Attempt, Content, DeliveryRow, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
-import { JOB_COLUMNS, type JobRecord, jobRowOf, matching, reasonOf } from './rows.ts'
+import { JOB_COLUMNS, type JobRecord, jobRowOf, matching, REQUEUABLE, reasonOf } from './rows.ts'
 
 /** Everything that only looks, on a connection of its own: a long look does not hold up an accept. */
 export type Reader = ReturnType<typeof createReader>
@@ -43,6 +43,13 @@ export function createReader(db: DatabaseSync) {
     return { rows: shown.map(jobRowOf), next: rows.length > shown.length ? String(shown.at(-1)!.seq) : null }
   }
 
+  /** The jobs that may be queued again, of those that match, the oldest first: their rows' numbers. */
+  function requeueable(filter: JobFilter): readonly number[] {
+    const { where, values } = matching(filter)
+    const rows = db.prepare(`SELECT seq FROM job WHERE ${where} AND ${REQUEUABLE} ORDER BY seq`).all(...values)
+    return (rows as { seq: number }[]).map(({ seq }) => seq)
+  }
+
   function stats(): Stats {
     const counted = new Map((counters.all() as { name: string; value: number }[]).map((row) => [row.name, row.value]))
     const jobs = (state: JobState) => counted.get(`job:${state}`) ?? 0
@@ -62,7 +69,7 @@ export function createReader(db: DatabaseSync) {
     }
   }
 
-  return { get, list, stats }
+  return { get, list, requeueable, stats }
 }
 
 type DeliveryRecord = {

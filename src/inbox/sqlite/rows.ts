@@ -67,13 +67,16 @@ export function reasonOf(code: string | null, message: string | null) {
   return code === null ? null : { code, message: message ?? '' }
 }
 
+/** Jobs that a person may queue again; an erased one has nothing to come back to. */
+export const REQUEUABLE = `state IN ('dead', 'done', 'queued') AND reason_code IS NOT 'erased'`
+
 /** What a condition on `job` is for each part of a filter; every `?` takes the part's value. */
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   state: 'state = ?',
   jobId: 'job_id = ?',
-  status: 'COALESCE(recorded, status) = ?',
-  type: 'type = ?',
-  endpoint: 'endpoint = ?',
+  status: 'COALESCE(recorded, status) = ? COLLATE NOCASE',
+  type: 'type = ? COLLATE NOCASE',
+  endpoint: 'endpoint = ? COLLATE NOCASE',
   error: '(reason_code = ? OR instr(lower(reason_message), lower(?)))',
   // Ids are ASCII: what begins with the text lies before the text with the last character behind it.
   q: `(job_id >= ? AND job_id < ? || char(127) OR job_id IN

@@ -8,13 +8,14 @@ import {
   InboxUnavailable,
   type JobDetail,
   type JobPage,
+  type Places,
   type Receipt,
   type Stats,
 } from '../inbox.ts'
 import { connect, DatabaseError } from './connection.ts'
 import type { Sweep } from './forget.ts'
 import type { Change, Question, Result } from './thread.ts'
-import type { RequeueStep } from './writer.ts'
+import type { NextDue } from './writer.ts'
 
 export type SqliteOptions = {
   readonly path: string
@@ -41,8 +42,14 @@ const ACCEPT_TIMEOUT = 10_000
 /** How soon writes of other processes, such as the command line, are seen, ms. */
 const TICK = 1_000
 
+/** The working clock's reading is written at least so often, ms. */
+const KEEP_TIME = 60_000
+/** Jobs that one transaction queues again, and the pause before the next, ms. */
+const REQUEUED_AT_ONCE = 200
+const BREATHER = 10
+
 /** Changes after which a claim finds nothing new. */
-const LOOKING: ReadonlySet<string> = new Set(['claim', 'held', 'working', 'probe', 'requeueCount'])
+const LOOKING: ReadonlySet<string> = new Set(['claim', 'held', 'working', 'probe'])
 
 type Pending = {
   readonly change: Change
@@ -72,7 +79,11 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   /** The last transaction failed as a whole. */
   let failing = false
   let closed = false
-  let nextDue: number | null = null
+  let dueOf: NextDue = { fetch: null, hand_over: null }
+  /** What the last claim had places for. */
+  let places: Places = { fetches: 1, handOvers: 1, most: 1 }
+  /** When the working clock's reading was last written. */
+  let writtenAt = performance.now()
   /** Batches are numbered: what was written in or after the batch of the last claim is news to the worker. */
   let batchNumber = 0
   let lastNews = 0
@@ -121,12 +132,15 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     try {
       const reply = await writer.request({ batch: batch.map((pending) => pending.change), working: working.read() })
       if (!('results' in reply)) throw new Error('unexpected reply of the database thread')
-      nextDue = reply.nextDue
+      dueOf = reply.nextDue
       followPause(reply.paused)
       batchNumber++
       failing = reply.failed
       for (const [index, pending] of batch.entries()) conclude(pending, reply.results[index]!)
-      if (batch.some((pending) => !LOOKING.has(pending.change[0]))) announce()
+      if (batch.some((pending) => !LOOKING.has(pending.change[0]))) {
+        writtenAt = performance.now()
+        announce()
+      }
     } catch (error) {
       failing = true
       for (const pending of batch) pending.reject(unavailable(error as Error))
@@ -140,10 +154,16 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       if (pending.change[0] === 'accept' && pending.since < longAgo)
         pending.reject(new InboxUnavailable('slow', 'the disk has not taken the delivery in time'))
   }
-  /** While nothing can be written, tries: nobody may deliver any more who looks at `failing` first. */
+  /**
+   * While nothing can be written, tries: nobody may deliver any more who looks at `failing` first. While nothing is written,
+   * keeps the working clock's reading, from which commands reckon.
+   */
   function look(): void {
     giveUpSlowAccepts()
-    if (failing && !closed && committing.size === 0) change(['probe', []]).catch(() => {})
+    if (closed || committing.size > 0) return
+    const idle = performance.now() - writtenAt > KEEP_TIME
+    if (idle) writtenAt = performance.now()
+    if (failing || idle) change(['probe', []]).catch(() => {})
   }
   const looks = setInterval(look, TICK)
   looks.unref()
@@ -188,12 +208,20 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     return change<Receipt>(['accept', [delivery, moment()]], delivery.body.length)
   }
 
-  async function claim(fetches: number, handOvers = fetches): Promise<readonly Claim[]> {
+  async function claim(wanted: Places): Promise<readonly Claim[]> {
     const at = moment()
-    const claims = await change<readonly Claim[]>(['claim', [fetches, handOvers, at]])
+    const claims = await change<readonly Claim[]>(['claim', [wanted, at]])
+    places = wanted
     // Not before: after a claim that failed, everything is still to be claimed.
     lastClaimAt = at.now
     return claims
+  }
+
+  /** When the next job is due that there is a place for. */
+  function nextDue(): number | null {
+    const wanted = [places.fetches > 0 ? dueOf.fetch : null, places.handOvers > 0 ? dueOf.hand_over : null]
+    const times = wanted.filter((time) => time !== null)
+    return times.length > 0 ? Math.min(...times) : null
   }
 
   /** Waits for a commit of this process, the next due time, or a commit of another process. */
@@ -201,7 +229,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     while (!signal.aborted && lastNews < lastClaim && !fallenDue()) {
       const waking = new AbortController()
       wake = () => waking.abort()
-      const untilDue = nextDue === null ? TICK : nextDue - clock.now()
+      const next = nextDue()
+      const untilDue = next === null ? TICK : next - clock.now()
       await clock.sleep(untilDue > 0 ? Math.min(TICK, untilDue) : TICK, AbortSignal.any([signal, waking.signal]))
       wake = () => {}
       if (waking.signal.aborted || signal.aborted) continue
@@ -216,7 +245,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   /** What was due at the last claim and not given out then (paused, say) is no reason to ask again. */
   function fallenDue(): boolean {
     const now = clock.now()
-    return nextDue !== null && nextDue <= now && (nextDue > lastClaimAt || now < lastClaimAt)
+    const next = nextDue()
+    return next !== null && next <= now && (next > lastClaimAt || now < lastClaimAt)
   }
 
   const inbox: Inbox = {
@@ -235,11 +265,17 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     list: (filter, page) => ask<JobPage>(['list', [filter, page]]),
     stats: () => ask<Stats>(['stats', []]),
     async requeue(filter, options = {}) {
-      const total = await change<number>(['requeueCount', [filter]])
+      // Looked for beside the writer: with a million jobs that takes a second, and accepts cannot wait for it.
+      const jobs = await ask<readonly number[]>(['requeueable', [filter]])
+      if (options.dryRun) return jobs.length
       const since = clock.now() + (options.after ?? 0)
-      let at: RequeueStep | null = { seq: 0, queued: 0, total, since }
-      while (at !== null && !options.dryRun) at = await change(['requeueStep', [filter, options, at, moment()]])
-      return total
+      for (let first = 0; first < jobs.length; first += REQUEUED_AT_ONCE) {
+        const part = { first, total: jobs.length, since }
+        await change(['requeue', [jobs.slice(first, first + REQUEUED_AT_ONCE), options, part, moment()]])
+        // A command must leave the service beside it room to write.
+        await new Promise((resolve) => setTimeout(resolve, BREATHER))
+      }
+      return jobs.length
     },
     erase: (jobId) => change(['erase', [jobId, moment()]]),
     pause: (on) => change<void>(['pause', [on]]),

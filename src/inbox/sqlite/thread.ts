@@ -3,7 +3,7 @@ import type { Moment } from '../../job.ts'
 import { createForget, type Sweep } from './forget.ts'
 import { createReader, type Reader } from './reader.ts'
 import { openForReading, openForWriting } from './schema.ts'
-import { createWriter, type Writer } from './writer.ts'
+import { createWriter, type NextDue, type Writer } from './writer.ts'
 
 /**
  * The thread that holds a database connection. SQLite is synchronous and a commit waits for the disk: here that blocks
@@ -22,18 +22,7 @@ export type Change = {
 
 type Changes = Pick<
   Writer,
-  | 'accept'
-  | 'claim'
-  | 'settle'
-  | 'probe'
-  | 'held'
-  | 'recover'
-  | 'requeueCount'
-  | 'requeueStep'
-  | 'erase'
-  | 'pause'
-  | 'clampDue'
-  | 'working'
+  'accept' | 'claim' | 'settle' | 'probe' | 'held' | 'recover' | 'requeue' | 'erase' | 'pause' | 'clampDue' | 'working'
 > & { forget(before: number, at: Sweep): { rows: number; next: Sweep | null } }
 
 export type Question = {
@@ -59,7 +48,7 @@ export type Reply = { readonly id: number } & (
 
 /** `failed`: the transaction as a whole; nothing of it was kept. */
 type Committed = { readonly results: readonly Result[]; readonly failed: boolean }
-type Outlook = { readonly nextDue: number | null; readonly paused: boolean }
+type Outlook = { readonly nextDue: NextDue; readonly paused: boolean }
 
 export type Result = { readonly value: unknown } | { readonly failure: Failure }
 
@@ -107,7 +96,7 @@ function serve({ path, mode, retryFor, bell }: ThreadData): void {
     const apply = ([name, args]: Change): unknown => (changes[name] as (...args: unknown[]) => unknown)(...args)
 
     /** What the main thread is told with every answer; read within the transaction, whose fate it shares. */
-    let outlook: Outlook = { nextDue: null, paused: false }
+    let outlook: Outlook = { nextDue: { fetch: null, hand_over: null }, paused: false }
 
     const commit = (batch: readonly Change[], working: number): Committed => {
       try {

@@ -10,15 +10,13 @@ import {
   type Stage,
   type Standing,
 } from '../../job.ts'
-import type { Attempt, Claim, Content, Delivery, JobFilter, Receipt, Requeue } from '../inbox.ts'
-import { JOB_COLUMNS, type JobRecord, matching, standingOf } from './rows.ts'
+import type { Attempt, Claim, Content, Delivery, Places, Receipt, Requeue } from '../inbox.ts'
+import { JOB_COLUMNS, type JobRecord, REQUEUABLE, standingOf } from './rows.ts'
 
 /** The longest that a job may be put off. A clock that jumped back would leave it further ahead. */
 const FURTHEST_DUE = 600_000
 /** Jobs that are queued together are due so many ms apart, or closer, so that all are within FURTHEST_DUE. */
 const PACE = 20
-/** Jobs that one step of queueing looks at, so that accepts are not held up by it. */
-const STEP = 500
 /** Attempts that are kept of a job. */
 const ATTEMPTS_KEPT = 50
 
@@ -107,12 +105,14 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
   }
 
   /** Due jobs, the longest due first. A job that must run alone is claimed when none runs, and then none beside it. */
-  function claim(fetches: number, handOvers: number, at: Moment): readonly Claim[] {
+  function claim({ fetches, handOvers, most }: Places, at: Moment): readonly Claim[] {
     if (paused()) return []
     const running = sql.running.all() as { crashes: number }[]
     if (running.some((job) => job.crashes >= CRASHES_UNTIL_ALONE)) return []
     const dueAt = (stage: Stage, limit: number) => sql.due.all(stage, at.now, limit) as JobRecord[]
-    const due = [...dueAt('fetch', fetches), ...dueAt('hand_over', handOvers)].sort((a, b) => a.due_at - b.due_at)
+    const due = [...dueAt('fetch', fetches), ...dueAt('hand_over', handOvers)]
+      .sort((a, b) => a.due_at - b.due_at)
+      .slice(0, most)
     const first = due[0]
     const lonely = due.findIndex((job) => job.crashes >= CRASHES_UNTIL_ALONE)
     if (first && lonely === 0) return running.length > 0 ? [] : [take(first)]
@@ -188,26 +188,16 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     sql.clampDue.run(at.now + FURTHEST_DUE, at.now + FURTHEST_DUE)
   }
 
-  /** Counts what `requeueStep` would queue. */
-  function requeueCount(filter: JobFilter): number {
-    const { where, values } = matching(filter)
-    const counted = db.prepare(`SELECT COUNT(*) AS jobs FROM job WHERE ${where} AND ${ENDED}`).get(...values)
-    return (counted as { jobs: number }).jobs
-  }
-
-  /** Queues some jobs again, those after `from.seq`; `from.queued` of `from.total` have been. Null: that was all. */
-  function requeueStep(filter: JobFilter, { refetch }: Requeue, from: RequeueStep, at: Moment): RequeueStep | null {
-    const { where, values } = matching(filter)
-    const jobs = db
-      .prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where} AND ${ENDED} AND seq > ? ORDER BY seq LIMIT ?`)
-      .all(...values, from.seq, STEP) as JobRecord[]
-    const apart = Math.min(PACE, FURTHEST_DUE / Math.max(from.total, 1))
-    for (const [index, job] of jobs.entries()) {
-      const dueAt = from.since + Math.floor((from.queued + index) * apart)
-      queue(job, refetch === true || job.refetch === 1, at, dueAt)
+  /** Queues these jobs again, those of them that still may be; they are the ones from `first` on of `total`. */
+  function requeue(seqs: readonly number[], { refetch }: Requeue, part: RequeuePart, at: Moment): void {
+    const apart = Math.min(PACE, FURTHEST_DUE / Math.max(part.total, 1))
+    for (const [index, seq] of seqs.entries()) {
+      const job = sql.requeueable.get(seq) as JobRecord | undefined
+      if (!job) continue
+      const dueAt = part.since + Math.floor((part.first + index) * apart)
+      if (job.state === 'queued' && !refetch) sql.hasten.run(Math.min(dueAt, job.due_at), seq)
+      else queue(job, refetch === true || job.refetch === 1, at, dueAt)
     }
-    if (jobs.length < STEP) return null
-    return { ...from, seq: jobs.at(-1)!.seq, queued: from.queued + jobs.length }
   }
 
   function erase(jobId: string, at: Moment): 'erased' | 'running' | 'unknown' {
@@ -233,8 +223,7 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     held: (jobId: string, token: number) => held(jobId, token) !== null,
     recover,
     clampDue,
-    requeueCount,
-    requeueStep,
+    requeue,
     erase,
     count,
     move,
@@ -245,9 +234,9 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
     /** The working clock's stored reading. */
     working: () => counterValue('working'),
     /** When the next queued job is due; null when none is. */
-    nextDue: () => (sql.nextDue.get() as { due_at: number | null }).due_at,
+    nextDue: (): NextDue => sql.nextDue.get() as NextDue,
     /** Whether a due time lies further ahead than any backoff: the clock has jumped back. */
-    dueTooFar: (at: Moment) => ((sql.lastDue.get() as { due_at: number | null }).due_at ?? 0) > at.now + FURTHEST_DUE,
+    dueTooFar: (at: Moment) => (sql.lastDue.get() as { due_at: number }).due_at > at.now + FURTHEST_DUE,
     /** The last thing of a transaction: what it changed in sum. One that changed nothing stays free of a sync. */
     finish(working: number) {
       for (const [name, by] of counts) if (by !== 0) sql.addCounter.run(name, by)
@@ -269,26 +258,19 @@ export function createWriter(db: DatabaseSync, options: { retryFor: number }) {
   }
 }
 
-/** Jobs that a person may queue again; an erased one has nothing to come back to. */
-const ENDED = `state IN ('dead', 'done') AND reason_code IS NOT 'erased'`
 const ERASED = { code: 'erased', message: 'forgotten at the wish of an operator' } as const
 
-/** How far a queueing of many jobs has got. `since`: when it began, ms. */
-export type RequeueStep = {
-  readonly seq: number
-  readonly queued: number
-  readonly total: number
-  readonly since: number
-}
+/** Where a part of many jobs stands among them. `since`: when the first is due, ms. */
+export type RequeuePart = { readonly first: number; readonly total: number; readonly since: number }
+
+/** When the next queued job of each stage is due; null when none is. */
+export type NextDue = Readonly<Record<Stage, number | null>>
 
 type FirstDelivery = { svix_id: string; received_at: number; body: Uint8Array | null }
 
-/** The least or largest due time of each stage: two looks into the index, however many jobs wait. */
-function eachStage(which: 'MIN' | 'MAX'): string {
-  const stages: readonly Stage[] = ['fetch', 'hand_over']
-  const one = (stage: Stage) =>
-    `SELECT ${which}(due_at) AS due_at FROM job WHERE state = 'queued' AND stage = '${stage}'`
-  return stages.map(one).join(' UNION ALL ')
+/** The least or largest due time of a stage: one look into the index, however many jobs wait. */
+function due(which: 'MIN' | 'MAX', stage: Stage): string {
+  return `SELECT ${which}(due_at) FROM job WHERE state = 'queued' AND stage = '${stage}'`
 }
 
 function statements(db: DatabaseSync) {
@@ -312,14 +294,18 @@ function statements(db: DatabaseSync) {
       `UPDATE job SET state = ?, stage = ?, tries = ?, waits = ?, crashes = ?, due_at = ?, give_up_at = ?, gone_since = ?,
          reason_code = ?, reason_message = ?, updated_at = ? WHERE seq = ?`,
     ),
+    requeueable: p(`SELECT ${JOB_COLUMNS} FROM job WHERE seq = ? AND ${REQUEUABLE}`),
+    hasten: p('UPDATE job SET due_at = ? WHERE seq = ?'),
     queuedAt: p('UPDATE job SET queued_at = ?, round = round + 1, refetch = ? WHERE seq = ?'),
     running: p(`SELECT crashes FROM job WHERE state = 'running'`),
     runningJobs: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'running'`),
     due: p(
       `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'queued' AND stage = ? AND due_at <= ? ORDER BY due_at LIMIT ?`,
     ),
-    nextDue: p(`SELECT MIN(due_at) AS due_at FROM (${eachStage('MIN')})`),
-    lastDue: p(`SELECT MAX(due_at) AS due_at FROM (${eachStage('MAX')})`),
+    nextDue: p(`SELECT (${due('MIN', 'fetch')}) AS fetch, (${due('MIN', 'hand_over')}) AS hand_over`),
+    lastDue: p(
+      `SELECT MAX(COALESCE((${due('MAX', 'fetch')}), 0), COALESCE((${due('MAX', 'hand_over')}), 0)) AS due_at`,
+    ),
     changes: p('SELECT total_changes() AS changes'),
     clampDue: p(`UPDATE job SET due_at = ? WHERE state = 'queued' AND due_at > ?`),
     take: p(`UPDATE job SET state = 'running', token = ? WHERE seq = ?`),

@@ -8,7 +8,7 @@ import { InboxLocked, LOCK_PATIENCE, lockInstance } from '../../../src/inbox/sql
 import { DatabaseRefused, MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
 import { openSqlite } from '../../../src/inbox/sqlite/store.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
-import { delivery } from '../../support/service.ts'
+import { delivery, places } from '../../support/service.ts'
 import { tempFolder } from '../../support/temp.ts'
 
 /** What is SQLite's own: its files, its lock, its errors. */
@@ -52,7 +52,7 @@ describe('the database', () => {
               VALUES ('job-1', 'queued', 'default', 0, 0, 0, 0, 0)`)
     old.close()
     const inbox = await open(path)
-    expect(await inbox.claim(1)).toMatchObject([{ jobId: 'job-1', round: 1, standing: { stage: 'fetch' } }])
+    expect(await inbox.claim(places(1))).toMatchObject([{ jobId: 'job-1', round: 1, standing: { stage: 'fetch' } }])
     const copy = new DatabaseSync(`${path}.before-v${MIGRATIONS.length}`, { readOnly: true })
     onTestFinished(() => copy.close())
     expect(copy.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 })
@@ -119,11 +119,11 @@ describe('errors', () => {
     await inbox.accept(delivery('a'))
     const other = new DatabaseSync(path)
     other.exec('BEGIN IMMEDIATE')
-    await expect(inbox.claim(1)).rejects.toMatchObject({ code: 'failed' })
+    await expect(inbox.claim(places(1))).rejects.toMatchObject({ code: 'failed' })
     other.exec('ROLLBACK')
     other.close()
     await inbox.ready(new AbortController().signal)
-    expect(await inbox.claim(1)).toHaveLength(1)
+    expect(await inbox.claim(places(1))).toHaveLength(1)
   })
 
   it('full: too many that wait are refused at once', async () => {
@@ -150,13 +150,13 @@ describe('other processes', () => {
       await inbox.close()
       await other.close()
     })
-    expect(await inbox.claim(1)).toEqual([])
+    expect(await inbox.claim(places(1))).toEqual([])
     const ready = inbox.ready(new AbortController().signal)
     await clock.sleeping(1_000)
     await other.accept(delivery('a'))
     clock.advance(1_000)
     await ready
-    expect(await inbox.claim(1)).toHaveLength(1)
+    expect(await inbox.claim(places(1))).toHaveLength(1)
   })
 })
 
