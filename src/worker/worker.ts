@@ -56,8 +56,6 @@ export function createWorker(deps: WorkerDeps): Worker {
   const interrupting = new AbortController()
   const running = new Set<Promise<void>>()
   const busy: Record<Stage, number> = { fetch: 0, hand_over: 0 }
-  /** Places for handing over that a claim under way may fill. */
-  let reserved = 0
   /** Aborts when a place becomes free. */
   let freed = new AbortController()
   const unknown = new Set<string>()
@@ -82,11 +80,8 @@ export function createWorker(deps: WorkerDeps): Worker {
         await once(either)
         continue
       }
-      // What the claim may fill is not given away meanwhile.
-      reserved = deps.handsOver ? handOvers : 0
       const claims = await claim({ fetches, handOvers, most: deps.handsOver ? fetches + handOvers : fetches }, signal)
       for (const one of claims) start(one, trial)
-      reserved = 0
       if (trial) await Promise.all(running)
       else if (claims.length === 0) await queue.ready(either)
     }
@@ -132,11 +127,13 @@ export function createWorker(deps: WorkerDeps): Worker {
   const probeJobs: Probe = async () => (foundAny ? 'gone' : 'trial')
 
   function start(claim: Claim, trial: boolean): void {
-    let place: Stage = deps.handsOver ? claim.standing.stage : 'fetch'
+    // A fetch that ended while the claim was made may have taken the place: then this result is put back.
+    const hasPlace = deps.handsOver && busy.hand_over < deps.concurrency
+    let place: Stage = hasPlace ? claim.standing.stage : 'fetch'
     busy[place]++
     const enterHandOver = () => {
       if (place === 'hand_over') return true
-      if (busy.hand_over + reserved >= deps.concurrency) return false
+      if (busy.hand_over >= deps.concurrency) return false
       busy.fetch--
       busy.hand_over++
       place = 'hand_over'
