@@ -67,19 +67,24 @@ describe('results in S3', () => {
 describe('a store whose answers get lost', () => {
   /** Passes requests on; with `PUT record.json`, as often as told, answers something else than the store did. */
   async function lossy(losses: ('retried' | 'failed')[]) {
+    let landed = false
     const proxy = createServer(async (request, response) => {
       const body = Buffer.concat(await Array.fromAsync(request))
       const headers = { ...request.headers, host: new URL(s3.endpoint).host } as unknown as Record<string, string>
       delete headers.connection
       delete headers['transfer-encoding']
       const { method = 'GET', url = '/' } = request
+      // As Amazon's does; this server knows no conditions.
+      if (landed && headers['if-none-match']) return void response.writeHead(412).end()
       const answer = await fetch(`${s3.endpoint}${url}`, {
         method,
         headers,
         ...(method === 'GET' || method === 'HEAD' ? {} : { body }),
       })
       const bytes = Buffer.from(await answer.arrayBuffer())
-      const loss = method === 'PUT' && url.includes('record.json') ? losses.shift() : undefined
+      const isRecord = method === 'PUT' && url.includes('record.json')
+      const loss = isRecord ? losses.shift() : undefined
+      landed ||= isRecord
       if (loss === 'retried') return void response.destroy()
       if (loss === 'failed') return void response.writeHead(403).end()
       response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(bytes)

@@ -227,8 +227,11 @@ it('without a handler any more, jobs that wait for one are done, no more at once
     most = Math.max(most, ++running)
   })
   on.events.on('settled', () => running--)
+  await on.inbox.pause(true)
+  for (let index = 0; index < 12; index++) await on.inbox.accept(delivery(reducto.addJob({ kind: 'classify' })))
   on.clock.advance(20 * MINUTE)
-  await expect.poll(async () => (await on.inbox.stats()).jobs.done).toBe(12)
+  await on.inbox.pause(false)
+  await expect.poll(async () => (await on.inbox.stats()).jobs.done, { timeout: 10_000 }).toBe(24)
   expect(most).toBeLessThanOrEqual(2)
 })
 
