@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { ResultsUnavailable } from '../../src/results/results.ts'
 import { createS3Results } from '../../src/results/s3.ts'
 import { testS3 } from '../support/s3.ts'
+import { delivery, event, testService } from '../support/service.ts'
 import { pieces, recordOf, resultsContract, textOf } from './contract.ts'
 
 const s3 = testS3()
@@ -112,4 +113,20 @@ describe('a store whose answers get lost', () => {
       expect(await textOf(results, 'job-1', path)).toBe('{}')
     },
   )
+})
+
+it('the whole service saves what it fetches in a bucket, side files and all', async () => {
+  const url = `s3://results/service?endpoint=${encodeURIComponent(s3.endpoint)}`
+  const on = await testService({ env: { RESULTS_URL: url } })
+  const jobId = on.reducto.addJob({ kind: 'parse-url' })
+  const settled = event(on.events, 'settled')
+  await on.inbox.accept(delivery(jobId))
+  expect(await settled).toMatchObject({ state: 'done', files: 5 })
+  const record = (await on.results.record(jobId))!
+  expect(record).toMatchObject({ status: 'Completed', complete: true, files: { count: 5 } })
+  const lines = (await textOf(on.results, jobId, record.files.path))!.trim().split('\n')
+  for (const line of lines) {
+    const { path, bytes } = JSON.parse(line)
+    expect((await on.results.open(jobId, path))!.bytes).toBe(bytes)
+  }
 })
