@@ -18,8 +18,12 @@ async function rig(env: Record<string, string> = {}) {
     for (let passed = 0; passed < ms; passed += step) {
       clock.advance(step)
       // The worker has looked, and all that was running has been settled, when nothing is running and a second passes.
-      for (let next = event(events, 'settled'); (await service.inbox.stats()).jobs.running > 0; await next)
-        next = event(events, 'settled')
+      for (;;) {
+        // Listening comes before looking: else the last one may settle in between.
+        const next = event(events, 'settled')
+        if ((await service.inbox.stats()).jobs.running === 0) break
+        await next
+      }
     }
   }
   return { ...service, clock, events, pass }
