@@ -10,6 +10,14 @@
  * which stands still while the worker is paused or the service is stopped: that time costs no job anything.
  */
 
+/** The id goes into a path of Reducto's API unencoded (reductoai 0.16), and names a folder and a key of a bucket. */
+const JOB_ID = /^[A-Za-z0-9_-]{1,128}$/
+
+/** The one check of a job id, for every door through which one comes in. */
+export function isJobId(text: unknown): text is string {
+  return typeof text === 'string' && JOB_ID.test(text)
+}
+
 export type JobState = 'expected' | 'queued' | 'running' | 'done' | 'dead'
 
 /** How far an attempt got: `fetch` until the result is saved, `hand_over` from then on, when there is a handler. */

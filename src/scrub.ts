@@ -1,5 +1,10 @@
+declare const clean: unique symbol
+
+/** Text without secrets and signed links. Only a `Scrub` makes it, so that storing text that was not scrubbed does not compile. */
+export type CleanText = string & { readonly [clean]: true }
+
 /** Makes text fit to leave the process: in a log, an error, a page, a stored attempt. */
-export type Scrub = (text: string, longest?: number) => string
+export type Scrub = (text: string, longest?: number) => CleanText
 
 /** Longer texts are cut: an error's message can hold a whole answer. What is looked at is bounded too. */
 const LONGEST = 500
@@ -22,6 +27,6 @@ export function createScrub(secrets: readonly string[]): Scrub {
       .replace(/\b([a-z][a-z0-9+.-]{0,30}:\\?\/\\?\/[^\s?#"'<>]*)[?#][^\s"'<>]*/gi, '$1')
       // Also where a URL is told in parts, or encoded: HTTPSConnectionPool(…): /key?X-Amz-Signature=…
       .replace(/(?:[?&;]|%3F|%26)[\w.-]{1,64}(?:=|%3D)[^\s"'<>&;)]*/gi, '')
-    return clean.length > longest ? `${clean.slice(0, longest)}…` : clean
+    return (clean.length > longest ? `${clean.slice(0, longest)}…` : clean) as CleanText
   }
 }

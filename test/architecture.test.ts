@@ -10,6 +10,7 @@ const SRC = resolve(import.meta.dirname, '../src')
 const GROUND = [
   'job.ts',
   'durable.ts',
+  'causes.ts',
   'clock.ts',
   'events.ts',
   'units.ts',
@@ -25,6 +26,7 @@ const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'han
 const MAY_IMPORT: Record<string, readonly string[]> = {
   'job.ts': [],
   'clock.ts': [],
+  'causes.ts': [],
   'durable.ts': [],
   'units.ts': [],
   'scrub.ts': [],

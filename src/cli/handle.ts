@@ -10,6 +10,7 @@ import { openLog } from '../log.ts'
 import { openResults } from '../results/open.ts'
 import type { JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
+import { createScrub } from '../scrub.ts'
 import { newMessageId } from '../signing.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { startReducto } from '../simulator/reducto.ts'
@@ -88,7 +89,7 @@ async function sample(name: string): Promise<Saved> {
   const events = createEvents()
   const service = await startService({
     config,
-    log: openLog({ level: 'silent', scrub: String, terminal: false }).log,
+    log: openLog({ level: 'silent', scrub: createScrub([]), terminal: false }).log,
     events,
   })
   try {

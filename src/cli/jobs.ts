@@ -2,8 +2,7 @@ import { parseArgs } from 'node:util'
 import { environment, loadConfig, resultsPlace } from '../config.ts'
 import type { JobDetail, JobFilter, JobRow, Ledger } from '../inbox/inbox.ts'
 import { openLedger } from '../inbox/open.ts'
-import type { JobState } from '../job.ts'
-import { JOB_ID } from '../receive/parse.ts'
+import { isJobId, type JobState } from '../job.ts'
 import { openResults } from '../results/open.ts'
 import type { JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
@@ -94,7 +93,7 @@ function read(args: readonly string[]) {
   })
   const [name = '', ...given] = positionals
   const ids = [...new Set(given)]
-  const wrong = ids.find((id) => !JOB_ID.test(id))
+  const wrong = ids.find((id) => !isJobId(id))
   if (wrong !== undefined) throw new WrongUse(`${wrong} is no job id`)
   const limit = Number(values.limit)
   if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)

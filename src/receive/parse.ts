@@ -1,15 +1,13 @@
 import { z } from 'zod'
 import type { Content } from '../inbox/inbox.ts'
+import { isJobId } from '../job.ts'
 import type { VerifiedDelivery } from './verify.ts'
 
 /** A body nested deeper than this is no Reducto job update, and what reads it later must not have to cope. */
 const DEEPEST = 64
 
-/** The id goes into a path of Reducto's API unencoded (reductoai 0.16) and names a folder: only these characters. */
-export const JOB_ID = /^[A-Za-z0-9_-]{1,128}$/
-
 const jobUpdate = z.object({
-  job_id: z.string('job_id must be a string').regex(JOB_ID, 'job_id must be 1 to 128 characters of A-Z a-z 0-9 _ -'),
+  job_id: z.string('job_id must be a string').refine(isJobId, 'job_id must be 1 to 128 characters of A-Z a-z 0-9 _ -'),
   status: z
     .string('status must be a string')
     .min(1, 'status must not be empty')

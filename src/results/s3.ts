@@ -14,6 +14,7 @@ import {
 import { Upload } from '@aws-sdk/lib-storage'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { stringifyExact } from '../exact-json.ts'
+import { isJobId } from '../job.ts'
 import { type JobRecord, parseRecord, RECORD } from './record.ts'
 import { type Digest, type Draft, type Expiry, type OpenFile, type Results, ResultsUnavailable } from './results.ts'
 
@@ -32,8 +33,6 @@ const REQUEST_TIMEOUT = 60_000
 const CONNECT_TIMEOUT = 10_000
 /** The most that SigV4 allows, s. */
 const LINK_LIFETIME = 7 * 86_400
-/** What a job id looks like: a bucket may hold other things. */
-const NAME = /^[A-Za-z0-9_-]{1,128}$/
 /** Objects that one request deletes at most: S3's limit. */
 const AT_ONCE = 1_000
 
@@ -204,7 +203,7 @@ export function createS3Results({ bucket, prefix, region, endpoint }: S3Options)
       for (const { Key = '', LastModified } of objects) {
         if (signal?.aborted) return removed
         const jobId = Key.slice(root.length, -`/${RECORD}`.length)
-        if (keyOf(jobId, RECORD) !== Key || !NAME.test(jobId) || !LastModified) continue
+        if (keyOf(jobId, RECORD) !== Key || !isJobId(jobId) || !LastModified) continue
         if (LastModified.getTime() >= before || (await keep?.(jobId))) continue
         // The list may be minutes old by now.
         const now = await guarded(() => client.send(new HeadObjectCommand({ Bucket: bucket, Key })))
