@@ -1,8 +1,11 @@
 import { EventEmitter } from 'node:events'
-import type { Outcome, Reason, Stage } from './job.ts'
+import type { CleanOutcome, CleanReason, Task } from './job.ts'
 
 /** Why the worker claims nothing, other than by an operator's wish. The names that `/readyz` shows as degraded. */
 export type PauseCause = 'reducto_auth' | 'results' | 'disk'
+
+/** What is wrong behind the inbox: deliveries are accepted all the same. */
+export type Degraded = PauseCause | 'worker_paused' | 'handler' | 'downloads' | 'clock'
 
 /** What happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a payload. */
 export type Events = {
@@ -28,8 +31,8 @@ export type Events = {
   settled: [
     {
       readonly jobId: string
-      readonly stage: Stage
-      readonly outcome: Outcome
+      readonly stage: Task
+      readonly outcome: CleanOutcome
       readonly state: string
       readonly attempt: number
       readonly dueAt: number
@@ -39,12 +42,22 @@ export type Events = {
       readonly bytes: number
     },
   ]
+  /** A try at missing side files is over. `again`: when the next one is due; null when there is none. */
+  sideFiles: [
+    {
+      readonly jobId: string
+      readonly missing: number
+      readonly again: number | null
+      readonly ms: number
+      readonly calls: number
+    },
+  ]
   /** An attempt was over, but its claim had been lost: nothing was changed. */
-  fenced: [{ readonly jobId: string }]
-  /** The inbox could not take what the worker had to write; it tries again. */
-  stuck: [{ readonly what: string; readonly error: unknown }]
+  claimLost: [{ readonly jobId: string }]
+  /** An operation of the service itself failed; it tries again. */
+  failing: [{ readonly what: string; readonly error: unknown }]
   /** The worker stopped claiming; the cause is not any job's. */
-  paused: [{ readonly cause: PauseCause; readonly reason: Reason }]
+  paused: [{ readonly cause: PauseCause; readonly reason: CleanReason }]
   /** The cause is gone. `ms`: for how long it held. */
   resumed: [{ readonly cause: PauseCause; readonly ms: number }]
   /** Reducto asked for fewer calls: no claims for `ms`. */

@@ -1,14 +1,77 @@
+import { backoff, MAX_DELAY_MS, MIN_DELAY_MS } from './backoff.ts'
+import type { CleanText } from './scrub.ts'
+
 /**
- * The words of this service, and what can happen to a job. Pure: no I/O, no clock, no imports.
+ * The words of this service, and what can happen to a job. Pure: no I/O, no clock.
  *
  * - A *delivery* is one verified webhook, known by its `svix-id`, however often it arrives.
  * - A *job* is one Reducto job, known by its `job_id`; several deliveries can concern it.
+ * - A *round* is one queueing of a job, by a delivery or a person. What is wanted is stored as a round: a saved result
+ *   that was fetched in an earlier round than `fetchSince` is out of date.
  * - An *attempt* is one run of a job by the worker. It ends in an `Outcome`, which `afterAttempt` turns into the job's
- *   next `Standing`. Stores only write what these functions return, so that every store behaves alike.
+ *   next `JobProgress`. Stores only write what these functions return, so that every store behaves alike.
  *
- * Times are milliseconds. Due times are on the wall clock. Patience (`giveUpAt`, `goneSince`) is on the *working clock*,
- * which stands still while the worker is paused or the service is stopped: that time costs no job anything.
+ * All times are milliseconds. Patience is *spent*, not timed: an attempt adds its duration and the pause that was planned
+ * after it. So pauses, stops, backlogs and clocks cost no job anything, and only a failing attempt can make one dead.
  */
+
+export type JobState = 'expected' | 'queued' | 'running' | 'done' | 'dead'
+
+/** What a job waits for: `fetch` until its result is saved, `hand_over` from then on. */
+export type Stage = 'fetch' | 'hand_over'
+
+/** What a worker does with a job: its stage, or, beside that, another try at the side files that are still missing. */
+export type Task = Stage | 'side_files'
+
+/** How much may be spent on each task until it is given up, ms. */
+export type Patience = Readonly<Record<Task, number>>
+
+/** Why something went wrong. `code` is stable (grouping, metrics); `message` is for people. */
+export type Reason<Text extends string = string> = { readonly code: string; readonly message: Text }
+
+/** A reason that may be stored and shown. */
+export type CleanReason = Reason<CleanText>
+
+export type Outcome =
+  /** Nothing more is to be done. `status` is what Reducto reported; `missing` counts side files that are not saved. */
+  | { readonly is: 'done'; readonly status: string; readonly missing: number }
+  /** The result is saved and is now to be handed over. */
+  | { readonly is: 'saved'; readonly status: string; readonly missing: number }
+  /** The saved result has disappeared from the store: it is fetched again. */
+  | { readonly is: 'unsaved'; readonly reason: Reason }
+  /** A failing attempt: again after a backoff, or after `after` ms where the remote side said how long. */
+  | { readonly is: 'retry'; readonly reason: Reason; readonly after?: number }
+  /**
+   * Reducto says that there is no such job: believed when it has kept saying so for `confirm` ms, at least twice. With a
+   * `fallback` a saved result is there, and is kept.
+   */
+  | { readonly is: 'gone'; readonly reason: Reason; readonly confirm: number; readonly fallback: boolean }
+  /** Reducto still works on the job, or its answer lacks the result: costs no attempt, but patience. */
+  | { readonly is: 'unfinished'; readonly reason: Reason }
+  /** Not the job's fault (account, disk): free. Due again after `after` ms. */
+  | { readonly is: 'wait'; readonly reason: Reason; readonly after: number }
+  /** Trying again cannot help. */
+  | { readonly is: 'dead'; readonly reason: Reason }
+  /** The service is stopping: free, and due at once. */
+  | { readonly is: 'interrupted' }
+
+export type JobProgress = {
+  readonly state: JobState
+  readonly stage: Stage
+  /** Failing attempts at this stage since the job was last queued: the exponent of the backoff. */
+  readonly failures: number
+  /** Attempts since then that found the job unfinished at Reducto: the exponent of the pause before the next one. */
+  readonly polls: number
+  /** Unclean deaths of the process while this job ran, since its last settled attempt. */
+  readonly crashes: number
+  /** Wall clock: not to be claimed before. */
+  readonly dueAt: number
+  /** Patience spent at this stage since the job was last queued. */
+  readonly spent: number
+  /** What was spent when Reducto first said that the job is gone, and has said so without a break since. */
+  readonly goneSpent: number | null
+  readonly reason: CleanReason | null
+}
 
 /** The id goes into a path of Reducto's API unencoded (reductoai 0.16), and names a folder and a key of a bucket. */
 const JOB_ID = /^[A-Za-z0-9_-]{1,128}$/
@@ -18,179 +81,193 @@ export function isJobId(text: unknown): text is string {
   return typeof text === 'string' && JOB_ID.test(text)
 }
 
-export type JobState = 'expected' | 'queued' | 'running' | 'done' | 'dead'
-
-/** How far an attempt got: `fetch` until the result is saved, `hand_over` from then on, when there is a handler. */
-export type Stage = 'fetch' | 'hand_over'
-
-/** How long a job is tried at each stage until it is dead, ms on the working clock. */
-export type Patience = Readonly<Record<Stage, number>>
-
-/** Why something went wrong. `code` is stable (grouping, metrics); `message` is for people. */
-export type Reason = { readonly code: string; readonly message: string }
-
-export type Outcome =
-  /**
-   * The result is saved, and taken by the handler if there is one. `status` is what Reducto reported; `missing` counts
-   * side files that could not be had.
-   */
-  | { readonly is: 'done'; readonly status: string; readonly missing: number }
-  /** The result is saved, and the handler is busy with others: free, and due at once. */
-  | { readonly is: 'saved' }
-  /** A failing attempt: again after a backoff, or after `after` ms where the remote side said how long. */
-  | { readonly is: 'retry'; readonly reason: Reason; readonly after?: number }
-  /** Reducto says that there is no such job: believed when it has kept saying so for `confirm` ms, at least twice. */
-  | { readonly is: 'gone'; readonly reason: Reason; readonly confirm: number }
-  /** Reducto still works on the job: costs no attempt, but patience. */
-  | { readonly is: 'unfinished'; readonly reason: Reason }
-  /** Not the job's fault (account, disk): free. Due again after `after` ms. */
-  | { readonly is: 'wait'; readonly reason: Reason; readonly after: number }
-  /** Trying again cannot help. */
-  | { readonly is: 'dead'; readonly reason: Reason }
-  /** The service is stopping: free, and due at once. */
-  | { readonly is: 'interrupted' }
-
-export type Standing = {
-  readonly state: JobState
-  /** Where the last attempt ended. */
-  readonly stage: Stage
-  /** Failing attempts at this stage since the job was last queued: the exponent of the backoff. */
-  readonly tries: number
-  /** Looks since then that found the job unfinished at Reducto: the exponent of the pause before the next look. */
-  readonly waits: number
-  /** Unclean deaths of the process while this job ran, since its last settled attempt. */
-  readonly crashes: number
-  /** Wall clock: not to be claimed before. */
-  readonly dueAt: number
-  /** Working clock: a failing attempt after this makes the job dead. */
-  readonly giveUpAt: number
-  /** Working clock: since when Reducto has said, without a break, that the job is gone. */
-  readonly goneSince: number | null
-  readonly reason: Reason | null
-}
-
-/** Both clocks, read at one moment. */
-export type Moment = { readonly now: number; readonly working: number }
-
-/** First and longest backoff: C6 of the policy, 1 s to 10 min. */
-export const BACKOFF = { first: 1_000, longest: 600_000 } as const
 /** From its second crash a job runs alone. */
-export const CRASHES_UNTIL_ALONE = 2
+export const ISOLATE_AFTER_CRASHES = 2
 /** The fifth crash makes it dead. */
-export const CRASHES_UNTIL_DEAD = 5
+export const DEAD_AFTER_CRASHES = 5
 /** The statuses of a webhook that say how a job ended; with any other the API decides. */
-export const ANNOUNCED_ENDS: ReadonlySet<string> = new Set(['Completed', 'Failed'])
+const FINAL_STATUSES: ReadonlySet<string> = new Set(['Completed', 'Failed'])
 
-/** What a delivery does to its job: queue it (anew), and what the sender is told. */
-export type Arrival = {
-  readonly queue: 'new' | 'refetch' | null
-  readonly duplicate: boolean
-  readonly requeued: boolean
+/** What is known of a job when a delivery or a person wants something of it. */
+export type KnownJob = {
+  readonly state: JobState
+  readonly stage: Stage
+  /** The status of the saved result; null when none is saved. */
+  readonly savedStatus: string | null
+  /** The status that was announced last. */
+  readonly announced: string | null
 }
+
+/** What is to become of a job: queued at a stage, and whether what was fetched up to now is out of date. */
+export type Wanted = { readonly queue: Stage | null; readonly refetch: boolean }
+
+/** What a delivery does to its job, and what the sender is told. */
+export type DeliveryEffect = Wanted & { readonly duplicate: boolean; readonly requeued: boolean }
 
 /**
  * A delivery arrived for `job` (null: unknown).
  *
- * A dead job is queued again whatever the id, so that Svix's *Resend* works. A new delivery that announces another end
- * than the saved record has means that the record is out of date: the job is fetched anew. All else changes nothing.
+ * A dead job is queued again whatever the id, so that Svix's *Resend* works; what is saved is handed over, and nothing is
+ * fetched twice. A new delivery that announces another end than the last one, or than the saved result has, means that
+ * what was fetched before it is out of date. All else changes nothing.
  */
 export function onDelivery(
-  job: { readonly state: JobState; readonly recorded: string | null } | null,
+  job: KnownJob | null,
   delivery: { readonly known: boolean; readonly status: string },
-): Arrival {
+): DeliveryEffect {
   const plain = { duplicate: delivery.known, requeued: false }
-  if (job === null || job.state === 'expected') return { queue: 'new', ...plain }
-  if (job.state === 'dead') return { queue: 'new', duplicate: delivery.known, requeued: true }
-  const contradicts = !delivery.known && job.state === 'done' && contradiction(job.recorded, delivery.status)
-  return { queue: contradicts ? 'refetch' : null, ...plain }
+  if (job === null || job.state === 'expected') return { queue: 'fetch', refetch: false, ...plain }
+  const refetch = contradicts(job.savedStatus ?? job.announced, delivery.status)
+  if (job.state === 'dead')
+    return { queue: refetch ? 'fetch' : savedStage(job), refetch, duplicate: delivery.known, requeued: true }
+  if (delivery.known || !refetch) return { queue: null, refetch: false, ...plain }
+  // One that runs, or is still to be fetched, goes on: the round tells that its result may be out of date.
+  const isSaved = job.state === 'done' || (job.state === 'queued' && job.stage === 'hand_over')
+  return { queue: isSaved ? 'fetch' : null, refetch: true, ...plain }
 }
 
-/** Whether a delivery's status contradicts the status that was recorded. */
-export function contradiction(recorded: string | null, announced: string | null): boolean {
-  return recorded !== null && announced !== null && ANNOUNCED_ENDS.has(announced) && recorded !== announced
+/** Whether a delivery's status contradicts an earlier one, or that of a result. */
+function contradicts(earlier: string | null, announced: string): boolean {
+  return earlier !== null && FINAL_STATUSES.has(announced) && earlier !== announced
 }
 
-/** A job that has just been queued, by a delivery or a person: fresh attempts, fresh patience of `retryFor` ms. */
-export function queued(at: Moment, retryFor: number): Standing {
+/** A person queues a job again: what is saved is handed over, unless it is to be fetched anew. Null: make it due now. */
+export function onRequeue(job: KnownJob, options: { readonly refetch: boolean }): (Wanted & { queue: Stage }) | null {
+  if (options.refetch) return { queue: 'fetch', refetch: true }
+  if (job.state === 'queued') return null
+  return { queue: savedStage(job), refetch: false }
+}
+
+function savedStage(job: KnownJob): Stage {
+  return job.savedStatus === null ? 'fetch' : 'hand_over'
+}
+
+/** A job that has just been queued, by a delivery or a person: fresh attempts, fresh patience. */
+export function freshProgress(stage: Stage, dueAt: number): JobProgress {
   return {
     state: 'queued',
-    stage: 'fetch',
-    tries: 0,
-    waits: 0,
+    stage,
+    failures: 0,
+    polls: 0,
     crashes: 0,
-    dueAt: at.now,
-    giveUpAt: at.working + retryFor,
-    goneSince: null,
+    dueAt,
+    spent: 0,
+    goneSpent: null,
     reason: null,
   }
 }
 
-/** The job as an attempt at `stage` finds it: fresh attempts and patience where that is another stage than the last one's. */
-export function atStage(was: Standing, stage: Stage, at: Moment, patience: Patience): Standing {
-  return was.stage === stage ? was : { ...was, stage, tries: 0, waits: 0, giveUpAt: at.working + patience[stage] }
+/** An attempt that is over. `now`: wall clock; `ms`: how long it took; `random` is uniform in [0, 1). */
+export type AttemptEnd = {
+  readonly now: number
+  readonly ms: number
+  readonly patience: Patience
+  readonly random: () => number
 }
 
-/** The standing after an attempt that ended in `outcome`. `random` is uniform in [0, 1). */
-export function afterAttempt(was: Standing, outcome: Outcome, at: Moment, random: () => number): Standing {
-  const settled: Standing = { ...was, state: 'queued', crashes: 0, goneSince: null }
+/** The outcome with its reason scrubbed, as it may be stored. */
+export type CleanOutcome = Outcome extends infer O
+  ? O extends { readonly reason: Reason }
+    ? Omit<O, 'reason'> & { readonly reason: CleanReason }
+    : O
+  : never
+
+/** A job's progress after an attempt that ended in `outcome`. */
+export function afterAttempt(was: JobProgress, outcome: CleanOutcome, end: AttemptEnd): JobProgress {
+  const { now, random } = end
+  const patience = end.patience[was.stage]
+  const spent = was.spent + Math.max(Math.round(end.ms), 0)
+  const settled: JobProgress = { ...was, state: 'queued', crashes: 0, goneSpent: null, spent }
+  const again = (pause: number) => ({ dueAt: now + pause, spent: spent + pause })
   switch (outcome.is) {
     case 'done':
       return { ...settled, state: 'done', reason: null }
+    case 'saved':
+      return freshProgress('hand_over', now)
+    case 'unsaved':
+      return { ...freshProgress('fetch', now), reason: outcome.reason }
     case 'dead':
       return { ...settled, state: 'dead', reason: outcome.reason }
-    case 'saved':
-      return { ...settled, reason: null }
     case 'interrupted':
-      return { ...was, state: 'queued', crashes: 0, dueAt: at.now }
+      return { ...was, state: 'queued', crashes: 0, dueAt: now }
     case 'wait':
-      return { ...was, state: 'queued', crashes: 0, dueAt: at.now + outcome.after, reason: outcome.reason }
+      return { ...was, state: 'queued', crashes: 0, dueAt: now + outcome.after, reason: outcome.reason }
     case 'unfinished': {
-      if (at.working >= was.giveUpAt) return { ...settled, state: 'dead', reason: outcome.reason }
-      const pause = backoff(was.waits, random)
-      return { ...settled, waits: was.waits + 1, dueAt: at.now + pause, reason: outcome.reason }
+      if (spent >= patience) return { ...settled, state: 'dead', reason: outcome.reason }
+      return { ...settled, polls: was.polls + 1, reason: outcome.reason, ...again(backoff(was.polls, random)) }
     }
     case 'gone': {
-      const since = was.goneSince ?? at.working
-      const believed = was.goneSince !== null && at.working - since >= outcome.confirm
-      if (believed || at.working >= was.giveUpAt) return { ...settled, state: 'dead', reason: outcome.reason }
-      const left = Math.max(Math.min(since + outcome.confirm, was.giveUpAt) - at.working, 0)
-      const pause = Math.min(backoff(was.tries, random), Math.max(left, BACKOFF.first))
-      return {
-        ...settled,
-        tries: was.tries + 1,
-        dueAt: at.now + pause,
-        goneSince: since,
-        reason: outcome.reason,
+      const since = was.goneSpent ?? spent
+      const confirmed = was.goneSpent !== null && spent - since >= Math.min(outcome.confirm, patience)
+      if (confirmed || spent >= patience) {
+        // What is saved is worth more than the fetch that was wanted.
+        if (outcome.fallback) return { ...freshProgress('hand_over', now), reason: outcome.reason }
+        return { ...settled, state: 'dead', reason: outcome.reason }
       }
+      const left = Math.min(since + outcome.confirm, patience) - spent
+      const pause = Math.min(backoff(was.failures, random), Math.max(left, MIN_DELAY_MS))
+      return { ...settled, failures: was.failures + 1, goneSpent: since, reason: outcome.reason, ...again(pause) }
     }
     case 'retry': {
-      if (at.working >= was.giveUpAt) return { ...settled, state: 'dead', reason: outcome.reason }
-      const pause = Math.max(backoff(was.tries, random), Math.ceil(Math.min(outcome.after ?? 0, BACKOFF.longest)))
-      return { ...settled, tries: was.tries + 1, dueAt: at.now + pause, reason: outcome.reason }
+      if (spent >= patience) return { ...settled, state: 'dead', reason: outcome.reason }
+      const asked = Math.ceil(Math.min(outcome.after ?? 0, MAX_DELAY_MS))
+      const pause = Math.max(backoff(was.failures, random), asked)
+      return { ...settled, failures: was.failures + 1, reason: outcome.reason, ...again(pause) }
     }
   }
+}
+
+/** Side files that are still missing after the result was saved, and when they are tried again. */
+export type SideFilesProgress = {
+  readonly failures: number
+  readonly crashes: number
+  readonly dueAt: number
+  readonly spent: number
+}
+
+/** The first try at missing side files is due after a backoff from `now`, or `after` ms where a storage asked for it. */
+export function firstSideFiles(now: number, after: number, random: () => number): SideFilesProgress {
+  const pause = Math.max(backoff(0, random), Math.min(after, MAX_DELAY_MS))
+  return { failures: 0, crashes: 0, dueAt: now + pause, spent: pause }
+}
+
+/** After a try that left side files missing: the next one; null when patience is spent and they stay missing. */
+export function nextSideFiles(was: SideFilesProgress, after: number, end: AttemptEnd): SideFilesProgress | null {
+  const spent = was.spent + Math.max(Math.round(end.ms), 0)
+  if (spent >= end.patience.side_files) return null
+  const pause = Math.max(backoff(was.failures + 1, end.random), Math.min(after, MAX_DELAY_MS))
+  return { failures: was.failures + 1, crashes: 0, dueAt: end.now + pause, spent: spent + pause }
 }
 
 /**
- * The standing of a job that was running when the process died. It is due at once. Innocent jobs that ran beside a
- * deadly one reach `CRASHES_UNTIL_ALONE` at most: from then on each runs alone, and only the deadly one counts on.
+ * What was running when the process ended: `asked` for, it was only interrupted; else it crashed. It is due at once.
+ * Innocent jobs that ran beside a deadly one reach `ISOLATE_AFTER_CRASHES` at most: from then on each runs alone, and only
+ * the deadly one counts on.
  */
-export function afterCrash(was: Standing, at: Moment): Standing {
+export function afterRestart(was: JobProgress, now: number, asked: boolean): JobProgress {
+  if (asked) return { ...was, state: 'queued', dueAt: now }
   const crashes = was.crashes + 1
-  if (crashes < CRASHES_UNTIL_DEAD) return { ...was, state: 'queued', crashes, dueAt: at.now }
-  return {
-    ...was,
-    state: 'dead',
-    crashes,
-    reason: {
-      code: 'crashed',
-      message: `the service died ${crashes} times while it worked on this job, the last ones on this job alone; see its log for the cause, then press Resend`,
-    },
-  }
+  if (crashes < DEAD_AFTER_CRASHES) return { ...was, state: 'queued', crashes, dueAt: now }
+  return { ...was, state: 'dead', crashes, reason: CRASHED }
 }
 
-/** Exponential backoff with full jitter, in ms. */
-export function backoff(tries: number, random: () => number): number {
-  const ceiling = Math.min(BACKOFF.longest, BACKOFF.first * 2 ** Math.min(tries, 30))
-  return Math.round(Math.max(BACKOFF.first, ceiling * random()))
+/** The same for a try at side files; null gives them up, and the result stays as it is. */
+export function sideFilesAfterRestart(was: SideFilesProgress, now: number, asked: boolean): SideFilesProgress | null {
+  if (asked) return { ...was, dueAt: now }
+  if (was.crashes + 1 >= ISOLATE_AFTER_CRASHES) return null
+  return { ...was, crashes: was.crashes + 1, dueAt: now + MIN_DELAY_MS }
+}
+
+/** Written here, of no one else's words. */
+const CRASHED: CleanReason = {
+  code: 'crashed',
+  message:
+    `the service died ${DEAD_AFTER_CRASHES} times while it worked on this job, the last ones on this job alone; see its log for the cause, then press Resend` as CleanText,
+}
+/** What an operator has erased. Nothing brings it back. */
+export const ERASED: CleanReason = { code: 'erased', message: 'erased by an operator' as CleanText }
+/** What is noted about the attempt that a dead process did not end. */
+export const PROCESS_DIED: CleanReason = {
+  code: 'process_died',
+  message: 'the process died during this attempt' as CleanText,
 }

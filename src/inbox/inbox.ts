@@ -1,4 +1,4 @@
-import type { JobState, Reason, Stage, Standing } from '../job.ts'
+import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
 
 /**
  * The inbox: every delivery and every job, durable. It is a port with one implementation a database, split by who uses
@@ -24,45 +24,61 @@ export interface Intake {
 
 /** For the worker. */
 export interface Queue {
-  /** Takes due jobs, the longest due first, as many as there are places for. None while paused by an operator. */
-  claim(places: Places): Promise<readonly Claim[]>
-  /** Resolves when a claim of the last places may find something that it did not find before, or when `signal` aborts. */
-  ready(signal: AbortSignal): Promise<void>
-  /** Keeps claims alive. Returns those that are lost: another worker has the job, or somebody deleted it. */
-  extend(claims: readonly Claim[]): Promise<readonly Claim[]>
+  /** Takes due jobs of one stage, chosen as `chooseClaims` says. None while paused by an operator. */
+  claim(stage: Stage, places: Places): Promise<readonly Claim[]>
   /**
-   * Ends a claim: the job stands as `next`, and the attempt is noted. False when the claim is lost: nothing changed.
-   * A job that ends while a delivery contradicts what was recorded is queued again, to be fetched anew.
+   * Resolves when a claim of this stage may find something that the last one did not find, or when `signal` aborts. A
+   * commit of this process is seen at once, those of others within a second.
    */
-  settle(claim: Claim, next: Standing, attempt: Attempt): Promise<boolean>
+  ready(stage: Stage, signal: AbortSignal): Promise<void>
+  /** Which of these claims are lost: another worker has the job, or somebody erased it. */
+  lost(claims: readonly ClaimId[]): Promise<readonly ClaimId[]>
+  /**
+   * Ends the claim of a job: it stands as `next`, and the attempt is noted. False when the claim is lost: nothing changed. A
+   * job whose result went out of date meanwhile is queued to be fetched anew. `sideFiles`: what is to be tried again beside.
+   */
+  settle(claim: Claim, next: JobProgress, attempt: Attempt, sideFiles: SideFilesProgress | null): Promise<boolean>
+  /** Ends the claim of a try at side files: `next` says when there is another. False when the claim is lost. */
+  settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: Attempt): Promise<boolean>
+  /** A stop was asked for: what is still running when the process ends was interrupted, and has not crashed. */
+  stopAsked(): Promise<void>
+  /** An operator has stopped claims, as far as is known here: seen within a second. */
+  isPaused(): boolean
+  /** What is wrong with the room on the inbox's disk, for people; null while there is enough. */
+  lowDisk(): Promise<string | null>
 }
 
-/** How many jobs may be claimed: to be fetched, to be handed over, and in all. */
-export type Places = { readonly fetches: number; readonly handOvers: number; readonly most: number }
+/** `limit`: how many jobs may be claimed. `total`: places of this stage in all. `newestFirst`: as a trial, see claims.ts. */
+export type Places = { readonly limit: number; readonly total: number; readonly newestFirst: boolean }
 
-/** For operators and the command line. */
+/** For operators and the command line. Every read is a walk in bounded steps, however many jobs there are. */
 export interface Ledger {
   get(jobId: string): Promise<JobDetail | null>
-  /** Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. */
+  /**
+   * Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. A page may hold fewer, or none,
+   * although `next` is not null: then only a part was looked through in the time that one request may take.
+   */
   list(filter: JobFilter, page: { readonly limit: number; readonly cursor?: string }): Promise<JobPage>
   stats(): Promise<Stats>
   /**
-   * Queues again all dead and done jobs that match, as a delivery for a dead job would, and makes queued ones due; many of
-   * them one after another, so that new jobs find their place between them. Returns how many.
+   * Queues again all dead and done jobs that match, as `onRequeue` says, and makes queued ones due; many of them one after
+   * another, so that new jobs find their place between them. Returns how many it queued (or would, in a dry run).
    */
   requeue(filter: JobFilter, options?: Requeue): Promise<number>
   /**
-   * Forgets the job's deliveries' bodies and its attempts. Its ids stay, so that nothing brings it back but a person. What
-   * it returns is what it found; a job that runs is left alone.
+   * Forgets the job's deliveries' bodies and its attempts, so that not even the file holds them. Its ids stay, so that
+   * nothing brings it back but a person. What it returns is what it found; a job that runs is left alone.
    */
   erase(jobId: string): Promise<'erased' | 'running' | 'unknown'>
   /** Stops or allows claims. Stored: holds for every process and over restarts. */
   pause(on: boolean): Promise<void>
   /**
-   * Forgets deliveries and done jobs whose last activity was before this time (ms), step by step until `signal` aborts.
+   * Deletes deliveries and done jobs whose last activity was before this time (ms), step by step until `signal` aborts.
    * Returns how many rows went.
    */
-  forget(before: number, signal?: AbortSignal): Promise<number>
+  prune(before: number, signal?: AbortSignal): Promise<number>
+  /** The random key that links to saved files are signed with: made once, kept in the inbox, in no setting. 32 bytes. */
+  linkKey(): Promise<Buffer>
 }
 
 /** A webhook that may be recorded: verified, and parsed as far as it goes. `body` is the verified text. */
@@ -82,42 +98,40 @@ export type Content =
 /** What became of a delivery. `job`: the state of its job now; null when it concerns none. */
 export type Receipt = { readonly duplicate: boolean; readonly requeued: boolean; readonly job: JobState | null }
 
-/** A job in the hands of one worker. `token` fences it: a later claim of the same job has a higher one. */
-export type Claim = {
-  readonly jobId: string
-  readonly token: number
-  readonly standing: Standing
+/** `token` fences a claim: a later one has a higher token, and the earlier one changes nothing any more. */
+export type ClaimId = { readonly jobId: string; readonly task: Task; readonly token: number }
+
+/** A job in the hands of one worker. */
+export type Claim = ClaimId & {
+  readonly progress: JobProgress
+  /** Of a try at side files: how those stand. */
+  readonly sideFiles: SideFilesProgress | null
   /** The endpoint that announced the job first. */
   readonly endpoint: string
   /** All that announced it. */
   readonly endpoints: readonly string[]
-  /** The first delivery; null when none announced the job. */
+  /** The first delivery that names the job; null when none announced it. */
   readonly svixId: string | null
   readonly receivedAt: number
-  /** When the job was last queued, by a delivery or a person. */
-  readonly queuedAt: number
-  /** How often it has been: all attempts until it is done make one round. */
-  readonly round: number
   /** The text of the first delivery. */
   readonly body: string | null
-  /** A record from before `queuedAt` is out of date and is to be replaced. */
-  readonly refetch: boolean
-  /** Deliveries since the job was last done (or first queued): with any, a record that `announced` contradicts is out of date. */
-  readonly news: number
   /** The status that the latest delivery announced. */
   readonly announced: string | null
+  /** How often the job has been queued: all attempts until it is done make one round. */
+  readonly round: number
+  /** A saved result that was fetched in an earlier round is out of date. */
+  readonly fetchSince: number
 }
 
 /** What is noted about an attempt. */
 export type Attempt = {
   readonly startedAt: number
   readonly ms: number
-  /** How far it got. */
-  readonly stage: Stage
+  readonly task: Task
   readonly outcome: string
-  readonly reason: Reason | null
+  readonly reason: CleanReason | null
   /** The status and type of the record that it saved or found; null when there is none. */
-  readonly recorded: string | null
+  readonly savedStatus: string | null
   readonly type: string | null
 }
 
@@ -139,7 +153,12 @@ export type JobFilter = {
   readonly since?: number
 }
 
-export type JobPage = { readonly rows: readonly JobRow[]; readonly next: string | null }
+/** `searchedTo`: the oldest job that was looked at was created then (ms); null when all were. */
+export type JobPage = {
+  readonly rows: readonly JobRow[]
+  readonly next: string | null
+  readonly searchedTo: number | null
+}
 
 /** `dryRun` only counts; `refetch` also fetches done jobs anew; the first is due `after` so many ms. */
 export type Requeue = { readonly dryRun?: boolean; readonly refetch?: boolean; readonly after?: number }
@@ -151,12 +170,12 @@ export type JobRow = {
   readonly status: string | null
   readonly type: string | null
   readonly endpoint: string
-  readonly tries: number
+  readonly failures: number
   readonly crashes: number
   readonly dueAt: number
   readonly createdAt: number
   readonly updatedAt: number
-  readonly reason: Reason | null
+  readonly reason: CleanReason | null
 }
 
 export type JobDetail = JobRow & {

@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type Clock, createWorkingClock, systemClock, type WorkingClock } from '../clock.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { makeFolder } from '../durable.ts'
 import { type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
 import { checkDisk } from './sqlite/disk.ts'
+import { openSqlite } from './sqlite/inbox.ts'
 import { lockInstance } from './sqlite/lock.ts'
 import { DatabaseRefused } from './sqlite/schema.ts'
-import { openSqlite } from './sqlite/store.ts'
 
 export type OpenInboxOptions = {
-  readonly retryFor: number
   readonly clock: Clock
-  readonly working: WorkingClock
+  /** With less free on the inbox's disk, bytes, `lowDisk` says so. */
+  readonly minFree: number
   readonly onDeath: (error: Error) => void
   /** Ends the wait for the instance lock. */
   readonly signal: AbortSignal
@@ -31,7 +31,7 @@ export async function openInbox(database: { kind: 'sqlite'; path: string }, opti
   if (warning) options.onWarning(warning)
   const release = await lockInstance(path, options)
   try {
-    const inbox = await openSqlite({ ...options, path, recover: true })
+    const inbox = await openSqlite({ ...options, path, isService: true })
     return {
       ...inbox,
       async close() {
@@ -49,17 +49,15 @@ export async function openInbox(database: { kind: 'sqlite'; path: string }, opti
  * Opens what operators use, for a command beside a running service.
  * @throws DatabaseRefused
  */
-export async function openLedger(
-  database: { kind: 'sqlite'; path: string },
-  retryFor: number,
-): Promise<Ledger & { close(): Promise<void> }> {
+export async function openLedger(database: {
+  kind: 'sqlite'
+  path: string
+}): Promise<Ledger & { close(): Promise<void> }> {
   const path = resolve(database.path)
   if (!existsSync(path))
     throw new Error(`there is no database ${path}: has the service run here, with this DATABASE_URL?`)
-  // Time for jobs is the service's to count; here it stands still at the reading that is stored.
-  const working = createWorkingClock(systemClock, 'command')
   try {
-    return await openSqlite({ path, retryFor, clock: systemClock, working, recover: false, onDeath() {} })
+    return await openSqlite({ path, clock: systemClock, minFree: 0, isService: false, onDeath() {} })
   } catch (error) {
     throw refusalOf(error, path)
   }

@@ -1,73 +1,96 @@
-import { NotJson } from '../document-thread.ts'
+import { DocumentCrashed, DocumentTooComplex, NotJson } from '../answer/errors.ts'
 import { InboxUnavailable } from '../inbox/inbox.ts'
 import type { Outcome, Reason } from '../job.ts'
 import { ReductoError } from '../reducto/errors.ts'
 import { ResultsUnavailable } from '../results/results.ts'
-import { LinkExpired, ResultMissing, ResultTooLarge } from './materialise.ts'
-import type { Trouble } from './run-job.ts'
+import type { SharedFailure } from './attempt.ts'
+import { ResultMissing, ResultTooLarge, ResultUnfinished, Stalled } from './failures.ts'
 
-/** Reducto must keep saying that it does not know a job for so long before that is believed, ms. */
-export const UNKNOWN_CONFIRMED_AFTER = 15 * 60_000
+/** Reducto must keep saying for so long that it does not know a job before that is believed, ms. */
+const UNKNOWN_CONFIRMED_AFTER_MS = 15 * 60_000
 
 /** Jobs that are held up by what is not their fault are due again as soon as the worker works again, ms. */
-const AGAIN = 1_000
+const RECHECK_DELAY_MS = 1_000
 
 const UNKNOWN_JOB =
   'Reducto knows no such job under this key and region: purged, deleted, a test event, or submitted with another key'
 
-/** What has to be asked to tell one job's trouble from everybody's. */
-export type Asking = {
+/** What has to be asked to tell one job's failure from everybody's. */
+export type HealthProbes = {
+  /** Whether the key is good; null when Reducto does not say. */
   readonly probeAccount: () => Promise<boolean | null>
-  readonly storeIsFine: () => Promise<boolean>
+  readonly resultsStoreIsHealthy: () => Promise<boolean>
+  /** A saved result is there, from an earlier round. */
+  readonly hasFallback: boolean
 }
 
+export type Classified = { readonly outcome: Outcome; readonly shared: SharedFailure | null }
+
 /** The one place that decides what a failure means: for the job, and for the worker as a whole. */
-export async function classify(error: unknown, ask: Asking): Promise<{ outcome: Outcome; trouble: Trouble | null }> {
-  if (error instanceof ReductoError) return classifyReducto(error, ask.probeAccount)
+export async function classify(error: unknown, probes: HealthProbes): Promise<Classified> {
+  if (error instanceof ReductoError) return classifyReducto(error, probes)
   if (error instanceof ResultsUnavailable) {
     const reason = { code: error.trouble, message: error.message }
-    // A result too large for the room there is, or a folder that alone is broken: others can be saved.
-    return (await ask.storeIsFine()) ? job({ is: 'retry', reason }) : notItsFault(error.trouble, reason)
+    // Out of descriptors is over in a moment; a result too large for the room there is, or a folder that alone is broken,
+    // is one job's: others can be saved.
+    if (error.trouble === 'busy' || (await probes.resultsStoreIsHealthy())) return job({ is: 'retry', reason })
+    return pauseWorker(error.trouble, reason)
   }
+  if (error instanceof ResultUnfinished)
+    return job({ is: 'unfinished', reason: { code: error.code, message: error.message } })
   if (error instanceof ResultTooLarge) return job({ is: 'dead', reason: { code: 'too_large', message: error.message } })
-  if (error instanceof ResultMissing)
-    return job({ is: error.retry ? 'retry' : 'dead', reason: { code: 'result_missing', message: error.message } })
-  if (error instanceof LinkExpired)
-    return job({ is: 'retry', reason: { code: 'link_expired', message: error.message } })
+  if (error instanceof DocumentTooComplex)
+    return job({ is: 'dead', reason: { code: 'too_complex', message: error.message } })
+  if (error instanceof DocumentCrashed)
+    return job({ is: 'dead', reason: { code: 'document_crashed', message: error.message } })
+  if (error instanceof ResultMissing) {
+    const reason = { code: error.code, message: error.message }
+    if (error.isFinal) return job({ is: 'dead', reason })
+    return job({ is: 'retry', reason, ...(error.after > 0 ? { after: error.after } : {}) })
+  }
+  if (error instanceof Stalled) return job({ is: 'retry', reason: { code: 'stalled', message: error.message } })
   if (error instanceof NotJson)
     return job({
       is: 'retry',
       reason: { code: 'unreadable', message: `unreadable answer from Reducto: ${error.message}` },
     })
   if (error instanceof InboxUnavailable)
-    return job({ is: 'wait', reason: { code: 'inbox', message: error.message }, after: AGAIN })
-  return job({ is: 'retry', reason: { code: 'failed', message: String((error as Error | null)?.message ?? error) } })
+    return job({ is: 'wait', reason: { code: 'inbox', message: error.message }, after: RECHECK_DELAY_MS })
+  return job({ is: 'retry', reason: { code: 'failed', message: textOf(error) } })
 }
 
-async function classifyReducto(error: ReductoError, probeAccount: () => Promise<boolean | null>) {
+async function classifyReducto(error: ReductoError, probes: HealthProbes): Promise<Classified> {
   const { kind, message, status, retryAfter } = error
   const after = retryAfter === undefined ? {} : { after: retryAfter }
+  const fallback = probes.hasFallback
   switch (kind) {
     case 'deleted':
-      return job({ is: 'gone', confirm: 0, reason: { code: 'deleted', message: `${message}: the job was deleted` } })
+      return job({
+        is: 'gone',
+        confirm: 0,
+        fallback,
+        reason: { code: 'deleted', message: `${message}: the job was deleted` },
+      })
     case 'unknown_job':
       return job({
         is: 'gone',
-        confirm: UNKNOWN_CONFIRMED_AFTER,
+        confirm: UNKNOWN_CONFIRMED_AFTER_MS,
+        fallback,
         reason: { code: 'unknown_job', message: UNKNOWN_JOB },
       })
     case 'denied': {
-      if ((await probeAccount()) !== false) return job({ is: 'retry', reason: { code: `http_${status}`, message } })
+      if ((await probes.probeAccount()) !== false)
+        return job({ is: 'retry', reason: { code: `http_${status}`, message } })
       const reason = {
         code: 'reducto_auth',
         message: `Reducto refuses the API key (${status}): check REDUCTO_API_KEY, REDUCTO_ENVIRONMENT and your plan`,
       }
-      return notItsFault('reducto_auth', reason)
+      return pauseWorker('reducto_auth', reason)
     }
     case 'rate_limited':
       return {
-        outcome: { is: 'retry', reason: { code: 'http_429', message }, ...after } as const,
-        trouble: { is: 'slow', after: retryAfter } as const,
+        outcome: { is: 'retry', reason: { code: 'http_429', message }, ...after },
+        shared: { is: 'slow', after: retryAfter },
       }
     case 'too_large':
       return job({ is: 'dead', reason: { code: 'too_large', message } })
@@ -76,13 +99,14 @@ async function classifyReducto(error: ReductoError, probeAccount: () => Promise<
   }
 }
 
-function job(outcome: Outcome): { outcome: Outcome; trouble: null } {
-  return { outcome, trouble: null }
+function job(outcome: Outcome): Classified {
+  return { outcome, shared: null }
 }
 
-function notItsFault(cause: 'reducto_auth' | 'disk' | 'results', reason: Reason) {
-  return {
-    outcome: { is: 'wait', reason, after: AGAIN } as const,
-    trouble: { is: 'pause', cause, reason } as const,
-  }
+function pauseWorker(cause: 'reducto_auth' | 'disk' | 'results', reason: Reason): Classified {
+  return { outcome: { is: 'wait', reason, after: RECHECK_DELAY_MS }, shared: { is: 'pause', cause, reason } }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error)
 }

@@ -1,39 +1,35 @@
-import type { Clock, WorkingClock } from '../clock.ts'
+import { backoff, MAX_DELAY_MS } from '../backoff.ts'
+import type { Clock } from '../clock.ts'
 import type { EventBus, PauseCause } from '../events.ts'
-import { BACKOFF, backoff, type Reason } from '../job.ts'
+import type { CleanReason } from '../job.ts'
 
 /** How often a pause looks whether its cause is gone, ms. */
-export const PROBE_EVERY = 30_000
+export const PROBE_EVERY_MS = 30_000
 
 /** Whether the cause of a pause is gone. `trial` lets the worker try some jobs to find out. */
 export type Probe = (signal: AbortSignal) => Promise<'gone' | 'still' | 'trial'>
 
+/**
+ * What stands between a stage and its jobs when something is wrong that is no job's fault: a refused key, a full disk, a
+ * limit on calls. While it is closed nothing is claimed, so it costs no job anything.
+ */
 export type Gate = {
   /** Why it is closed; null while it is open. */
   readonly cause: PauseCause | null
   /** Stops claims until `probe` says that the cause is gone. Does nothing while it is closed already. */
-  close(cause: PauseCause, reason: Reason, probe: Probe): void
+  close(cause: PauseCause, reason: CleanReason, probe: Probe): void
   /** The cause is known to be gone. */
   open(): void
   /** No claims for `after` ms, or for a backoff that grows with every call in a row. */
-  slow(after: number | undefined): void
+  rateLimited(after: number | undefined): void
   /** A call went through: the next slowing begins anew. */
-  fast(): void
-  /** Resolves when jobs may be claimed, or when `signal` aborts. True: as a trial only. */
-  pass(signal: AbortSignal): Promise<boolean>
+  callSucceeded(): void
+  /** Resolves when jobs may be claimed, or when `signal` aborts. */
+  waitUntilOpen(signal: AbortSignal): Promise<'open' | 'trial'>
 }
 
-/**
- * What stands between the worker and its jobs when something is wrong that is no job's fault: a refused key, a full
- * disk, a limit on calls. While it is closed the working clock stands still, so that no job loses patience.
- */
-export function createGate(deps: {
-  clock: Clock
-  working: WorkingClock
-  events: EventBus
-  random: () => number
-}): Gate {
-  const { clock, working, events, random } = deps
+export function createGate(deps: { clock: Clock; events: EventBus; random: () => number }): Gate {
+  const { clock, events, random } = deps
   let closed: { cause: PauseCause; probe: Probe; since: number } | null = null
   let slowUntil = Number.NEGATIVE_INFINITY
   let slowings = 0
@@ -42,7 +38,6 @@ export function createGate(deps: {
     if (!closed) return
     const { cause, since } = closed
     closed = null
-    working.release('gate')
     events.emit('resumed', { cause, ms: clock.monotonic() - since })
   }
 
@@ -53,38 +48,37 @@ export function createGate(deps: {
     close(cause, reason, probe) {
       if (closed) return
       closed = { cause, probe, since: clock.monotonic() }
-      working.hold('gate')
       events.emit('paused', { cause, reason })
     },
     open,
-    slow(after) {
-      // Calls that were under way together are one sign, not many in a row.
+    rateLimited(after) {
+      // Concurrent 429s count as one signal, not as consecutive ones.
       if (after === undefined && clock.monotonic() < slowUntil) return
-      const ms = Math.min(after ?? backoff(slowings, random), BACKOFF.longest)
+      const ms = Math.min(after ?? backoff(slowings, random), MAX_DELAY_MS)
       slowings++
       const until = clock.monotonic() + ms
       if (until <= slowUntil) return
       slowUntil = until
       events.emit('slowed', { ms })
     },
-    fast() {
+    callSucceeded() {
       slowings = 0
     },
-    async pass(signal) {
+    async waitUntilOpen(signal) {
       while (!signal.aborted) {
         if (closed) {
-          await clock.sleep(PROBE_EVERY, signal)
+          await clock.sleep(PROBE_EVERY_MS, signal)
           if (signal.aborted || !closed) continue
           const found = await closed.probe(signal)
-          if (found === 'trial') return true
+          if (found === 'trial') return 'trial'
           if (found === 'gone') open()
           continue
         }
         const wait = slowUntil - clock.monotonic()
-        if (wait <= 0) return false
+        if (wait <= 0) return 'open'
         await clock.sleep(wait, signal)
       }
-      return false
+      return 'open'
     },
   }
 }

@@ -1,26 +1,36 @@
-import type { Clock, WorkingClock } from '../clock.ts'
-import type { EventBus, PauseCause } from '../events.ts'
-import type { Claim, Places, Queue } from '../inbox/inbox.ts'
-import { afterAttempt, atStage, type Outcome, type Patience, type Reason, type Stage } from '../job.ts'
-import type { ProbeAccount } from '../reducto/probe.ts'
-import type { Results } from '../results/results.ts'
-import { ResultsUnavailable } from '../results/results.ts'
+import type { Clock } from '../clock.ts'
+import type { Degraded, EventBus } from '../events.ts'
+import type { Attempt, Claim, Queue } from '../inbox/inbox.ts'
+import {
+  afterAttempt,
+  type CleanOutcome,
+  firstSideFiles,
+  type JobProgress,
+  nextSideFiles,
+  type Outcome,
+  type Patience,
+  type SideFilesProgress,
+} from '../job.ts'
 import type { Scrub } from '../scrub.ts'
-import { createGate, PROBE_EVERY, type Probe } from './gate.ts'
-import type { Attempted, Run } from './run-job.ts'
+import { aborted, linkSignals } from '../signals.ts'
+import type { AttemptResult } from './attempt.ts'
+import type { Judge } from './judge.ts'
+import { createLoop, type Loop } from './loop.ts'
+import type { SideFilesResult } from './run-side-files.ts'
 
 export type WorkerDeps = {
   readonly queue: Queue
-  readonly run: (claim: Claim, run: Run) => Promise<Attempted>
-  readonly results: Pick<Results, 'check' | 'tidy'>
-  readonly probeAccount: ProbeAccount
-  /** Jobs fetched at once, and results handed over at once: a handler that hangs holds up no fetch. */
+  readonly judge: Judge
+  readonly runFetch: (claim: Claim, signal: AbortSignal) => Promise<AttemptResult>
+  readonly runHandOver: (claim: Claim, signal: AbortSignal) => Promise<AttemptResult>
+  readonly runSideFiles: (claim: Claim, signal: AbortSignal) => Promise<SideFilesResult>
+  readonly removeAbandonedDrafts: (signal: AbortSignal) => Promise<void>
+  /** Jobs fetched at once, and results handed over at once. 0: this process only receives. */
   readonly concurrency: number
   /** Whether results are handed over at all. */
-  readonly handsOver: boolean
+  readonly hasHandler: boolean
   readonly patience: Patience
   readonly clock: Clock
-  readonly working: WorkingClock
   readonly events: EventBus
   readonly scrub: Scrub
   readonly random?: () => number
@@ -30,248 +40,175 @@ export type Worker = {
   start(): void
   /** Claims nothing any more, gives running jobs `grace` ms, then interrupts them. May be called twice. */
   stop(grace: number): Promise<void>
-  /** Why it claims nothing; null while it works. */
-  readonly pausedBy: PauseCause | null
-  /** The user's code has taken none of the last results. */
-  readonly handlerFails: boolean
+  /** What is wrong that is no job's fault. */
+  readonly degraded: readonly Degraded[]
 }
 
-/** So many different jobs in a row unknown to Reducto, and none known since the start: not the jobs are wrong. */
-const UNKNOWN_IN_A_ROW = 10
-/** So many failed calls in a row, of whichever jobs: not the results are wrong. */
-const HANDLER_FAILURES = 5
-/** How long a look at the store of results is good for, ms. */
-const CHECK_EVERY = 10_000
 /** After running jobs were interrupted, for them to settle, ms. */
-const LAST_PATIENCE = 1_000
+const SETTLE_TIMEOUT_MS = 1_000
 /** After the inbox failed: before the next try, ms. */
-const INBOX_PAUSE = 1_000
+const INBOX_RETRY_DELAY_MS = 1_000
 
-/** From durable to saved: claims due jobs, runs them side by side, and settles each by its outcome. */
+/**
+ * From durable to handed over: two loops, each with places and a gate of its own, that meet in the inbox. Trouble at
+ * Reducto never holds up what is saved, and a handler that hangs never holds up a fetch.
+ */
 export function createWorker(deps: WorkerDeps): Worker {
-  const { queue, clock, working, events, results, scrub } = deps
+  const { queue, clock, events, judge, scrub, patience } = deps
   const random = deps.random ?? Math.random
-  const gate = createGate({ clock, working, events, random })
   const stopping = new AbortController()
   const interrupting = new AbortController()
-  const running = new Set<Promise<void>>()
-  const busy: Record<Stage, number> = { fetch: 0, hand_over: 0 }
-  /** Aborts when a place becomes free. */
-  let freed = new AbortController()
-  const unknown = new Set<string>()
-  let foundAny = false
-  let handlerFailures = 0
-  let checkedAt = Number.NEGATIVE_INFINITY
-  let looping: Promise<void> | null = null
+  let looping: Promise<unknown> | null = null
   let stopped: Promise<void> | null = null
 
-  async function loop(): Promise<void> {
-    const { signal } = stopping
-    await Promise.race([tidy(), once(signal)])
-    while (!signal.aborted) {
-      const trial = await gate.pass(signal)
-      if (signal.aborted) return
-      if (!trial && !(await storeIsFine())) continue
-      freed = new AbortController()
-      const either = AbortSignal.any([signal, freed.signal])
-      const fetches = Math.max(deps.concurrency - busy.fetch, 0)
-      const handOvers = Math.max(deps.handsOver ? deps.concurrency - busy.hand_over : fetches, 0)
-      if (fetches + handOvers === 0) {
-        await once(either)
-        continue
-      }
-      const claims = await claim({ fetches, handOvers, most: deps.handsOver ? fetches + handOvers : fetches }, signal)
-      for (const one of claims) start(one, trial)
-      if (trial) await Promise.all(running)
-      else if (claims.length === 0) await queue.ready(either)
-    }
-  }
+  const common = { queue, places: deps.concurrency, clock, events }
+  const fetching: Loop = createLoop({
+    ...common,
+    stage: 'fetch',
+    gate: judge.fetchGate,
+    isFine: () => judge.canSave(stopping.signal),
+    newestFirst: () => judge.isOnTrial,
+    run: (claim) => (claim.task === 'side_files' ? trySideFiles(claim) : attempt(claim, deps.runFetch)),
+  })
+  const handing: Loop = createLoop({
+    ...common,
+    stage: 'hand_over',
+    gate: judge.handOverGate,
+    isFine: async () => true,
+    newestFirst: () => false,
+    run: (claim) => attempt(claim, deps.runHandOver),
+  })
 
-  /** Deliveries are accepted while this goes on, however much there is. */
-  async function tidy(): Promise<void> {
-    await results.tidy().catch((error) => events.emit('stuck', { what: 'tidy', error }))
-  }
-
-  async function claim(places: Places, signal: AbortSignal): Promise<readonly Claim[]> {
-    try {
-      return await queue.claim(places)
-    } catch (error) {
-      events.emit('stuck', { what: 'claim', error })
-      await clock.sleep(INBOX_PAUSE, signal)
-      return []
-    }
-  }
-
-  /** Looked at before jobs are claimed, since finding out by a job's failure wastes a fetch. */
-  async function storeIsFine(): Promise<boolean> {
-    if (clock.monotonic() - checkedAt < CHECK_EVERY) return true
-    const trouble = await storeTrouble()
-    if (trouble) gate.close(trouble.trouble, { code: trouble.trouble, message: scrub(trouble.message) }, probeStore)
-    else checkedAt = clock.monotonic()
-    return trouble === null
-  }
-
-  async function storeTrouble(): Promise<ResultsUnavailable | null> {
-    try {
-      await results.check()
-      return null
-    } catch (error) {
-      if (error instanceof ResultsUnavailable) return error
-      return new ResultsUnavailable('results', (error as Error).message)
-    }
-  }
-
-  const probeStore: Probe = async () => ((await storeTrouble()) ? 'still' : 'gone')
-  const probeKey: Probe = async (signal) => ((await deps.probeAccount(signal)) === true ? 'gone' : 'still')
-  /** Nothing but a job that Reducto knows shows that the account is the right one. */
-  const probeJobs: Probe = async () => (foundAny ? 'gone' : 'trial')
-
-  function start(claim: Claim, trial: boolean): void {
-    // A fetch that ended while the claim was made may have taken the place: then this result is put back.
-    const hasPlace = deps.handsOver && busy.hand_over < deps.concurrency
-    let place: Stage = hasPlace ? claim.standing.stage : 'fetch'
-    busy[place]++
-    const enterHandOver = () => {
-      if (place === 'hand_over') return true
-      if (busy.hand_over >= deps.concurrency) return false
-      busy.fetch--
-      busy.hand_over++
-      place = 'hand_over'
-      freed.abort()
-      return true
-    }
-    const run = { signal: interrupting.signal, enterHandOver }
-    const done: Promise<void> = attempt(claim, run, trial).finally(() => {
-      running.delete(done)
-      busy[place]--
-      freed.abort()
-    })
-    running.add(done)
-  }
-
-  async function attempt(claim: Claim, run: Run, trial: boolean): Promise<void> {
+  async function attempt(claim: Claim, run: WorkerDeps['runFetch']): Promise<void> {
+    using signal = linkSignals(interrupting.signal)
     const startedAt = clock.now()
     const began = clock.monotonic()
-    events.emit('started', { jobId: claim.jobId, attempt: claim.standing.tries + 1 })
-    const attempted = await deps.run(claim, run)
-    const { stage, record } = attempted
-    const outcome = judge(claim, attempted, trial)
+    const number = claim.progress.failures + 1
+    events.emit('started', { jobId: claim.jobId, attempt: number })
+    const result = await run(claim, signal.signal)
+    const outcome = clean(withoutHandler(judge.outcomeOf(claim, result)))
     const ms = clock.monotonic() - began
-    const at = { now: clock.now(), working: working.read() }
-    const standing = atStage(claim.standing, stage, at, deps.patience)
-    const next = afterAttempt(standing, outcome, at, random)
-    const kept = await settle(claim, () =>
-      queue.settle(claim, next, {
-        startedAt,
-        ms,
-        stage,
-        outcome: outcome.is,
-        reason: 'reason' in outcome ? outcome.reason : null,
-        recorded: record?.status ?? null,
-        type: record?.type ?? null,
-      }),
-    )
-    if (kept === null) return
-    if (!kept) return void events.emit('fenced', { jobId: claim.jobId })
-    const { calls, files, bytes } = attempted
+    const next = afterAttempt(claim.progress, outcome, { now: clock.now(), ms, patience, random })
+    await settlePartial(result, next)
+    const noted = note(claim, startedAt, ms, outcome, result.record)
+    const sideFiles = result.missingSideFiles && firstSideFiles(clock.now(), result.missingSideFiles.after, random)
+    if (!(await settled(claim, () => queue.settle(claim, next, noted, sideFiles)))) return
+    const { calls, files, bytes } = result
     const { state, dueAt } = next
-    const attemptNumber = standing.tries + 1
-    events.emit('settled', {
-      jobId: claim.jobId,
-      stage,
-      outcome,
-      state,
-      attempt: attemptNumber,
-      dueAt,
+    const { jobId, task } = claim
+    events.emit('settled', { jobId, stage: task, outcome, state, attempt: number, dueAt, ms, calls, files, bytes })
+  }
+
+  /** Without a handler, what is saved is done. */
+  function withoutHandler(outcome: Outcome): Outcome {
+    return outcome.is === 'saved' && !deps.hasHandler ? { ...outcome, is: 'done' } : outcome
+  }
+
+  /** What was had of a result is kept when its job is given up, before the job is. */
+  async function settlePartial({ partial }: AttemptResult, next: JobProgress): Promise<void> {
+    if (!partial) return
+    try {
+      if (next.state === 'dead' && next.reason) return await partial.keep(next.reason)
+    } catch (error) {
+      events.emit('failing', { what: 'keep what was saved of a job that is given up', error })
+    }
+    await partial.discard()
+  }
+
+  async function trySideFiles(claim: Claim): Promise<void> {
+    using signal = linkSignals(interrupting.signal)
+    const startedAt = clock.now()
+    const began = clock.monotonic()
+    const was = claim.sideFiles!
+    const result = await deps.runSideFiles(claim, signal.signal)
+    const ms = clock.monotonic() - began
+    const next = interrupting.signal.aborted ? { ...was, dueAt: clock.now() } : following(was, result, ms)
+    const missing = result.record?.files.failed ?? 0
+    const outcome: CleanOutcome = interrupting.signal.aborted
+      ? { is: 'interrupted' }
+      : result.error
+        ? clean({ is: 'retry', reason: { code: 'side_files', message: String((result.error as Error).message) } })
+        : { is: 'done', status: result.record?.status ?? '', missing }
+    const noted = note(claim, startedAt, ms, outcome, result.record)
+    if (!(await settled(claim, () => queue.settleSideFiles(claim, next, noted)))) return
+    events.emit('sideFiles', { jobId: claim.jobId, missing, again: next?.dueAt ?? null, ms, calls: result.calls })
+  }
+
+  function following(was: SideFilesProgress, { again }: SideFilesResult, ms: number): SideFilesProgress | null {
+    return again && nextSideFiles(was, again.after, { now: clock.now(), ms, patience, random })
+  }
+
+  function note(
+    claim: Claim,
+    startedAt: number,
+    ms: number,
+    outcome: CleanOutcome,
+    record: AttemptResult['record'],
+  ): Attempt {
+    return {
+      startedAt,
       ms,
-      calls,
-      files,
-      bytes,
-    })
+      task: claim.task,
+      outcome: outcome.is,
+      reason: 'reason' in outcome ? outcome.reason : null,
+      savedStatus: record?.status ?? null,
+      type: record?.type ?? null,
+    }
   }
 
-  /** What the attempt tells about everything but the job is acted upon; what remains is the job's outcome. */
-  function judge(claim: Claim, attempted: Attempted, trial: boolean): Outcome {
-    const { trouble } = attempted
-    const outcome = scrubbed(attempted.outcome)
-    if (trouble?.is === 'slow') gate.slow(trouble.after)
-    else if (trouble?.is === 'pause')
-      gate.close(
-        trouble.cause,
-        { ...trouble.reason, message: scrub(trouble.reason.message) },
-        trouble.cause === 'reducto_auth' ? probeKey : probeStore,
-      )
-    if (attempted.stage === 'hand_over' && outcome.is !== 'interrupted' && outcome.is !== 'saved')
-      handlerFailures = outcome.is === 'retry' ? handlerFailures + 1 : 0
-    if (attempted.known) {
-      foundAny = true
-      unknown.clear()
-      gate.fast()
-      if (trial) gate.open()
-    }
-    if (outcome.is !== 'gone' || outcome.reason.code !== 'unknown_job' || foundAny) return outcome
-    unknown.add(claim.jobId)
-    if (unknown.size < UNKNOWN_IN_A_ROW) return outcome
-    const reason: Reason = {
-      code: 'reducto_auth',
-      message: `Reducto knows none of ${unknown.size} jobs: are REDUCTO_API_KEY and REDUCTO_ENVIRONMENT those of the account that submits them?`,
-    }
-    gate.close('reducto_auth', reason, probeJobs)
-    return { is: 'wait', reason, after: PROBE_EVERY }
-  }
-
-  function scrubbed(outcome: Outcome): Outcome {
+  function clean(outcome: Outcome): CleanOutcome {
     if (!('reason' in outcome)) return outcome
     return { ...outcome, reason: { ...outcome.reason, message: scrub(outcome.reason.message) } }
   }
 
-  /** A settlement must not be lost: the job would stay running for ever. Null when the service ends before it lands. */
-  async function settle(claim: Claim, write: () => Promise<boolean>): Promise<boolean | null> {
+  /** A settlement must not be lost: the job would stay running for ever. False when the claim was lost, or the service ends first. */
+  async function settled(claim: Claim, write: () => Promise<boolean>): Promise<boolean> {
     for (;;) {
       try {
-        return await write()
+        if (await write()) return true
+        events.emit('claimLost', { jobId: claim.jobId })
+        return false
       } catch (error) {
-        events.emit('stuck', { what: `settle ${claim.jobId}`, error })
-        if (interrupting.signal.aborted) return null
-        await clock.sleep(INBOX_PAUSE, interrupting.signal)
+        events.emit('failing', { what: `settle ${claim.jobId}`, error })
+        if (interrupting.signal.aborted) return false
+        await clock.sleep(INBOX_RETRY_DELAY_MS, interrupting.signal)
       }
     }
   }
 
+  /** Deliveries are accepted while this goes on, however much there is. */
+  async function removeAbandonedDrafts(): Promise<void> {
+    using stop = aborted(stopping.signal)
+    const removing = deps
+      .removeAbandonedDrafts(stopping.signal)
+      .catch((error) => void events.emit('failing', { what: 'remove abandoned drafts', error }))
+    await Promise.race([removing, stop.promise])
+  }
+
   async function stop(grace: number): Promise<void> {
     stopping.abort()
-    const graceOver = new AbortController()
-    const timer = clock.sleep(grace, graceOver.signal).then(() => interrupting.abort())
-    await looping
-    // What does not end by itself is left behind, rather than the whole service being killed.
-    const patience = new AbortController()
-    await Promise.race([Promise.all(running), clock.sleep(grace + LAST_PATIENCE, patience.signal)])
-    patience.abort()
-    graceOver.abort()
-    await timer
-    working.hold('worker')
+    const waiting = new AbortController()
+    const running = Promise.all([looping, fetching.idle(), handing.idle()])
+    const interrupt = clock.sleep(grace, waiting.signal).then(() => interrupting.abort())
+    // Abandon jobs that do not stop in time, so that the process is not killed as a whole.
+    await Promise.race([running, clock.sleep(grace + SETTLE_TIMEOUT_MS, waiting.signal)])
+    waiting.abort()
+    await interrupt
   }
 
   return {
     start() {
       if (looping || deps.concurrency === 0) return
-      working.release('worker')
-      looping = loop()
+      looping = removeAbandonedDrafts().then(() =>
+        Promise.all([fetching.start(stopping.signal), handing.start(stopping.signal)]),
+      )
     },
     stop(grace) {
       stopped ??= stop(grace)
       return stopped
     },
-    get pausedBy() {
-      return gate.cause
-    },
-    get handlerFails() {
-      return handlerFailures >= HANDLER_FAILURES
+    get degraded() {
+      return judge.degraded
     },
   }
-}
-
-function once(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

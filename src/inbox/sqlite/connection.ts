@@ -1,14 +1,24 @@
 import { Worker } from 'node:worker_threads'
+import type { Committed, Failure } from './batch.ts'
+import type { Checkpointed } from './checkpoint.ts'
 import { DatabaseRefused } from './schema.ts'
-import type { Failure, Reply, Request, ThreadData, ThreadOptions } from './thread.ts'
+import type { ThreadData, ThreadOptions, ThreadReply, ThreadRequest } from './thread.ts'
 
 /** Talks with a database thread: one promise a request. */
 export type Connection = {
-  request(message: RequestBody): Promise<Exclude<Reply, { failure: unknown }>>
+  request<R extends RequestBody>(message: R): Promise<ReplyTo<R>>
   close(): Promise<void>
 }
 
-type RequestBody = Request extends infer R ? (R extends unknown ? Omit<R, 'id'> : never) : never
+type RequestBody = ThreadRequest extends infer R ? (R extends unknown ? Omit<R, 'id'> : never) : never
+
+type ReplyTo<R> = R extends { batch: unknown }
+  ? Committed
+  : R extends { tick: unknown }
+    ? { readonly changed: boolean; readonly paused: boolean }
+    : R extends { checkpoint: unknown }
+      ? Checkpointed
+      : { readonly answer: unknown }
 
 /** An error of the database itself. `code` is SQLite's primary result code; 0 for others. */
 export class DatabaseError extends Error {
@@ -29,12 +39,12 @@ export async function connect(options: ThreadOptions, onDeath: (error: Error) =>
   const rung = new Int32Array(bell)
   const workerData: ThreadData = { ...options, bell }
   const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData, name: `sqlite-${options.mode}` })
-  const waiting = new Map<number, { resolve(reply: Reply): void; reject(error: Error): void }>()
+  const waiting = new Map<number, { resolve(reply: ThreadReply): void; reject(error: Error): void }>()
   let lastId = 0
   let state: 'opening' | 'open' | 'closing' | 'dead' = 'opening'
 
   const opened = wait(0)
-  worker.on('message', (reply: Reply) => {
+  worker.on('message', (reply: ThreadReply) => {
     const waiter = waiting.get(reply.id)
     waiting.delete(reply.id)
     if ('failure' in reply) waiter?.reject(new DatabaseError(reply.failure))
@@ -51,16 +61,16 @@ export async function connect(options: ThreadOptions, onDeath: (error: Error) =>
     if (was === 'open') onDeath(error)
   }
 
-  function wait(id: number): Promise<Exclude<Reply, { failure: unknown }>> {
+  function wait<T>(id: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      waiting.set(id, { resolve: resolve as (reply: Reply) => void, reject })
+      waiting.set(id, { resolve: resolve as (reply: ThreadReply) => void, reject })
     })
   }
 
-  function request(message: RequestBody) {
+  function request<R extends RequestBody>(message: R): Promise<ReplyTo<R>> {
     if (state === 'dead') return Promise.reject(new Error('the database thread has ended'))
     const id = ++lastId
-    const reply = wait(id)
+    const reply = wait<ReplyTo<R>>(id)
     worker.postMessage({ id, ...message })
     Atomics.add(rung, 0, 1)
     Atomics.notify(rung, 0)

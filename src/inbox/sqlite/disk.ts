@@ -1,5 +1,7 @@
 import { statfsSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { formatBytes } from '../../units.ts'
 import { DatabaseRefused } from './schema.ts'
 
 /** `f_type` of file systems that reach over a network (Linux, statfs(2)): SQLite's WAL needs shared memory there. */
@@ -28,4 +30,12 @@ export function checkDisk(path: string, typeOf = fileSystemType): string | null 
 /** In 32 bits without a sign, as it is defined. */
 function fileSystemType(directory: string): number {
   return statfsSync(directory).type >>> 0
+}
+
+/** What to say when less than `minFree` bytes are free on the disk of `path`; null while there is enough. */
+export async function freeRoom(path: string, minFree: number): Promise<string | null> {
+  const { bavail, bsize } = await statfs(dirname(path))
+  const free = bavail * bsize
+  if (free >= minFree) return null
+  return `${formatBytes(free)} free on the disk of ${path}, less than MIN_FREE_DISK (${formatBytes(minFree)}): make room`
 }

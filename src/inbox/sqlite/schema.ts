@@ -78,14 +78,44 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX job_due;
   CREATE INDEX job_due ON job (stage, due_at) WHERE state = 'queued';
   `,
+  // Patience is spent rather than timed; what is wanted is a round; side files are tried again beside the job's own
+  // stages. Jobs that have crashed twice have an index of their own, so that they do not stand in the way of others.
+  `
+  DROP INDEX job_due;
+  ALTER TABLE job RENAME COLUMN tries TO failures;
+  ALTER TABLE job RENAME COLUMN waits TO polls;
+  ALTER TABLE job RENAME COLUMN status TO announced;
+  ALTER TABLE job RENAME COLUMN recorded TO saved_status;
+  ALTER TABLE job RENAME COLUMN first TO first_delivery;
+  ALTER TABLE job RENAME COLUMN gone_since TO gone_spent;
+  ALTER TABLE job ADD COLUMN spent INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE job ADD COLUMN fetch_since INTEGER NOT NULL DEFAULT 0;
+  UPDATE job SET gone_spent = NULL WHERE gone_spent IS NOT NULL;
+  UPDATE job SET fetch_since = round WHERE refetch = 1;
+  ALTER TABLE job DROP COLUMN refetch;
+  ALTER TABLE job DROP COLUMN news;
+  ALTER TABLE job DROP COLUMN give_up_at;
+  ALTER TABLE job ADD COLUMN is_retry INTEGER GENERATED ALWAYS AS (failures + polls > 0) VIRTUAL;
+  CREATE INDEX job_due ON job (stage, endpoint, is_retry, due_at) WHERE state = 'queued' AND crashes < 2;
+  CREATE INDEX job_isolated ON job (due_at) WHERE state = 'queued' AND crashes >= 2;
+  ALTER TABLE attempt RENAME COLUMN stage TO task;
+  ALTER TABLE attempt RENAME COLUMN recorded TO saved_status;
+  CREATE TABLE side_files (
+    job      INTEGER PRIMARY KEY,
+    failures INTEGER NOT NULL,
+    crashes  INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    spent    INTEGER NOT NULL,
+    token    INTEGER NOT NULL DEFAULT 0,
+    running  INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX side_files_due ON side_files (due_at) WHERE running = 0;
+  CREATE INDEX side_files_running ON side_files (job) WHERE running = 1;
+  CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+  DELETE FROM counter WHERE name = 'working';
+  INSERT INTO counter SELECT 'token', COALESCE(MAX(token), 0) FROM job;
+  `,
 ]
-
-/**
- * WAL pages before a checkpoint (SQLite's default is 1000). A random page of an index is written many times between two
- * checkpoints, and to the database once: with a million jobs in it, 64000 (256 MiB) keep 0.89 of an empty inbox's throughput,
- * 32000 kept 0.80 to 0.88, 16000 kept 0.77.
- */
-const CHECKPOINT_PAGES = 64000
 
 /** How long a process waits for another one's write, ms. */
 const BUSY_TIMEOUT = 5_000
@@ -98,15 +128,20 @@ export class DatabaseRefused extends Error {
   }
 }
 
-/** Opens the database for writing, brings its schema up to date, and makes sure that a commit is on the disk. */
-export function openForWriting(path: string): DatabaseSync {
+/**
+ * Opens the database for writing, and makes sure that a commit is on the disk. With `migrate` its schema is brought up to
+ * date: only for the holder of the instance lock, since a service of another version may be running.
+ * @throws DatabaseRefused
+ */
+export function openForWriting(path: string, options: { readonly migrate: boolean }): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT })
   try {
-    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
-             PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536`)
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
+             PRAGMA secure_delete = ON; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536`)
     if (pragma(db, 'journal_mode') !== 'wal' || pragma(db, 'synchronous') !== 2)
       throw new DatabaseRefused(`${path}: the file system does not support SQLite's write-ahead log; use a local disk`)
-    migrate(db, path)
+    if (options.migrate) migrate(db, path)
+    else checkVersion(db, path)
     return db
   } catch (error) {
     db.close()
@@ -118,13 +153,25 @@ export function openForWriting(path: string): DatabaseSync {
 export function openForReading(path: string): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, readOnly: true })
   try {
-    if (pragma(db, 'user_version') !== MIGRATIONS.length)
-      throw new DatabaseRefused(`${path}: made by another version of this service`)
+    checkVersion(db, path)
     return db
   } catch (error) {
     db.close()
     throw error
   }
+}
+
+/** A command works beside a service of its own version only. */
+function checkVersion(db: DatabaseSync, path: string): void {
+  const version = Number(pragma(db, 'user_version'))
+  if (version === MIGRATIONS.length) return
+  const advice =
+    version > MIGRATIONS.length
+      ? 'use the command of the version that runs the service'
+      : 'start the service of this version first, which brings it up to date, or use the command of the version that runs it'
+  throw new DatabaseRefused(
+    `${path} has schema version ${version}, this command knows version ${MIGRATIONS.length}: ${advice}`,
+  )
 }
 
 function migrate(db: DatabaseSync, path: string): void {

@@ -4,16 +4,18 @@ import type { Writer } from './writer.ts'
 /** Rows that one step looks at, so that accepts are not held up by it. */
 const STEP = 500
 
-/** Where a sweep has got to; null when it has seen all that is old enough. */
-export type Sweep = { readonly job: number | null; readonly delivery: number | null }
+/** Where a walk has got to; null when it has seen all that is old enough. */
+export type PruneCursor = { readonly job: number | null; readonly delivery: number | null }
 
 /**
- * Forgets what is older than `before`, a step at a time. Rows are in order of time, so a sweep ends at the first that
- * is younger, and never reads what it will not delete, apart from the queued and dead jobs that stay.
+ * Deletes what is older than `before`, a step at a time. Rows are in order of time, so a walk ends at the first that is
+ * younger, and never reads what it will not delete, apart from the queued and dead jobs that stay.
  */
-export function createForget(db: DatabaseSync, writer: Writer) {
+export function createPrune(db: DatabaseSync, writer: Writer) {
   const p = (text: string) => db.prepare(text)
-  const jobs = p('SELECT seq, job_id, first, state, created_at, updated_at FROM job WHERE seq > ? ORDER BY seq LIMIT ?')
+  const jobs = p(
+    'SELECT seq, job_id, first_delivery, state, created_at, updated_at FROM job WHERE seq > ? ORDER BY seq LIMIT ?',
+  )
   const further = p('SELECT seq FROM delivery WHERE further = 1 AND job_id = ?')
   const deliveries = p('SELECT seq, disposition, received_at, last_at FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?')
   const deleteBody = p('DELETE FROM delivery_body WHERE seq = ?')
@@ -21,13 +23,14 @@ export function createForget(db: DatabaseSync, writer: Writer) {
   const deleteOf = [
     p('DELETE FROM job_endpoint WHERE job_id = (SELECT job_id FROM job WHERE seq = ?)'),
     p('DELETE FROM attempt WHERE job = ?'),
+    p('DELETE FROM side_files WHERE job = ?'),
     p('DELETE FROM job WHERE seq = ?'),
   ]
 
   function removeDelivery(seq: number, disposition: string): void {
     deleteBody.run(seq)
     deleteDelivery.run(seq)
-    writer.count(`delivery:${disposition}`, -1)
+    writer.tally.count(`delivery:${disposition}`, -1)
   }
 
   function jobStep(before: number, from: number): { rows: number; next: number | null } {
@@ -35,15 +38,15 @@ export function createForget(db: DatabaseSync, writer: Writer) {
     const old = found.filter((job) => job.created_at < before)
     const gone = old.filter((job) => job.updated_at < before && job.state === 'done')
     for (const job of gone) {
-      if (job.first !== null) removeDelivery(job.first, 'job')
+      if (job.first_delivery !== null) removeDelivery(job.first_delivery, 'job')
       for (const { seq } of further.all(job.job_id) as { seq: number }[]) removeDelivery(seq, 'job')
       for (const statement of deleteOf) statement.run(job.seq)
-      writer.move('done', null)
+      writer.tally.countTransition('done', null)
     }
     return { rows: gone.length, next: old.length === STEP ? found.at(-1)!.seq : null }
   }
 
-  /** Deliveries that concern no job; those that do have gone with it. */
+  /** Deliveries without a job. The others are deleted with their job. */
   function deliveryStep(before: number, from: number): { rows: number; next: number | null } {
     const found = deliveries.all(from, STEP) as DeliveryAge[]
     const old = found.filter((delivery) => delivery.received_at < before)
@@ -52,7 +55,7 @@ export function createForget(db: DatabaseSync, writer: Writer) {
     return { rows: gone.length, next: old.length === STEP ? found.at(-1)!.seq : null }
   }
 
-  return (before: number, at: Sweep): { rows: number; next: Sweep | null } => {
+  return (before: number, at: PruneCursor): { rows: number; next: PruneCursor | null } => {
     const byJob = at.job === null ? { rows: 0, next: null } : jobStep(before, at.job)
     const byDelivery = at.delivery === null ? { rows: 0, next: null } : deliveryStep(before, at.delivery)
     const over = byJob.next === null && byDelivery.next === null
@@ -66,7 +69,7 @@ export function createForget(db: DatabaseSync, writer: Writer) {
 type JobAge = {
   seq: number
   job_id: string
-  first: number | null
+  first_delivery: number | null
   state: string
   created_at: number
   updated_at: number

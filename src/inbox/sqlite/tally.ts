@@ -1,0 +1,77 @@
+import type { JobState, Stage } from '../../job.ts'
+import type { Statements } from './statements.ts'
+
+/**
+ * What a transaction changes in sum: counters, and which stages got something to claim. Counters change with every row;
+ * they are summed up here and written once a transaction, whose fate they share.
+ */
+export type Tally = ReturnType<typeof createTally>
+
+/** Whether a stage has a queued job that it did not have before. */
+export type Queued = Readonly<Record<Stage, boolean>>
+
+export function createTally(sql: Statements) {
+  let counts = new Map<string, number>()
+  let queued: Record<Stage, boolean> = { fetch: false, hand_over: false }
+  let lastVerifiedAt: number | null = null
+  let token = stored('token')
+  let writtenToken = token
+
+  function stored(name: string): number {
+    return (sql.counter.get(name) as { value: number } | undefined)?.value ?? 0
+  }
+
+  function count(name: string, by: number): void {
+    counts.set(name, (counts.get(name) ?? 0) + by)
+  }
+
+  function reset(): void {
+    counts = new Map()
+    queued = { fetch: false, hand_over: false }
+    lastVerifiedAt = null
+  }
+
+  return {
+    count,
+    /** Only counts; the row itself is the caller's. */
+    countTransition(from: JobState | null, to: JobState | null): void {
+      if (from === to) return
+      if (from) count(`job:${from}`, -1)
+      if (to) count(`job:${to}`, 1)
+    },
+    queued(stage: Stage): void {
+      queued[stage] = true
+    },
+    verified(at: number): void {
+      lastVerifiedAt = at
+    },
+    /** A number that no claim has had: also not one whose transaction failed. */
+    nextToken(): number {
+      token = Math.max(token, stored('token')) + 1
+      return token
+    },
+    value: (name: string) => stored(name) + (counts.get(name) ?? 0),
+    set: (name: string, value: number) => void sql.setCounter.run(name, value),
+    /** The last thing of a transaction: writes the sums. One that changed nothing needs no fsync. */
+    finish(): Queued {
+      for (const [name, by] of counts) if (by !== 0) sql.addCounter.run(name, by)
+      if (lastVerifiedAt !== null) sql.setCounter.run('last_verified_at', lastVerifiedAt)
+      if (token !== writtenToken) sql.setCounter.run('token', token)
+      writtenToken = token
+      const done = queued
+      reset()
+      return done
+    },
+    /** The transaction failed. */
+    drop(): void {
+      reset()
+      writtenToken = -1
+    },
+    /** For a savepoint: what `restore` goes back to. */
+    save: () => ({ counts: new Map(counts), queued: { ...queued } }),
+    restore(saved: { counts: Map<string, number>; queued: Record<Stage, boolean> }): void {
+      counts = new Map(saved.counts)
+      queued = { ...saved.queued }
+    },
+  }
+}

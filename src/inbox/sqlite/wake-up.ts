@@ -1,0 +1,82 @@
+import type { Clock } from '../../clock.ts'
+import type { Stage } from '../../job.ts'
+import { linkSignals } from '../../signals.ts'
+import type { NextDue } from './claim.ts'
+import type { Queued } from './tally.ts'
+
+/** How soon writes of other processes, such as the command line, are seen, ms. */
+const TICK_MS = 1_000
+
+/**
+ * Tells a stage's loop when to claim. Transactions are numbered as they are answered: what was queued in or after the one
+ * that held the stage's last claim is news to it. Besides, jobs fall due, and other processes write.
+ */
+export type WakeUp = {
+  /** A transaction was answered, with claims of these stages in it. */
+  committed(claimed: readonly Stage[], queued: Queued, nextDue: NextDue): void
+  /** Something may have changed for every stage. */
+  announce(): void
+  /** Resolves when a claim of this stage may find something new, or when `signal` aborts. */
+  ready(stage: Stage, signal: AbortSignal): Promise<void>
+}
+
+type StageState = { newsAt: number; claimedAt: number; nextDue: number | null }
+
+export function createWakeUp(options: {
+  readonly clock: Clock
+  /** Whether another process has written; null when it cannot be told now. */
+  readonly look: () => Promise<{ readonly changed: boolean } | null>
+}): WakeUp {
+  const { clock } = options
+  const stages: Record<Stage, StageState> = {
+    fetch: { newsAt: 0, claimedAt: 0, nextDue: null },
+    hand_over: { newsAt: 0, claimedAt: 0, nextDue: null },
+  }
+  const sleeping = new Set<() => void>()
+  let transaction = 0
+
+  function wake(): void {
+    for (const wakeOne of sleeping) wakeOne()
+  }
+
+  function announce(): void {
+    for (const stage of Object.values(stages)) stage.newsAt = transaction
+    wake()
+  }
+
+  async function sleep(ms: number, signal: AbortSignal): Promise<'woken' | 'slept'> {
+    using linked = linkSignals(signal)
+    let woken = false
+    const wakeOne = () => {
+      woken = true
+      linked.abort()
+    }
+    sleeping.add(wakeOne)
+    await clock.sleep(ms, linked.signal)
+    sleeping.delete(wakeOne)
+    return woken ? 'woken' : 'slept'
+  }
+
+  return {
+    announce,
+    committed(claimed, queued, nextDue) {
+      transaction++
+      for (const stage of claimed) stages[stage].claimedAt = transaction
+      for (const stage of ['fetch', 'hand_over'] as const) {
+        stages[stage].nextDue = nextDue[stage]
+        if (queued[stage]) stages[stage].newsAt = transaction
+      }
+      if (queued.fetch || queued.hand_over) wake()
+    },
+    async ready(name, signal) {
+      const stage = stages[name]
+      while (!signal.aborted && stage.newsAt < stage.claimedAt) {
+        const untilDue = stage.nextDue === null ? TICK_MS : stage.nextDue - clock.now()
+        if (untilDue <= 0) return
+        if ((await sleep(Math.min(TICK_MS, untilDue), signal)) === 'woken' || signal.aborted) continue
+        // A look that fails is none: the next one is a second away.
+        if ((await options.look().catch(() => null))?.changed) announce()
+      }
+    },
+  }
+}

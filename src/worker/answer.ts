@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto'
+import { NotJson } from '../answer/errors.ts'
+import type { Reading, ScanDocument } from '../answer/scan-thread.ts'
+import type { FetchJob } from '../reducto/fetch-job.ts'
+
+/** Reducto's answer about a job: its bytes, and what they say. `warning`: they are no JSON, and are believed all the same. */
+export type JobAnswer = { readonly body: Buffer; readonly reading: Reading; readonly warning: string | null }
+
+/** The statuses after which a job does not change any more. Anything else is not final: a new one may be in between. */
+export const FINAL: ReadonlySet<string> = new Set(['Completed', 'Failed', 'Cancelled'])
+
+/** An answer that stays unreadable, with the same bytes so often, is kept as it is. */
+const SAME_ANSWERS = 3
+/** So that hashing and parsing a large answer gives way to others in between. */
+const CHUNK_BYTES = 64 * 1024
+
+/**
+ * Fetches a job's answer and reads it. One that is no JSON is fetched again at once: only when the very same bytes keep
+ * coming, and are at least the text of an object that names a final status, they are what Reducto has.
+ * @throws ReductoError, NotJson
+ */
+export async function fetchAnswer(
+  jobId: string,
+  deps: { readonly fetchJob: FetchJob; readonly scan: ScanDocument },
+  signal: AbortSignal,
+): Promise<JobAnswer> {
+  let unreadable: { error: NotJson; digest: string } | null = null
+  for (let same = 1; ; same++) {
+    const body = await deps.fetchJob(jobId, signal)
+    try {
+      return { body, reading: await read(body, deps.scan, signal), warning: null }
+    } catch (error) {
+      if (!(error instanceof NotJson)) throw error
+      const digest = createHash('sha256').update(body).digest('hex')
+      if (unreadable && unreadable.digest !== digest) throw error
+      unreadable = { error, digest }
+      if (same < SAME_ANSWERS) continue
+      const status = statusIn(body)
+      if (status === null) throw error
+      return { body, reading: { ...NOTHING_READ, status }, warning: `saved as it is: ${error.message}` }
+    }
+  }
+}
+
+async function read(body: Buffer, scan: ScanDocument, signal: AbortSignal): Promise<Reading> {
+  const scanning = scan('job')
+  try {
+    for await (const piece of piecesOf(body, signal)) await scanning.write(piece)
+    return await scanning.end()
+  } catch (error) {
+    scanning.drop()
+    throw error
+  }
+}
+
+/** A body in pieces, between which others get their turn. */
+export async function* piecesOf(body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < body.byteLength; at += CHUNK_BYTES) {
+    signal.throwIfAborted()
+    yield body.subarray(at, at + CHUNK_BYTES)
+  }
+}
+
+const NOTHING_READ: Omit<Reading, 'status'> = { reason: null, type: null, links: [], lacks: null, isJson: false }
+
+/** The final status that the text of an object names; null when it is no such text, or breaks off. */
+function statusIn(body: Buffer): string | null {
+  const text = body.toString('latin1').trim()
+  if (!text.replace(/^\xef\xbb\xbf/, '').startsWith('{') || !text.endsWith('}')) return null
+  const status = /"status"\s*:\s*"(\w+)"/.exec(text)?.[1] ?? ''
+  return FINAL.has(status) ? status : null
+}

@@ -1,0 +1,34 @@
+import type { PauseCause } from '../events.ts'
+import type { Outcome, Reason } from '../job.ts'
+import type { JobRecord } from '../results/record.ts'
+
+/** What an attempt came to. */
+export type AttemptResult = {
+  readonly outcome: Outcome
+  /** The record that it saved or found. */
+  readonly record: JobRecord | null
+  /** What holds up every job alike, so that the worker should pause or slow down. */
+  readonly shared: SharedFailure | null
+  /** Reducto knew the job: the key and the region are right. */
+  readonly known: boolean
+  readonly calls: number
+  readonly files: number
+  readonly bytes: number
+  /** What was saved of a result that is not whole. */
+  readonly partial: PartialResult | null
+  /** Side files are missing that may be there later; `after`: not before so many ms. */
+  readonly missingSideFiles: { readonly after: number } | null
+  /** Hosts that downloads were refused for. */
+  readonly blockedHosts: readonly string[]
+}
+
+export type SharedFailure =
+  | { readonly is: 'pause'; readonly cause: PauseCause; readonly reason: Reason }
+  | { readonly is: 'slow'; readonly after: number | undefined }
+
+/** A draft that has no result in it, but something: kept when the job is given up, discarded otherwise. */
+export type PartialResult = {
+  /** Saves it as a record that says why the job was given up. */
+  keep(reason: Reason): Promise<void>
+  discard(): Promise<void>
+}

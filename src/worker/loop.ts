@@ -1,0 +1,87 @@
+import type { Clock } from '../clock.ts'
+import type { EventBus } from '../events.ts'
+import type { Claim, Places, Queue } from '../inbox/inbox.ts'
+import type { Stage } from '../job.ts'
+import { aborted, linkSignals } from '../signals.ts'
+import type { Gate } from './gate.ts'
+
+/** After the inbox failed: before the next try, ms. */
+const INBOX_RETRY_DELAY_MS = 1_000
+
+export type LoopDeps = {
+  readonly stage: Stage
+  readonly queue: Pick<Queue, 'claim' | 'ready'>
+  readonly gate: Gate
+  /** Jobs of this stage at once. */
+  readonly places: number
+  /** Whether jobs may be claimed now, beside the gate; closes the gate if not. */
+  readonly isFine: () => Promise<boolean>
+  /** Whether the newest jobs are to be tried first. */
+  readonly newestFirst: () => boolean
+  /** Runs a claimed job and settles it. Never rejects. */
+  readonly run: (claim: Claim) => Promise<void>
+  readonly clock: Clock
+  readonly events: EventBus
+}
+
+export type Loop = {
+  /** Claims and runs until `signal` aborts; resolves then, while what was claimed still runs. */
+  start(signal: AbortSignal): Promise<void>
+  /** Resolves when nothing runs any more. */
+  idle(): Promise<void>
+}
+
+/** One stage of the worker: wait for the gate, claim, run, settle. */
+export function createLoop(deps: LoopDeps): Loop {
+  const { stage, queue, gate, places, clock, events } = deps
+  const running = new Set<Promise<void>>()
+  /** Ends a wait when a place becomes free. */
+  let placeFreed = () => {}
+
+  function start(claim: Claim): void {
+    const done: Promise<void> = deps.run(claim).finally(() => {
+      running.delete(done)
+      placeFreed()
+    })
+    running.add(done)
+  }
+
+  async function claim(wanted: Places, signal: AbortSignal): Promise<readonly Claim[]> {
+    try {
+      return await queue.claim(stage, wanted)
+    } catch (error) {
+      events.emit('failing', { what: `claim for ${stage}`, error })
+      await clock.sleep(INBOX_RETRY_DELAY_MS, signal)
+      return []
+    }
+  }
+
+  /** Until a claim may find something, or a place is free. */
+  async function wait(signal: AbortSignal): Promise<void> {
+    using either = linkSignals(signal)
+    placeFreed = either.abort
+    if (running.size < places) return queue.ready(stage, either.signal)
+    using full = aborted(either.signal)
+    await full.promise
+  }
+
+  return {
+    async start(signal) {
+      while (!signal.aborted) {
+        const pass = await gate.waitUntilOpen(signal)
+        if (signal.aborted) return
+        if (pass === 'open' && !(await deps.isFine())) continue
+        const newestFirst = pass === 'trial' || deps.newestFirst()
+        const limit = places - running.size
+        const claims = limit > 0 ? await claim({ limit, total: places, newestFirst }, signal) : []
+        for (const one of claims) start(one)
+        // A trial is over when its jobs have shown what they show.
+        if (pass === 'trial') await Promise.all(running)
+        else if (claims.length === 0) await wait(signal)
+      }
+    },
+    async idle() {
+      await Promise.all(running)
+    },
+  }
+}

@@ -1,0 +1,185 @@
+import type { Clock } from '../clock.ts'
+import type { Claim, ClaimId } from '../inbox/inbox.ts'
+import type { ScanDocument } from '../answer/scan-thread.ts'
+import type { Download } from '../download/download.ts'
+import type { FetchJob } from '../reducto/fetch-job.ts'
+import type { ProbeAccount } from '../reducto/probe.ts'
+import { FILES, JOB, type JobRecord, type SavedFile } from '../results/record.ts'
+import type { Draft, NewRecord, Results } from '../results/results.ts'
+import type { Scrub } from '../scrub.ts'
+import { FINAL, fetchAnswer, type JobAnswer, piecesOf } from './answer.ts'
+import type { AttemptResult, PartialResult } from './attempt.ts'
+import { classify } from './classify.ts'
+import { type Collector, createCollector, type Listed } from './collect.ts'
+import { ClaimLost, ResultUnfinished } from './failures.ts'
+import { createHosts } from './hosts.ts'
+import { createBudget, createLinkSaver } from './save-link.ts'
+
+export type FetchDeps = {
+  readonly fetchJob: FetchJob
+  readonly probeAccount: ProbeAccount
+  readonly download: Download
+  readonly scan: ScanDocument
+  readonly results: Results
+  /** Which of these claims are lost. */
+  readonly lost: (claims: readonly ClaimId[]) => Promise<readonly ClaimId[]>
+  /** The metadata of a delivery's body. */
+  readonly metadataOf: (body: string) => unknown
+  /** Bytes that one result may take. */
+  readonly maxBytes: number
+  readonly clock: Clock
+  readonly scrub: Scrub
+}
+
+/** One attempt at a job's result: look for what is saved, else fetch, collect, commit. Never throws. */
+export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDeps): Promise<AttemptResult> {
+  const seen = { known: false, calls: 0, files: 0, bytes: 0 }
+  const hosts = createHosts()
+  let found: JobRecord | null = null
+  let partial: PartialResult | null = null
+
+  async function attempt(): Promise<AttemptResult> {
+    found = await deps.results.record(claim.jobId, signal)
+    if (found && isCurrent(found)) return finished(found, null)
+    const answer = await ask()
+    const { status } = answer.reading
+    if (status === null || !FINAL.has(status))
+      throw new ResultUnfinished('unfinished', `Reducto says that the job is ${status ?? 'without a status'}`)
+    const draft = await deps.results.draft(claim.jobId, claim.token, { signal })
+    // Whatever goes wrong from here on, what is in the draft is not thrown away before it is known to be worth nothing.
+    partial = partialOf(draft, answer, status)
+    return collectAll(draft, answer, status)
+  }
+
+  /** What is saved counts when it is a result, and was fetched late enough. */
+  function isCurrent({ gave_up, round }: JobRecord): boolean {
+    return !gave_up && round >= claim.fetchSince
+  }
+
+  async function ask(): Promise<JobAnswer> {
+    const counted = { ...deps, fetchJob: (jobId: string, until: AbortSignal) => (seen.calls++, deps.fetchJob(jobId, until)) }
+    const answer = await fetchAnswer(claim.jobId, counted, signal)
+    seen.known = true
+    return answer
+  }
+
+  async function collectAll(draft: Draft, answer: JobAnswer, status: string): Promise<AttemptResult> {
+    const { collector, job } = await begin(draft, answer, status)
+    if (status === 'Completed' && answer.reading.lacks !== null)
+      throw new ResultUnfinished('no_result', `Reducto's answer has no result: ${answer.reading.lacks}`)
+    partial = partialOf(draft, answer, status, { collector, job })
+    await collector.run()
+    const listed = await collector.list()
+    seen.files = listed.files.count
+    const record = recordOf(answer, status, job, listed, null)
+    signal.throwIfAborted()
+    // A replacement is for the claim's holder only.
+    if ((await deps.lost([claim])).length > 0) throw new ClaimLost('another worker has this job now')
+    const isOurs = await draft.commit(record, { replace: found !== null })
+    partial = null
+    const saved = isOurs ? record : ((await deps.results.record(claim.jobId, signal)) ?? record)
+    const isWorthRetrying = isOurs && listed.isWorthRetrying && !listed.isComplete
+    return finished(saved, isWorthRetrying ? { after: hosts.longestRest } : null)
+  }
+
+  /** The answer is saved first: the links in it are followed from there. */
+  async function begin(draft: Draft, answer: JobAnswer, status: string) {
+    const budget = createBudget(deps.maxBytes, answer.body.byteLength)
+    const job = await draft.write(JOB, piecesOf(answer.body, signal))
+    const saver = createLinkSaver({ draft, download: deps.download, scan: deps.scan, hosts, budget })
+    const links = status === 'Completed' ? answer.reading.links : []
+    const collector = createCollector(
+      {
+        root: { path: job.path, links },
+        had: [],
+        freshLinks: async () => {
+          const fresh = await ask()
+          return fresh.reading.status === 'Completed' ? fresh.reading.links : null
+        },
+        signal,
+      },
+      { draft, saver, hosts, clock: deps.clock },
+    )
+    return { collector, job }
+  }
+
+  function partialOf(
+    draft: Draft,
+    answer: JobAnswer,
+    status: string,
+    had?: { collector: Collector; job: SavedFile },
+  ): PartialResult {
+    return {
+      async keep(reason) {
+        const job = had?.job ?? (await draft.write(JOB, piecesOf(answer.body, signal)))
+        const listed = (await had?.collector.list()) ?? (await listNothing(draft))
+        const given = { code: reason.code, message: deps.scrub(reason.message) }
+        // A result that is there, of whichever round, is worth more.
+        const replace = found !== null && Boolean(found.gave_up)
+        await draft.commit(recordOf(answer, status, job, listed, given), { replace })
+      },
+      discard: () => draft.discard(),
+    }
+  }
+
+  function recordOf(
+    { reading, warning }: JobAnswer,
+    status: string,
+    job: SavedFile,
+    listed: Listed,
+    gaveUp: NewRecord['gave_up'],
+  ): NewRecord {
+    seen.bytes = job.bytes + listed.files.bytes
+    return {
+      version: 1,
+      job_id: claim.jobId,
+      status,
+      type: reading.type,
+      reason: reading.reason === null ? null : deps.scrub(reading.reason),
+      metadata: claim.body === null ? null : deps.metadataOf(claim.body),
+      endpoint: claim.endpoint,
+      endpoints: claim.endpoints,
+      round: claim.round,
+      svix_id: claim.svixId,
+      received_at: new Date(claim.receivedAt).toISOString(),
+      fetched_at: new Date(deps.clock.now()).toISOString(),
+      complete: listed.isComplete && warning === null && gaveUp === null,
+      ...(warning === null ? {} : { warning }),
+      ...(gaveUp === null ? {} : { gave_up: gaveUp }),
+      job,
+      files: listed.files,
+    }
+  }
+
+  function finished(record: JobRecord, missingSideFiles: AttemptResult['missingSideFiles']): AttemptResult {
+    const outcome = { is: 'saved', status: record.status, missing: record.files.failed } as const
+    return { outcome, record, shared: null, partial: null, missingSideFiles, blockedHosts: [...hosts.blocked], ...seen }
+  }
+
+  try {
+    return await attempt()
+  } catch (error) {
+    const classified = await classify(error, {
+      probeAccount: () => deps.probeAccount(signal),
+      resultsStoreIsHealthy: () => deps.results.check(signal).then(TRUE, FALSE),
+      hasFallback: found !== null && !(found as JobRecord).gave_up,
+    })
+    return {
+      ...(signal.aborted ? INTERRUPTED : classified),
+      record: null,
+      partial,
+      missingSideFiles: null,
+      blockedHosts: [...hosts.blocked],
+      ...seen,
+    }
+  }
+}
+
+const INTERRUPTED = { outcome: { is: 'interrupted' }, shared: null } as const
+const TRUE = () => true
+const FALSE = () => false
+
+async function listNothing(draft: Draft): Promise<Listed> {
+  const saved = await draft.write(FILES, (async function* () {})())
+  return { files: { ...saved, count: 0, failed: 0 }, isComplete: false, isWorthRetrying: false }
+}

@@ -1,0 +1,54 @@
+import type { HandOver } from '../handler/hand-over.ts'
+import type { Claim } from '../inbox/inbox.ts'
+import type { Outcome } from '../job.ts'
+import type { JobRecord } from '../results/record.ts'
+import { type Results, ResultsUnavailable } from '../results/results.ts'
+import type { AttemptResult } from './attempt.ts'
+import { classify } from './classify.ts'
+
+export type HandOverDeps = {
+  readonly results: Pick<Results, 'record' | 'check'>
+  /** Hands saved results to the user; null when that is not wanted. */
+  readonly handOver: HandOver | null
+}
+
+/** A saved result must have been missing so often before it is fetched again: a store may lose sight of a file for a moment. */
+const MISSING_UNTIL_FETCHED = 3
+
+/** One attempt at handing over what is saved. Fetches nothing. Never throws. */
+export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandOverDeps): Promise<AttemptResult> {
+  let record: JobRecord | null = null
+
+  async function attempt(): Promise<Outcome> {
+    record = await deps.results.record(claim.jobId, signal)
+    if (record === null || record.gave_up) return missing()
+    if (deps.handOver) {
+      const call = { record, round: claim.round, attempt: claim.progress.failures + 1 }
+      const handed = await deps.handOver(call, signal)
+      if (signal.aborted && handed.is !== 'taken') return { is: 'interrupted' }
+      if (handed.is === 'refused') return { is: 'dead', reason: handed.reason }
+      if (handed.is === 'retry') return handed
+    }
+    return { is: 'done', status: record.status, missing: record.files.failed }
+  }
+
+  function missing(): Outcome {
+    const reason = { code: 'result_not_saved', message: 'the saved result is not in RESULTS_URL any more' }
+    if (claim.progress.failures + 1 < MISSING_UNTIL_FETCHED) return { is: 'retry', reason }
+    return { is: 'unsaved', reason: { ...reason, message: `${reason.message}; it is fetched again` } }
+  }
+
+  const nothing = { known: false, calls: 0, files: 0, bytes: 0, partial: null, missingSideFiles: null, blockedHosts: [] }
+  try {
+    return { outcome: await attempt(), record, shared: null, ...nothing }
+  } catch (error) {
+    if (signal.aborted) return { outcome: { is: 'interrupted' }, record, shared: null, ...nothing }
+    const { outcome, shared } = await classify(error, {
+      probeAccount: async () => null,
+      // What can be read can be handed over; whether something can be saved does not matter here.
+      resultsStoreIsHealthy: async () => !(error instanceof ResultsUnavailable),
+      hasFallback: false,
+    })
+    return { outcome, record, shared, ...nothing }
+  }
+}

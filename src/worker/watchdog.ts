@@ -1,0 +1,29 @@
+import type { Clock } from '../clock.ts'
+
+/** Runs `expire` once when nothing has been touched for `ms`. */
+export type Watchdog = {
+  /** Something new has come. */
+  touch(): void
+  [Symbol.dispose](): void
+}
+
+export function createWatchdog(clock: Clock, ms: number, expire: () => void): Watchdog {
+  const stopping = new AbortController()
+  let touchedAt = clock.monotonic()
+
+  async function watch(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const left = touchedAt + ms - clock.monotonic()
+      if (left <= 0) return expire()
+      await clock.sleep(left, stopping.signal)
+    }
+  }
+
+  void watch()
+  return {
+    touch() {
+      touchedAt = clock.monotonic()
+    },
+    [Symbol.dispose]: () => stopping.abort(),
+  }
+}
