@@ -9,7 +9,7 @@ const SRC = resolve(import.meta.dirname, '../src')
 /** Files without a room that anybody may use: they know nothing of the service. */
 const GROUND = [
   'job.ts',
-  'durable.ts',
+  'fsync.ts',
   'causes.ts',
   'clock.ts',
   'events.ts',
@@ -27,7 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'job.ts': [],
   'clock.ts': [],
   'causes.ts': [],
-  'durable.ts': [],
+  'fsync.ts': [],
   'units.ts': [],
   'scrub.ts': [],
   'exact-json.ts': [],

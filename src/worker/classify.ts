@@ -26,6 +26,8 @@ export async function classify(error: unknown, ask: Asking): Promise<{ outcome: 
   if (error instanceof ReductoError) return classifyReducto(error, ask.probeAccount)
   if (error instanceof ResultsUnavailable) {
     const reason = { code: error.trouble, message: error.message }
+    // Out of descriptors: it passes, and nothing is paused for it.
+    if (error.trouble === 'busy') return job({ is: 'wait', reason, after: AGAIN })
     // A result too large for the room there is, or a folder that alone is broken: others can be saved.
     return (await ask.storeIsFine()) ? job({ is: 'retry', reason }) : notItsFault(error.trouble, reason)
   }

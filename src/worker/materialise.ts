@@ -1,6 +1,7 @@
 import { NotJson } from '../document-thread.ts'
+import { PassThrough } from 'node:stream'
 import { FILES, type FileEntry, JOB, type SavedFile } from '../results/record.ts'
-import type { Digest, Draft } from '../results/results.ts'
+import type { Draft, WrittenFile } from '../results/results.ts'
 import { type Download, DownloadError } from './download.ts'
 import type { Place, Reading } from './places.ts'
 import type { ScanDocument } from './scan-thread.ts'
@@ -92,6 +93,7 @@ export async function materialise(
 ): Promise<Material> {
   const entries: FileEntry[] = []
   const byUrl = new Map<string, Promise<FileEntry & { pointer: string }>>()
+  const readings = new Map<string, Promise<Reading>>()
   const failure = new AbortController()
   const signal = AbortSignal.any([options.signal, failure.signal])
   let total = 0
@@ -99,7 +101,7 @@ export async function materialise(
   let worthRetrying = false
 
   /** Counts a file's bytes as they come. What a failed try had brought is given back. */
-  async function writeCounted(path: string, source: AsyncIterable<Uint8Array>): Promise<Digest> {
+  async function writeCounted(name: string, source: AsyncIterable<Uint8Array>): Promise<WrittenFile> {
     let bytes = 0
     async function* counted(): AsyncIterable<Uint8Array> {
       for await (const chunk of source) {
@@ -110,7 +112,7 @@ export async function materialise(
       }
     }
     try {
-      return await draft.write(path, counted())
+      return await draft.write(name, counted())
     } catch (error) {
       total -= bytes
       throw error
@@ -126,7 +128,7 @@ export async function materialise(
       const entry = await saved
       entries.push({ ...entry, in: document, pointer: place.pointer })
       if (earlier || place.contents === null || !('path' in entry)) return
-      const contents = await deps.scan(abortable(draft.read(entry.path), signal), place.contents).catch((error) => {
+      const contents = await readings.get(entry.path)!.catch((error) => {
         if (error instanceof NotJson) throw new ResultMissing('the downloaded result is not JSON', true)
         throw error
       })
@@ -135,10 +137,10 @@ export async function materialise(
   }
 
   async function save(place: Place): Promise<FileEntry> {
-    const stem = `${draft.base}files/${++number}-${place.field}`
+    const stem = `files/${++number}-${place.field}`
     const at = { in: '', pointer: '' }
     try {
-      return { ...at, ...(await tryDownload(place.url, stem)) }
+      return { ...at, ...(await tryDownload(place, stem)) }
     } catch (error) {
       if (!(error instanceof DownloadError)) throw error
       // What an interruption breaks off says nothing about the file.
@@ -151,14 +153,17 @@ export async function materialise(
     }
   }
 
-  async function tryDownload(url: string, stem: string) {
+  async function tryDownload({ url, contents }: Place, stem: string) {
     for (let attempt = 1; ; attempt++) {
       try {
         const { contentType, body } = await deps.download(url, signal)
         const type = contentType?.split(';')[0]?.trim().toLowerCase() ?? null
-        const path = `${stem}${(type && EXTENSIONS.get(type)) ?? ''}`
-        const digest = await writeCounted(path, body)
-        return { path, content_type: type, ...digest }
+        const name = `${stem}${(type && EXTENSIONS.get(type)) ?? ''}`
+        if (contents === null) return { content_type: type, ...(await writeCounted(name, body)) }
+        const { source, reading } = scanned(body, (copy) => deps.scan(abortable(copy, signal), contents))
+        const written = await writeCounted(name, source)
+        readings.set(written.path, reading)
+        return { content_type: type, ...written }
       } catch (error) {
         const passing = error instanceof DownloadError && error.kind === 'failed'
         if (!passing || attempt === TRIES || signal.aborted) throw error
@@ -182,17 +187,39 @@ export async function materialise(
     failure.signal.throwIfAborted()
   }
 
-  const [jobPath, filesPath] = [`${draft.base}${JOB}`, `${draft.base}${FILES}`]
-  const job = await writeCounted(jobPath, pieces(body, signal))
-  if (options.follow) await follow(jobPath, reading.places)
-  const files = await writeCounted(filesPath, abortable(lines(entries), signal))
+  const job = await writeCounted(JOB, pieces(body, signal))
+  if (options.follow) await follow(job.path, reading.places)
+  const files = await writeCounted(FILES, abortable(lines(entries), signal))
   const failed = entries.filter((entry) => 'error' in entry).length
   return {
-    job: { path: jobPath, ...job },
-    files: { path: filesPath, ...files, count: entries.length, failed },
+    job,
+    files: { ...files, count: entries.length, failed },
     bytes: total,
     worthRetrying,
   }
+}
+
+/** Reads a document while it is written: `scan` gets a copy, and holds up the writing when it is slower. */
+function scanned<T>(body: AsyncIterable<Uint8Array>, scan: (copy: AsyncIterable<Uint8Array>) => Promise<T>) {
+  const copy = new PassThrough({ highWaterMark: PIECE })
+  const reading = scan(copy).finally(() => copy.destroy())
+  reading.catch(() => {})
+  async function* source() {
+    try {
+      for await (const chunk of body) {
+        if (!copy.destroyed && !copy.write(Buffer.from(chunk)))
+          await new Promise<void>((resolve) => {
+            copy.once('drain', resolve).once('close', resolve)
+          })
+        yield chunk
+      }
+      copy.end()
+    } finally {
+      if (!copy.writableEnded) copy.destroy()
+    }
+  }
+  copy.on('error', () => {})
+  return { source: source(), reading }
 }
 
 /** So that hashing and parsing a large answer gives way to others in between. */

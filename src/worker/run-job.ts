@@ -6,8 +6,9 @@ import type { Claim } from '../inbox/inbox.ts'
 import { contradiction, type Outcome, type Reason, type Stage } from '../job.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
-import type { JobRecord } from '../results/record.ts'
+import type { JobRecord, NewRecord } from '../results/record.ts'
 import type { Draft, Results } from '../results/results.ts'
+import type { Scrub } from '../scrub.ts'
 import { classify } from './classify.ts'
 import {
   type Answer,
@@ -46,6 +47,7 @@ export type RunJobDeps = MaterialiseDeps & {
   /** Whether the claim still holds. */
   readonly holds: (claim: Claim) => Promise<boolean>
   readonly clock: Clock
+  readonly scrub: Scrub
 }
 
 /** One attempt's part in the worker. */
@@ -74,7 +76,7 @@ export async function runJob(claim: Claim, { signal, enterHandOver }: Run, deps:
   let record: JobRecord | null = null
 
   async function attempt(): Promise<Outcome> {
-    const found = await deps.results.record(claim.jobId)
+    const found = await deps.results.record(claim.jobId, signal)
     const saved = found && !outOfDate(found) ? found : await fetchAndSaveFresh({ replace: found !== null })
     if ('is' in saved) return saved
     record = saved
@@ -119,12 +121,12 @@ export async function runJob(claim: Claim, { signal, enterHandOver }: Run, deps:
       const message = `Reducto says that the job is ${status ?? 'without a status'}`
       return { is: 'unfinished', reason: { code: 'unfinished', message } }
     }
-    const draft = await deps.results.draft(claim.jobId, claim.token)
+    const draft = await deps.results.draft(claim.jobId, claim.token, { signal })
     try {
       const material = await materialise(body, reading, draft, { follow: status === 'Completed', fresh, signal }, deps)
       seen.files = material.files.count
       seen.bytes = material.bytes
-      return await save(draft, recordOf(claim, answer, status, material, fetchedAt), material, replace)
+      return await save(draft, recordOf(claim, answer, status, material, fetchedAt, deps.scrub), material, replace)
     } catch (error) {
       await draft.discard()
       throw error
@@ -133,7 +135,7 @@ export async function runJob(claim: Claim, { signal, enterHandOver }: Run, deps:
 
   async function save(
     draft: Draft,
-    made: JobRecord,
+    made: NewRecord,
     material: Material,
     replace: boolean,
   ): Promise<JobRecord | Outcome> {
@@ -146,7 +148,7 @@ export async function runJob(claim: Claim, { signal, enterHandOver }: Run, deps:
     // A replacement is for the claim's holder only.
     if (!(await deps.holds(claim))) throw new ClaimLost()
     const isOurs = await draft.commit(made, { replace })
-    return isOurs ? made : ((await deps.results.record(claim.jobId)) ?? made)
+    return isOurs ? made : ((await deps.results.record(claim.jobId, signal)) ?? made)
   }
 
   try {
@@ -155,7 +157,7 @@ export async function runJob(claim: Claim, { signal, enterHandOver }: Run, deps:
   } catch (error) {
     const classified = await classify(error, {
       probeAccount: () => deps.probeAccount(signal),
-      storeIsFine: () => deps.results.check().then(TRUE, FALSE),
+      storeIsFine: () => deps.results.check(signal).then(TRUE, FALSE),
     })
     return { ...(signal.aborted ? INTERRUPTED : classified), stage, record, ...seen }
   }
@@ -165,16 +167,24 @@ const INTERRUPTED = { outcome: { is: 'interrupted' }, trouble: null } as const
 const TRUE = () => true
 const FALSE = () => false
 
-function recordOf(claim: Claim, answer: Answer, status: string, material: Material, fetchedAt: number): JobRecord {
+function recordOf(
+  claim: Claim,
+  answer: Answer,
+  status: string,
+  material: Material,
+  fetchedAt: number,
+  scrub: Scrub,
+): NewRecord {
   return {
     version: 1,
     job_id: claim.jobId,
     status,
     type: answer.type,
-    reason: answer.reason,
+    reason: answer.reason === null ? null : scrub(answer.reason),
     metadata: metadataOf(claim.body),
     endpoint: claim.endpoint,
     endpoints: claim.endpoints,
+    round: claim.round,
     svix_id: claim.svixId,
     received_at: new Date(claim.receivedAt).toISOString(),
     fetched_at: new Date(fetchedAt).toISOString(),

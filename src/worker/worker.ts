@@ -12,7 +12,7 @@ import type { Attempted, Run } from './run-job.ts'
 export type WorkerDeps = {
   readonly queue: Queue
   readonly run: (claim: Claim, run: Run) => Promise<Attempted>
-  readonly results: Pick<Results, 'check' | 'tidy'>
+  readonly results: Pick<Results, 'check' | 'removeAbandonedDrafts'>
   readonly probeAccount: ProbeAccount
   /** Jobs fetched at once, and results handed over at once: a handler that hangs holds up no fetch. */
   readonly concurrency: number
@@ -89,7 +89,9 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   /** Deliveries are accepted while this goes on, however much there is. */
   async function tidy(): Promise<void> {
-    await results.tidy().catch((error) => events.emit('stuck', { what: 'tidy', error }))
+    await results
+      .removeAbandonedDrafts(async () => true, stopping.signal)
+      .catch((error) => events.emit('stuck', { what: 'tidy', error }))
   }
 
   async function claim(places: Places, signal: AbortSignal): Promise<readonly Claim[]> {
@@ -106,6 +108,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   async function storeIsFine(): Promise<boolean> {
     if (clock.monotonic() - checkedAt < CHECK_EVERY) return true
     const trouble = await storeTrouble()
+    if (trouble?.trouble === 'busy') return true
     if (trouble) gate.close(trouble.trouble, { code: trouble.trouble, message: scrub(trouble.message) }, probeStore)
     else checkedAt = clock.monotonic()
     return trouble === null
@@ -113,7 +116,7 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   async function storeTrouble(): Promise<ResultsUnavailable | null> {
     try {
-      await results.check()
+      await results.check(stopping.signal)
       return null
     } catch (error) {
       if (error instanceof ResultsUnavailable) return error
