@@ -148,8 +148,7 @@ export function createFileResults({ minFree, ...options }: FileResultsOptions): 
       checkJobId(jobId)
       await withSignal(signal, () => guarded(() => remove(jobId)))
     },
-    expire: (expiry) =>
-      countUntil(expiry.signal, (own, count) => guarded(() => expire(expiry, own, count))),
+    expire: (expiry) => countUntil(expiry.signal, (own, count) => guarded(() => expire(expiry, own, count))),
     check: (signal) => withSignal(signal, (own) => guarded(() => check(own))),
   }
 }

@@ -65,9 +65,7 @@ export function createS3Results(s3: S3Options, { owner = randomBytes(8).toString
 
   async function draft(jobId: string, token: number, { signal, from }: DraftOptions) {
     checkJobId(jobId)
-    return await withSignal(signal, () =>
-      createS3Draft(drafts, { jobId, token, signal, fromSaved: from === 'saved' }),
-    )
+    return await withSignal(signal, () => createS3Draft(drafts, { jobId, token, signal, fromSaved: from === 'saved' }))
   }
 
   async function remove(jobId: string, own: AbortSignal): Promise<void> {

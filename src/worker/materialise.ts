@@ -1,5 +1,5 @@
-import { NotJson } from '../document-thread.ts'
 import { PassThrough } from 'node:stream'
+import { NotJson } from '../document-thread.ts'
 import { FILES, type FileEntry, JOB, type SavedFile } from '../results/record.ts'
 import type { Draft, WrittenFile } from '../results/results.ts'
 import { type Download, DownloadError } from './download.ts'

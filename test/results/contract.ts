@@ -99,7 +99,21 @@ export async function answerOf(results: Results, jobId: string): Promise<string 
 }
 
 /** Ids that are none: paths, keys, and what is too long. */
-export const ODD_IDS = ['', '.', '..', '../b', 'a/b', '/etc', 'a\\b', 'a\0b', '%2e%2e', '.tmp', 'a b', 'é', 'x'.repeat(129)]
+export const ODD_IDS = [
+  '',
+  '.',
+  '..',
+  '../b',
+  'a/b',
+  '/etc',
+  'a\\b',
+  'a\0b',
+  '%2e%2e',
+  '.tmp',
+  'a b',
+  'é',
+  'x'.repeat(129),
+]
 
 /** What every store of results promises. */
 export function resultsContract(name: string, openForTest: OpenForTest): void {
@@ -161,14 +175,20 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
 
     it('improves a saved result: files that came later join those that are there', async () => {
       const { results } = await openTest()
-      const { paths, record } = (await save(results, 'job-1', 'answer', { files: { '1-url.json': 'one', '2.png': 'two' } }))!
+      const { paths, record } = (await save(results, 'job-1', 'answer', {
+        files: { '1-url.json': 'one', '2.png': 'two' },
+      }))!
       const draft = await results.draft('job-1', 2, { signal: neverAborts, from: 'saved' })
       const late = await draft.write('files/3.png', pieces('three'))
       const again = await draft.write('files/2.png', pieces('two anew'))
       // Nothing is seen of it yet, not even in a file that has the same name.
       expect(await textOf(results, 'job-1', paths[1]!)).toBe('two')
       const list = await draft.write('files.jsonl', pieces(`${JSON.stringify({ in: '', pointer: '', ...late })}\n`))
-      const improved = recordOf('job-1', { job: record.job, files: { ...list, count: 3, failed: 0 }, metadata: 'improved' })
+      const improved = recordOf('job-1', {
+        job: record.job,
+        files: { ...list, count: 3, failed: 0 },
+        metadata: 'improved',
+      })
       expect(await draft.commit(improved, { replace: true })).toBe(true)
       expect(await results.record('job-1', neverAborts)).toEqual(improved)
       expect(await answerOf(results, 'job-1')).toBe('answer')
@@ -201,7 +221,9 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
       await draft.discard()
       await draft.discard()
       expect(await results.record('job-1', neverAborts)).toBeNull()
-      await expect(draft.commit(recordOf('job-1', { job }), { replace: false })).rejects.toBeInstanceOf(ResultsUnavailable)
+      await expect(draft.commit(recordOf('job-1', { job }), { replace: false })).rejects.toBeInstanceOf(
+        ResultsUnavailable,
+      )
       expect(await results.record('job-1', neverAborts)).toBeNull()
     })
 
@@ -252,7 +274,15 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
       await save(results, 'job-2', 'two')
       expect(await textOf(results, 'job-1', record.job.path)).toBe('one')
       const prefixes = ['../job-2/', './', '/', 'files/../', '%2e%2e/job-2/', '..\\job-2\\', 'job-1/', 'x/../']
-      for (const path of ['/etc/passwd', '..', '', '.', 'files', 'files/', ...prefixes.map((one) => one + record.job.path)]) {
+      for (const path of [
+        '/etc/passwd',
+        '..',
+        '',
+        '.',
+        'files',
+        'files/',
+        ...prefixes.map((one) => one + record.job.path),
+      ]) {
         expect(await results.open('job-1', path), path).toBeNull()
         expect(await results.link('job-1', path, Date.now()), path).toBeNull()
       }
@@ -261,7 +291,17 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
     it('takes files of no other name than a record can have', async () => {
       const { results } = await openTest()
       const draft = await results.draft('job-1', 1, { signal: neverAborts })
-      for (const name of ['record.json', '../x', 'files/../x', 'files/a/b', 'files/', '/x', 'files/.x', 'files/a\0', 'x'])
+      for (const name of [
+        'record.json',
+        '../x',
+        'files/../x',
+        'files/a/b',
+        'files/',
+        '/x',
+        'files/.x',
+        'files/a\0',
+        'x',
+      ])
         await expect(draft.write(name, pieces('x')), name).rejects.toThrow(/no file named/)
     })
 

@@ -19,7 +19,17 @@ import { createDrafts } from '../../src/results/file/drafts.ts'
 import { createFileResults } from '../../src/results/file.ts'
 import { ResultsUnavailable } from '../../src/results/results.ts'
 import { tempFolder } from '../support/temp.ts'
-import { answerOf, neverAborts, ours, pieces, recordOf, resultsContract, save, stallingSource, theirs } from './contract.ts'
+import {
+  answerOf,
+  neverAborts,
+  ours,
+  pieces,
+  recordOf,
+  resultsContract,
+  save,
+  stallingSource,
+  theirs,
+} from './contract.ts'
 
 resultsContract('results in files', async (root, owner) => createFileResults({ root, minFree: 0, owner }))
 
@@ -191,7 +201,9 @@ describe('a draft', () => {
     const job = await draft.write('job.json', pieces('{}'))
     rmSync(join(root, '.tmp', drafts()[0]!), { recursive: true })
     await expect(draft.write('files/1.png', pieces('x'))).rejects.toBeInstanceOf(ResultsUnavailable)
-    await expect(draft.commit(recordOf('job-1', { job }), { replace: false })).rejects.toBeInstanceOf(ResultsUnavailable)
+    await expect(draft.commit(recordOf('job-1', { job }), { replace: false })).rejects.toBeInstanceOf(
+      ResultsUnavailable,
+    )
     expect(await results.record('job-1', neverAborts)).toBeNull()
     expect(readdirSync(join(root, '.tmp'))).toEqual([])
   })

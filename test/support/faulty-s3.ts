@@ -59,7 +59,10 @@ export async function faultyS3(fault: (call: S3Call) => Fault | undefined = () =
       case 'CreateMultipartUpload': {
         const id = String(uploads.size + calls.length)
         uploads.set(id, { key, parts: new Map() })
-        return xml(response, `<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`)
+        return xml(
+          response,
+          `<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`,
+        )
       }
       case 'UploadPart':
         upload!.parts.set(Number(query.get('partNumber')), body)
@@ -72,7 +75,9 @@ export async function faultyS3(fault: (call: S3Call) => Fault | undefined = () =
         uploads.delete(query.get('uploadId')!)
         return void response.writeHead(204).end()
       case 'ListMultipartUploads': {
-        const found = [...uploads].map(([id, one]) => `<Upload><Key>${one.key}</Key><UploadId>${id}</UploadId></Upload>`)
+        const found = [...uploads].map(
+          ([id, one]) => `<Upload><Key>${one.key}</Key><UploadId>${id}</UploadId></Upload>`,
+        )
         return xml(response, `<ListMultipartUploadsResult>${found.join('')}</ListMultipartUploadsResult>`)
       }
       case 'ListObjectsV2': {

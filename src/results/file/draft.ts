@@ -80,7 +80,10 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
       for (let name = names.pop(); name !== undefined; name = names.pop()) {
         const info = await lstat(join(folder, name)).catch(absent)
         if (info?.size === has.get(name)) continue
-        throw new ResultsUnavailable('results', `${name} of the draft of ${jobId} was removed or changed before it was saved`)
+        throw new ResultsUnavailable(
+          'results',
+          `${name} of the draft of ${jobId} was removed or changed before it was saved`,
+        )
       }
     }
     await Promise.all(Array.from({ length: MAX_PARALLEL }, lane))

@@ -30,8 +30,7 @@ export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDep
   /** What this process is moving about right now. */
   const underWay = new Set<string>()
 
-  const pathFor = (kind: Entry['kind'], jobId: string, token = 0) =>
-    join(folder, nameOf({ kind, jobId, token, owner }))
+  const pathFor = (kind: Entry['kind'], jobId: string, token = 0) => join(folder, nameOf({ kind, jobId, token, owner }))
 
   /** Puts a draft in the place of its job's result; false when a saved one is there that is not to be replaced. */
   async function install(draft: string, jobId: string, replace: boolean): Promise<boolean> {
@@ -141,8 +140,7 @@ async function isUntouched(path: string): Promise<boolean> {
   const info = await lstat(path).catch(absent)
   if (info === null || isRecent(info)) return false
   if (!info.isDirectory()) return true
-  for (const name of (await readdir(path).catch(absent)) ?? [])
-    if (!(await isUntouched(join(path, name)))) return false
+  for (const name of (await readdir(path).catch(absent)) ?? []) if (!(await isUntouched(join(path, name)))) return false
   return true
 }
 

@@ -33,7 +33,10 @@ export function createWithIntegrity(isAmazon: boolean): WithIntegrity {
 }
 
 /** What a PutObject or UploadPart gets. */
-export function integrityOf(integrity: Integrity, body: Uint8Array): { ChecksumAlgorithm?: 'CRC32'; ContentMD5?: string } {
+export function integrityOf(
+  integrity: Integrity,
+  body: Uint8Array,
+): { ChecksumAlgorithm?: 'CRC32'; ContentMD5?: string } {
   if (integrity === 'crc32') return { ChecksumAlgorithm: 'CRC32' }
   return integrity === 'md5' ? { ContentMD5: createHash('md5').update(body).digest('base64') } : {}
 }

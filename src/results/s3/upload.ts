@@ -69,7 +69,8 @@ export function createUpload({ client, bucket: Bucket, call, withIntegrity, put 
       const upload: Upload = {
         async add(Body) {
           const PartNumber = Parts.length + 1
-          if (PartNumber > MAX_PARTS) throw new Error('the file is larger than 48 GiB, the most that S3 takes in parts of 5 MiB')
+          if (PartNumber > MAX_PARTS)
+            throw new Error('the file is larger than 48 GiB, the most that S3 takes in parts of 5 MiB')
           const part = { ...at, UploadId, PartNumber, Body, ...integrityOf(integrity, Body) }
           const { ETag, ChecksumCRC32 } = await call('UploadPart', signal, (options) =>
             client.send(new UploadPartCommand(part), options),
