@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { access, constants, lstat, readdir, rm, statfs } from 'node:fs/promises'
+import { access, constants, lstat, mkdir, readdir, rm, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { addAbortSignal } from 'node:stream'
 import { fsyncPath, mkdirDurably } from '../fsync.ts'
@@ -66,13 +66,13 @@ export function createFileResults({ minFree, ...options }: FileResultsOptions): 
     checkJobId(jobId)
     return await withSignal(signal, (own) =>
       guarded(async () => {
-        await mkdirDurably(draftsFolder)
         if (from === 'saved' && !(await isSaved(jobId)))
           throw new ResultsUnavailable('results', `there is no saved result of ${jobId} to begin with`)
         const made = await createFileDraft({
           jobId,
           folder: drafts.pathFor('draft', jobId, token),
           signal,
+          makeFolder,
           saved: from === 'saved' ? join(root, jobId) : null,
           checkRoom,
           install: (folder, replace) => drafts.install(folder, jobId, replace),
@@ -82,6 +82,14 @@ export function createFileResults({ minFree, ...options }: FileResultsOptions): 
         return made
       }),
     )
+  }
+
+  /** Once: were it made again after somebody removed it, half a draft could become a result. */
+  async function makeFolder(folder: string): Promise<void> {
+    const make = () => mkdir(folder, { mode: 0o700 })
+    if ((await make().then(() => true, absent)) === true) return
+    await mkdirDurably(draftsFolder)
+    await make()
   }
 
   async function remove(jobId: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   existsSync,
   linkSync,
   lutimesSync,
@@ -354,6 +355,15 @@ describe('removing results', () => {
     expect(readdirSync(root).sort()).toEqual(['.tmp', 'archive', 'loop', 'loop-2', 'lost+found'])
     expect(warnings).toEqual([expect.stringContaining('loop')])
   })
+})
+
+it('an improvement takes the rights of others from files that had them', async () => {
+  const { root, results } = openTest()
+  const { paths } = (await save(results, 'job-1', 'x', { files: { '1.png': 'png' } }))!
+  const file = join(root, 'job-1', paths[0]!)
+  chmodSync(file, 0o644)
+  await save(results, 'job-1', 'y', { token: 2, replace: true, from: 'saved' })
+  expect(statSync(file).mode & 0o777).toBe(0o600)
 })
 
 it('an improvement copies files where they can get no second name', async () => {

@@ -383,6 +383,23 @@ describe('a check', () => {
   })
 })
 
+it.each(['stall', 'reset'] as const)(
+  'begins no improvement when the list of what is saved breaks off: %s',
+  async (fault) => {
+    const { s3, results } = await openTest()
+    await save(results, 'job-1', 'x')
+    const list = ({ operation, key }: S3Call) => operation === 'GetObject' && key.endsWith('files.jsonl')
+    const stop = new AbortController()
+    const asked = s3.calls.length
+    s3.fail((call) => (list(call) ? fault : undefined))
+    const making = results.draft('job-1', 2, { signal: stop.signal, from: 'saved' })
+    making.catch(() => {})
+    await expect.poll(() => s3.calls.slice(asked).some(list)).toBe(true)
+    if (fault === 'stall') stop.abort(new ResultsUnavailable('results', 'stopped'))
+    await expect(making).rejects.toBeInstanceOf(ResultsUnavailable)
+  },
+)
+
 it('keeps the files of an improved result that other drafts brought', async () => {
   const { results } = await openTest()
   const first = (await save(results, 'job-1', 'answer', { files: { '1.png': 'one' } }))!

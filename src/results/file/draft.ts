@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { chmod, copyFile, link, lstat, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { chmod, copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringifyExact } from '../../exact-json.ts'
 import { fsyncPath } from '../../fsync.ts'
@@ -14,6 +14,8 @@ export type FileDraftDeps = {
   /** Of this draft alone. It is made once: writing into one that somebody removed fails. */
   readonly folder: string
   readonly signal: AbortSignal
+  /** Makes the folder. */
+  makeFolder(folder: string): Promise<void>
   /** Begin with what lies in this folder of a saved result; null: with nothing. */
   readonly saved: string | null
   checkRoom(): Promise<void>
@@ -23,8 +25,6 @@ export type FileDraftDeps = {
   dispose(folder: string): Promise<unknown>
 }
 
-/** Files are written here, and get their names when they are whole. */
-const UNFINISHED = '.unfinished'
 /** A draft that is given up while the service stops is removed in so many ms, or by the next start. */
 const DISCARD_GRACE_MS = 500
 /** Files that are looked at side by side before a commit. */
@@ -38,13 +38,15 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
   const { jobId, folder, signal } = deps
   /** What the draft has, and how large it is. */
   const has = new Map<string, number>()
-  let unfinished = 0
+  /** Names at which a file lies or is being written. */
+  const taken = new Set<string>()
+  let asides = 0
   let writing = 0
+  let filesFolder: Promise<unknown> | null = null
   let installed = false
 
   try {
-    await mkdir(folder, { mode: 0o700 })
-    for (const name of ['files', UNFINISHED]) await mkdir(join(folder, name), { mode: 0o700 })
+    await deps.makeFolder(folder)
     if (deps.saved !== null) await begin(deps.saved)
   } catch (error) {
     await deps.dispose(folder).catch(() => {})
@@ -54,6 +56,7 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
   /** The saved files get a second name, where the file system knows that. */
   async function begin(saved: string): Promise<void> {
     const names = (await readdir(join(saved, 'files')).catch(absent)) ?? []
+    if (names.length > 0) await makeFilesFolder()
     const top = (await readdir(saved)).filter((name) => name !== FILES)
     for (const name of [...top, ...names.map((one) => `files/${one}`)].filter(isDraftName)) {
       signal.throwIfAborted()
@@ -61,14 +64,32 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
       const info = await lstat(from)
       if (!info.isFile()) continue
       await linkOrCopy(from, join(folder, name))
+      // Results of earlier versions were readable by all.
+      if ((info.mode & 0o077) !== 0) await chmod(join(folder, name), 0o600)
       has.set(name, info.size)
+      taken.add(name)
     }
   }
 
+  /** Once, like the draft's own: neither may come back empty after somebody has removed it. */
+  function makeFilesFolder(): Promise<unknown> {
+    filesFolder ??= guarded(() => mkdir(join(folder, 'files'), { mode: 0o700 }))
+    return filesFolder
+  }
+
   async function write(name: string, source: AsyncIterable<Uint8Array>, own: AbortSignal) {
-    const aside = join(folder, UNFINISHED, String(++unfinished))
-    const digest = await writeDurably(aside, source, { signal: own, checkRoom: deps.checkRoom })
-    await guarded(() => rename(aside, join(folder, name)))
+    if (name.startsWith('files/')) await makeFilesFolder()
+    const options = { signal: own, checkRoom: deps.checkRoom }
+    const path = join(folder, name)
+    const isNew = !taken.has(name)
+    taken.add(name)
+    // What is there, perhaps a saved result's file, stays until the new one is whole. No name of ours has a tilde.
+    const target = isNew ? path : `${path}~${++asides}`
+    const digest = await writeDurably(target, source, options).catch((error) => {
+      if (isNew) taken.delete(name)
+      throw error
+    })
+    if (!isNew) await guarded(() => rename(target, path)).catch(giveUp(target))
     has.set(name, digest.bytes)
     return { path: name, ...digest }
   }
@@ -102,9 +123,6 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
         guarded(async () => {
           await rm(join(folder, RECORD), { force: true })
           await writeDurably(join(folder, RECORD), text(`${stringifyExact(record, 2)}\n`), { signal: own })
-          await rm(join(folder, UNFINISHED), { recursive: true, force: true })
-          // It stays when there is anything in it.
-          await rmdir(join(folder, 'files')).catch(() => {})
           await verify()
           for (const path of await foldersOf(folder)) await fsyncPath(path)
           own.throwIfAborted()
@@ -120,6 +138,14 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
       if (signal.aborted) await withSignal(undefined, () => disposed, grace).catch(() => {})
       else await withSignal(signal, () => disposed).catch(() => {})
     },
+  }
+}
+
+/** Leaves nothing of a file that cannot get its name. */
+function giveUp(path: string): (error: unknown) => Promise<never> {
+  return async (error) => {
+    await rm(path, { force: true }).catch(() => {})
+    throw error
   }
 }
 

@@ -11,13 +11,11 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
  * service makes none, so one that lies there leads to what is not a result.
  */
 export async function openBelow(root: string, path: string): Promise<{ file: FileHandle; bytes: number } | null> {
-  const realRoot = await realpath(root).catch(absent)
-  if (realRoot === null) return null
-  const full = join(realRoot, path)
-  const file = await open(full, FLAGS).catch(noFile)
+  const file = await open(join(root, path), FLAGS).catch(noFile)
   if (file === null) return null
   try {
     const opened = await file.stat()
+    const full = join(await realpath(root), path)
     const real = await realpath(full).catch(absent)
     const named = real === full ? await stat(full).catch(absent) : null
     // The file that was opened is the one that lies there, not one that a folder on the way led to.

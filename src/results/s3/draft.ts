@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import { stringifyExact } from '../../exact-json.ts'
 import { withSignal } from '../abort.ts'
 import { type FileEntry, isDraftName, isResultPath, type JobRecord, type NewRecord, RECORD } from '../record.ts'
@@ -51,7 +51,7 @@ export async function createS3Draft(
     const list = record && (await bucket.get(keyOf(jobId, record.files.path), signal))
     if (!record || !list) throw new ResultsUnavailable('results', `there is no saved result of ${jobId} to begin with`)
     const found = new Map([[record.job.path, record.job.bytes]])
-    for await (const { path, bytes } of savedEntries(list.body)) found.set(path, bytes)
+    for await (const { path, bytes } of savedEntries(addAbortSignal(signal, list.body))) found.set(path, bytes)
     return found
   }
 
