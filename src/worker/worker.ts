@@ -91,7 +91,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   async function tidy(): Promise<void> {
     await results
       .removeAbandonedDrafts(async () => true, stopping.signal)
-      .catch((error) => events.emit('stuck', { what: 'tidy', error }))
+      .catch((error) => stopping.signal.aborted || events.emit('stuck', { what: 'tidy', error }))
   }
 
   async function claim(places: Places, signal: AbortSignal): Promise<readonly Claim[]> {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import type { JobRecord, NewRecord } from '../../src/results/record.ts'
 import { type Results, ResultsUnavailable } from '../../src/results/results.ts'
-import { createScrub } from '../../src/scrub.ts'
 import { tempFolder } from '../support/temp.ts'
+import { pieces, recordOf } from './saved.ts'
+
+export { pieces, recordOf } from './saved.ts'
 
 /** Opens a store on what is kept under `place`, for a service whose drafts are `owner`'s. */
 export type OpenForTest = (place: string, owner: string) => Promise<Results>
@@ -13,31 +14,6 @@ export const ours = 'a'.repeat(16)
 export const theirs = 'b'.repeat(16)
 /** The signal of a service that does not stop. */
 export const neverAborts = new AbortController().signal
-
-export function recordOf(jobId: string, change: Partial<JobRecord> = {}): NewRecord {
-  return {
-    version: 1,
-    job_id: jobId,
-    status: 'Completed',
-    type: 'Parse',
-    metadata: null,
-    endpoint: 'default',
-    endpoints: ['default'],
-    round: 1,
-    svix_id: 'msg_1',
-    received_at: '2026-01-01T00:00:00.000Z',
-    fetched_at: '2026-01-01T00:00:01.000Z',
-    complete: true,
-    job: { path: 'job.json', bytes: 2, sha256: 'x' },
-    files: { path: 'files.jsonl', bytes: 0, sha256: 'x', count: 0, failed: 0 },
-    ...change,
-    reason: change.reason ? createScrub([])(change.reason) : null,
-  }
-}
-
-export async function* pieces(...texts: string[]): AsyncIterable<Uint8Array> {
-  for (const text of texts) yield Buffer.from(text)
-}
 
 /** A download that stalls after its first bytes. `stalled` resolves when it does. */
 export function stallingSource() {
