@@ -14,6 +14,7 @@ for (let token = 1; ; token++) {
   const jobId = `job-${Math.floor(Math.random() * 12)}`
   const saved = await results.record(jobId, signal)
   const draft = await results.draft(jobId, token, { signal })
+  let step = 'writing'
   try {
     const entries = []
     for (let index = 0; index < 3; index++) {
@@ -26,11 +27,12 @@ for (let token = 1; ; token++) {
     const job = await draft.write('job.json', pieces(`${owner} ${token}`))
     const list = await draft.write('files.jsonl', pieces(...entries.map((entry) => `${JSON.stringify(entry)}\n`)))
     const record = recordOf(jobId, { job, files: { ...list, count: 3, failed: 0 } })
+    step = 'committing'
     await draft.commit(record, { replace: saved !== null })
     process.stdout.write('committed\n')
   } catch (error) {
     // Two services replace one job's result at the same moment: one of them fails, and would try again.
-    process.stdout.write(`failed ${error}\n`)
+    process.stdout.write(`failed while ${step}: ${error}\n`)
     await draft.discard()
   }
 }
