@@ -204,6 +204,7 @@ function composeWorker(parts: WorkerParts): Worker {
     download: createDownload(agent, clock),
     scan: scanner.scan,
     maxBytes: config.maxResultBytes,
+    scrub,
     holds: async (claim) => (await inbox.extend([claim])).length === 0,
     clock,
   }

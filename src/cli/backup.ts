@@ -1,7 +1,7 @@
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { environment, loadConfig } from '../config.ts'
-import { sync } from '../durable.ts'
+import { fsyncPath } from '../fsync.ts'
 import { copyTo, openForReading } from '../inbox/sqlite/schema.ts'
 import { type Command, WrongUse } from './command.ts'
 
@@ -24,9 +24,9 @@ export const backup: Command = async (args) => {
     } finally {
       db.close()
     }
-    await sync(partial)
+    await fsyncPath(partial)
     await rename(partial, file)
-    await sync(dirname(file))
+    await fsyncPath(dirname(file))
   } catch (error) {
     await rm(partial, { force: true })
     await rm(file, { force: true })

@@ -77,7 +77,7 @@ export const handle: Command = async (args) => {
 async function savedJob(jobId: string): Promise<Saved> {
   const config = loadConfig(environment())
   const results = await openResults(config.results, { minFree: config.minFreeDisk })
-  const record = await results.record(jobId)
+  const record = await results.record(jobId, new AbortController().signal)
   if (!record) throw new Error(`there is no saved result of ${jobId} in RESULTS_URL`)
   return { config, results, record, clear: async () => {} }
 }
@@ -107,7 +107,7 @@ async function sample(name: string): Promise<Saved> {
     })
     await settled
     const results = await openResults(config.results, { minFree: 0 })
-    const record = await results.record(jobId)
+    const record = await results.record(jobId, new AbortController().signal)
     const folder = dirname(config.database.path)
     if (!record) throw new Error(`the sample could not be made in ${folder}`)
     return { config, results, record, clear: () => rm(folder, { recursive: true, force: true }) }

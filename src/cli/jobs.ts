@@ -152,7 +152,7 @@ async function show({ ledger, results, given }: Tools): Promise<number> {
   const id = given.ids[0]!
   const job = await ledger.get(id)
   if (!job) throw new Error(`there is no job ${id}`)
-  const record = await results.record(id)
+  const record = await results.record(id, new AbortController().signal)
   return given.json
     ? print(`${JSON.stringify({ ...plain(job), record })}\n`)
     : print(describe(job, record, given.place))
@@ -248,7 +248,7 @@ async function replay({ ledger, results, given }: Tools): Promise<number> {
   for (const filter of filtersOf(given, 'done'))
     for await (const { jobId, reason } of matching(ledger, filter)) {
       if (reason?.code === 'erased') continue
-      if ((await results.record(jobId)) === null) unsaved++
+      if ((await results.record(jobId, new AbortController().signal)) === null) unsaved++
       else count += await ledger.requeue({ jobId }, { dryRun: given['dry-run'], after: paced(count) })
     }
   if (unsaved > 0)
@@ -282,7 +282,7 @@ async function remove({ ledger, results, given }: Tools): Promise<number> {
   for (const id of given.ids) {
     const found = await ledger.erase(id)
     if (found === 'erased') {
-      await results.remove(id)
+      await results.remove(id, new AbortController().signal)
       count++
       continue
     }

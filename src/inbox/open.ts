@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
-import { makeFolder } from '../durable.ts'
+import { mkdirDurably } from '../fsync.ts'
 import { type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
@@ -26,7 +26,7 @@ export type OpenInboxOptions = {
  */
 export async function openInbox(database: { kind: 'sqlite'; path: string }, options: OpenInboxOptions): Promise<Inbox> {
   const path = resolve(database.path)
-  await makeFolder(dirname(path))
+  await mkdirDurably(dirname(path))
   const warning = checkDisk(path)
   if (warning) options.onWarning(warning)
   const release = await lockInstance(path, options)

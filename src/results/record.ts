@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseExact } from '../exact-json.ts'
+import type { CleanText } from '../scrub.ts'
 
 /**
  * The small JSON that describes a saved result. It is written last: its presence means that the result is complete as
@@ -18,27 +19,60 @@ export type JobRecord = {
   readonly metadata: unknown
   readonly endpoint: string
   readonly endpoints: readonly string[]
+  /** In which queueing of the job it was fetched; 0 in records of versions that did not say. */
+  readonly round: number
   readonly svix_id: string | null
   readonly received_at: string
   readonly fetched_at: string
-  /** False when a side file could not be had. */
+  /** False when a file is missing, or was saved although it could not be read. */
   readonly complete: boolean
   readonly job: SavedFile
   readonly files: SavedFile & { readonly count: number; readonly failed: number }
 }
 
+/** A record that is about to be saved: what Reducto gave as the reason has been scrubbed. */
+export type NewRecord = JobRecord & { readonly reason: CleanText | null }
+
 /** A saved file: its path within the job's folder, its size and SHA-256 (hex). */
 export type SavedFile = { readonly path: string; readonly bytes: number; readonly sha256?: string }
 
-/** A line of `files.jsonl`: what was downloaded for the URL at `pointer` (RFC 6901) within the document `in`. */
+/**
+ * A line of `files.jsonl`: what was downloaded for the URL at `pointer` (RFC 6901) within the document `in`. `warning`
+ * says why a file that was saved cannot be relied on, `error` why there is none. Fields are only ever added.
+ */
 export type FileEntry = { readonly in: string; readonly pointer: string } & (
-  | { readonly path: string; readonly content_type: string | null; readonly bytes: number; readonly sha256: string }
+  | (SavedEntry & { readonly warning?: string })
   | { readonly error: string }
 )
+
+type SavedEntry = {
+  readonly path: string
+  readonly content_type: string | null
+  readonly bytes: number
+  readonly sha256: string
+}
 
 export const RECORD = 'record.json'
 export const JOB = 'job.json'
 export const FILES = 'files.jsonl'
+
+/** A record larger than this is not one of ours: it holds the metadata of a body of 1 MiB at most. Bytes. */
+export const MAX_RECORD_BYTES = 16 * 1024 * 1024
+
+/** A name that a draft takes: plain characters, no dot in front, no two dots in a row. */
+const NAME = /^(?:job\.json|files\.jsonl|files\/(?![.])(?!.*\.\.)[A-Za-z0-9._-]{1,200})$/
+/** On S3 every draft has a folder of its own: the claim's token and something random. */
+const DRAFT_FOLDER = /^\d{1,16}-[0-9a-f]{8,32}\//
+
+/** Whether a draft may have a file of this name. */
+export function isDraftName(name: unknown): name is string {
+  return typeof name === 'string' && NAME.test(name)
+}
+
+/** Whether a record, or its `files.jsonl`, can name this path: the one check of a path, for every door of every store. */
+export function isResultPath(path: unknown): path is string {
+  return typeof path === 'string' && (path === RECORD || isDraftName(path.replace(DRAFT_FOLDER, '')))
+}
 
 /** What this service relies on when it reads a record back. */
 const readBack = z.looseObject({
@@ -46,13 +80,15 @@ const readBack = z.looseObject({
   job_id: z.string(),
   status: z.string(),
   complete: z.boolean(),
+  round: z.number().default(0),
   files: z.looseObject({ count: z.number(), failed: z.number() }),
 })
 
-/** Null when `text` is no record that this service can rely on: the result is then not complete. */
-export function parseRecord(text: string): JobRecord | null {
+/** Null when `text` is no record of this job that the service can rely on: there is no result then. */
+export function parseRecord(text: string, jobId: string): JobRecord | null {
   try {
-    return readBack.parse(parseExact(text)) as unknown as JobRecord
+    const record = readBack.parse(parseExact(text)) as unknown as JobRecord
+    return record.job_id === jobId ? record : null
   } catch {
     return null
   }

@@ -198,7 +198,7 @@ describe('the whole service, forwarding', () => {
       const answer = await follow(url)
       expect([403, 404], url).toContain(answer.status)
     }
-    await on.results.remove(jobId)
+    await on.results.remove(jobId, new AbortController().signal)
     expect((await follow(record.job.url)).status).toBe(404)
   })
 

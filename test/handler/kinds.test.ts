@@ -265,7 +265,10 @@ async function save(make: Make): Promise<Saved> {
   expect(await settled).toMatchObject({ state: 'done' })
   const walk = createWalkThread()
   onTestFinished(() => walk.close())
-  const view = viewResult((await on.results.record(jobId))!, { results: on.results, walk })
+  const view = viewResult((await on.results.record(jobId, new AbortController().signal))!, {
+    results: on.results,
+    walk,
+  })
   return { ...on, view: view as CompletedResult, names, downloads: on.reducto.storage.downloads }
 }
 

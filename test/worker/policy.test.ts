@@ -363,9 +363,9 @@ describe('one job’s trouble with the store is that job’s', () => {
     const [broken, fine] = [on.reducto.addJob(), on.reducto.addJob()]
     const { draft } = on.results
     const { ResultsUnavailable } = await import('../../src/results/results.ts')
-    on.results.draft = async (jobId, token) => {
+    on.results.draft = async (jobId, token, options) => {
       if (jobId === broken) throw new ResultsUnavailable('disk', 'ENOSPC: no space left on device')
-      return draft(jobId, token)
+      return draft(jobId, token, options)
     }
     expect(await deliver(on, broken)).toMatchObject({
       state: 'queued',

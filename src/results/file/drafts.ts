@@ -1,0 +1,149 @@
+import { lstat, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fsyncPath, mkdirDurably } from '../../fsync.ts'
+import type { IsAbandoned } from '../results.ts'
+import { absent } from './errors.ts'
+import { type Entry, nameOf, parseName } from './names.ts'
+
+/**
+ * What another service made is taken for debris when nothing of it has changed for so long: an attempt that makes no
+ * progress ends after minutes. ms.
+ */
+const FOREIGN_DEBRIS_AFTER_MS = 24 * 3_600_000
+
+export type DraftsDeps = {
+  /** The folder for drafts, beside the results. */
+  readonly folder: string
+  /** Where the results are. */
+  readonly root: string
+  readonly owner: string
+  /** Whether a saved result is there. */
+  isSaved(jobId: string): Promise<boolean>
+  /** Runs a step; one that cannot be done at `path`, which may be another user's, is told and false. */
+  orSkip(path: string, step: () => Promise<boolean>): Promise<boolean>
+}
+
+/** The folder in which results are made, and through which they leave. */
+export type Drafts = ReturnType<typeof createDrafts>
+
+export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDeps) {
+  /** What this process is moving about right now. */
+  const underWay = new Set<string>()
+
+  const pathFor = (kind: Entry['kind'], jobId: string, token = 0) => join(folder, nameOf({ kind, jobId, token, owner }))
+
+  /** Puts a draft in the place of its job's result; false when a saved one is there that is not to be replaced. */
+  async function install(draft: string, jobId: string, replace: boolean): Promise<boolean> {
+    if (!replace) {
+      if (await isSaved(jobId)) return await giveWay(draft, jobId)
+      // Of two services that come here at once, the second finds the place taken.
+      if (await place(draft, jobId)) return true
+      if (await isSaved(jobId)) return await giveWay(draft, jobId)
+    }
+    await exchange(draft, jobId)
+    return true
+  }
+
+  async function giveWay(draft: string, jobId: string): Promise<false> {
+    await dispose(draft, jobId)
+    return false
+  }
+
+  /** False when something is there already. */
+  async function place(draft: string, jobId: string): Promise<boolean> {
+    try {
+      await rename(draft, join(root, jobId))
+    } catch (error) {
+      if (isOccupied(error)) return false
+      throw error
+    }
+    await fsyncPath(root)
+    return true
+  }
+
+  /** Moves what is there out of the way, and back again when the draft cannot be put there. */
+  async function exchange(draft: string, jobId: string): Promise<void> {
+    const target = join(root, jobId)
+    const old = pathFor('replaced', jobId)
+    underWay.add(old)
+    try {
+      const moved = await rename(target, old).then(() => true, absent)
+      await rename(draft, target).catch(async (error) => {
+        if (moved) await rename(old, target).catch(() => {})
+        throw error
+      })
+      await fsyncPath(root)
+      // Debris is no reason to call a result unsaved that is saved: a later start clears it away.
+      await rm(old, { recursive: true, force: true }).catch(() => {})
+    } finally {
+      underWay.delete(old)
+    }
+  }
+
+  /** Removes what lies at `path`. It is moved away first: what is half removed must look neither whole nor usable. */
+  async function dispose(path: string, jobId: string): Promise<boolean> {
+    const away = pathFor('removed', jobId)
+    underWay.add(away)
+    try {
+      const found = (await rename(path, away).then(() => true, absent)) === true
+      if (found) {
+        if (dirname(path) === root) await fsyncPath(root)
+        await rm(away, { recursive: true, force: true })
+      }
+      return found
+    } finally {
+      underWay.delete(away)
+    }
+  }
+
+  /** Everything in the folder that a service made, one after another. */
+  async function* entries(): AsyncIterable<Entry & { readonly path: string }> {
+    for (const name of (await readdir(folder).catch(absent)) ?? []) {
+      const entry = parseName(name)
+      const path = join(folder, name)
+      if (entry && !underWay.has(path)) yield { ...entry, path }
+    }
+  }
+
+  async function removeAbandoned(isAbandoned: IsAbandoned, signal: AbortSignal): Promise<void> {
+    await mkdirDurably(folder)
+    for await (const entry of entries()) {
+      signal.throwIfAborted()
+      const { kind, jobId, token, path } = entry
+      // Our claims say nothing of another service's drafts, which may be alive.
+      if (entry.owner !== owner && !(await orSkip(path, () => isUntouched(path)))) continue
+      if (kind === 'draft' && !(await isAbandoned({ jobId, token }))) continue
+      await orSkip(path, () => (kind === 'replaced' ? settleReplaced(path, jobId) : dispose(path, jobId)))
+    }
+  }
+
+  /** The process died while it replaced a result: the old one comes back unless the new one is there. */
+  async function settleReplaced(path: string, jobId: string): Promise<boolean> {
+    if (await isSaved(jobId)) return await dispose(path, jobId)
+    return await place(path, jobId)
+  }
+
+  /** Removes all that is here of a job. */
+  async function removeAllOf(jobId: string): Promise<void> {
+    for await (const entry of entries()) if (entry.jobId === jobId) await dispose(entry.path, jobId)
+  }
+
+  return { pathFor, install, dispose, removeAbandoned, removeAllOf }
+}
+
+function isOccupied(error: unknown): boolean {
+  return ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+}
+
+/** Whether nothing at `path`, nor within it, has changed for a day. */
+async function isUntouched(path: string): Promise<boolean> {
+  const info = await lstat(path).catch(absent)
+  if (info === null || isRecent(info)) return false
+  if (!info.isDirectory()) return true
+  for (const name of (await readdir(path).catch(absent)) ?? []) if (!(await isUntouched(join(path, name)))) return false
+  return true
+}
+
+function isRecent({ mtimeMs, ctimeMs }: { mtimeMs: number; ctimeMs: number }): boolean {
+  return Date.now() - Math.max(mtimeMs, ctimeMs) < FOREIGN_DEBRIS_AFTER_MS
+}

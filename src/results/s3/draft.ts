@@ -1,0 +1,181 @@
+import { randomBytes } from 'node:crypto'
+import { createInterface } from 'node:readline'
+import { addAbortSignal, type Readable } from 'node:stream'
+import { stringifyExact } from '../../exact-json.ts'
+import { withSignal } from '../abort.ts'
+import { type FileEntry, isDraftName, isResultPath, type JobRecord, type NewRecord, RECORD } from '../record.ts'
+import { type Draft, ResultsUnavailable } from '../results.ts'
+import type { Bucket, Listed } from './bucket.ts'
+import { S3Unavailable } from './errors.ts'
+
+/** What another service wrote is taken for debris when nothing was added for so long, ms. */
+const FOREIGN_DEBRIS_AFTER_MS = 24 * 3_600_000
+/** A draft that is given up while the service stops is removed in so many ms, or when its job is saved. */
+const DISCARD_GRACE_MS = 500
+/** Nobody waits for that any more, but it must end, ms. */
+const DISCARD_TIMEOUT_MS = 10_000
+/** Two that commit at the same moment are told to try again. */
+const MAX_CONFLICTS = 3
+
+/** What the store's drafts share. */
+export type S3DraftDeps = {
+  readonly bucket: Bucket
+  /** 16 hex digits: whose drafts these are. */
+  readonly owner: string
+  keyOf(jobId: string, path: string): string
+  /** `exists` without a record: something is there that is none. */
+  find(jobId: string, signal: AbortSignal): Promise<{ exists: boolean; record: JobRecord | null }>
+  /** All objects of a job, by their paths. */
+  listJob(jobId: string, signal: AbortSignal): Promise<ReadonlyMap<string, Listed>>
+  /** Whether the store knows conditions, as far as is known. */
+  conditional: boolean
+}
+
+/** A result in the making, under keys of its own. */
+export async function createS3Draft(
+  deps: S3DraftDeps,
+  at: { readonly jobId: string; readonly token: number; readonly signal: AbortSignal; readonly fromSaved: boolean },
+): Promise<Draft> {
+  const { bucket, owner, keyOf } = deps
+  const { jobId, token, signal } = at
+  // A database that was restored counts anew: the token alone could name an older draft.
+  const base = `${token}-${owner}${randomBytes(8).toString('hex')}/`
+  /** What the result will have, and how large it is: files of this draft, and kept ones of the saved result. */
+  const has = at.fromSaved ? await savedFiles() : new Map<string, number>()
+  let hasWritten = false
+  /** The record was sent: it may have landed, or land yet, whatever we were told. Then it names these files. */
+  let sent = false
+
+  async function savedFiles(): Promise<Map<string, number>> {
+    const { record } = await deps.find(jobId, signal)
+    const list = record && (await bucket.get(keyOf(jobId, record.files.path), signal))
+    if (!record || !list) throw new ResultsUnavailable('results', `there is no saved result of ${jobId} to begin with`)
+    const found = new Map([[record.job.path, record.job.bytes]])
+    for await (const { path, bytes } of savedEntries(addAbortSignal(signal, list.body))) found.set(path, bytes)
+    return found
+  }
+
+  /** Others may have removed objects: then this must not become a result. */
+  async function verify(there: ReadonlyMap<string, Listed>, own: AbortSignal): Promise<void> {
+    for (const [path, bytes] of has) {
+      // Not every store's lists know at once what was put.
+      const found = there.get(path) ?? (await bucket.head(keyOf(jobId, path), own))
+      if (found?.bytes === bytes) continue
+      throw new ResultsUnavailable('results', `S3: ${path} of ${jobId} was removed or changed before it was saved`)
+    }
+  }
+
+  async function commit(record: NewRecord, replace: boolean, own: AbortSignal): Promise<boolean> {
+    const before = await deps.find(jobId, own)
+    if (before.record && !replace) {
+      await clear(own)
+      return false
+    }
+    const there = await deps.listJob(jobId, own)
+    await verify(there, own)
+    sent = true
+    const saved = await putRecord(record, before.exists || replace, own)
+    // Debris is no reason to call a result unsaved that is saved.
+    const obsolete = saved ? obsoleteOf(there, before.record) : []
+    if (saved) await bucket.deleteAll(obsolete, own).catch(() => {})
+    else await clear(own).catch(() => {})
+    return saved
+  }
+
+  /** Of two that commit at once one wins: the store itself sees to it, where it knows conditions. */
+  async function putRecord(record: NewRecord, overwrite: boolean, own: AbortSignal): Promise<boolean> {
+    const key = keyOf(jobId, RECORD)
+    const body = Buffer.from(`${stringifyExact(record, 2)}\n`)
+    const put = (ifAbsent: boolean) => bucket.put(key, body, { signal: own, ifAbsent, type: 'application/json' })
+    for (let conflicts = 0; ; ) {
+      const ifAbsent = !overwrite && deps.conditional
+      try {
+        await put(ifAbsent)
+        return true
+      } catch (error) {
+        if (!(ifAbsent && error instanceof S3Unavailable)) throw error
+        // What is there may be our own, of a first try whose answer was lost.
+        if (error.status === 412) return isOurs((await deps.find(jobId, own)).record)
+        if (error.status === 409 && ++conflicts < MAX_CONFLICTS) continue
+        if (error.status !== 501 && error.code !== 'NotImplemented') throw error
+        deps.conditional = false
+      }
+    }
+  }
+
+  function isOurs(record: JobRecord | null): boolean {
+    return record !== null && [record.job.path, record.files.path].some((path) => path.startsWith(base))
+  }
+
+  /** What the new record does not name and nobody works on: the old result, and what dead processes left. */
+  function obsoleteOf(there: ReadonlyMap<string, Listed>, before: JobRecord | null): string[] {
+    const replaced = new Set([before?.job.path, before?.files.path].map((path) => path && folderOf(path)))
+    const changed = new Map<string, number>()
+    for (const [path, { savedAt }] of there)
+      changed.set(folderOf(path), Math.max(changed.get(folderOf(path)) ?? 0, savedAt))
+    const isDead = (folder: string) => {
+      const [, its, whose] = /^(\d+)-([0-9a-f]{16})[0-9a-f]{16}$/.exec(folder) ?? []
+      // One of ours with another claim: that one was lost, since this one holds.
+      if (whose === owner) return Number(its) <= token
+      return replaced.has(folder) || Date.now() - changed.get(folder)! > FOREIGN_DEBRIS_AFTER_MS
+    }
+    const paths = [...there.keys()].filter((path) => path !== RECORD && !has.has(path) && isDead(folderOf(path)))
+    return paths.map((path) => keyOf(jobId, path))
+  }
+
+  async function clear(own: AbortSignal): Promise<void> {
+    for await (const objects of bucket.list(keyOf(jobId, base), own))
+      await bucket.deleteAll(
+        objects.map(({ key }) => key),
+        own,
+      )
+  }
+
+  return {
+    async write(name, source) {
+      if (!isDraftName(name)) throw new Error(`a draft takes no file named ${JSON.stringify(name)}`)
+      hasWritten = true
+      const path = `${base}${name}`
+      const digest = await withSignal(signal, (own) => bucket.upload.write(keyOf(jobId, path), source, own))
+      for (const earlier of has.keys()) if (nameOf(earlier) === name) has.delete(earlier)
+      has.set(path, digest.bytes)
+      return { path, ...digest }
+    },
+    async commit(record, { replace }) {
+      if (record.job_id !== jobId) throw new Error('a record of another job')
+      return await withSignal(signal, (own) => commit(record, replace, own))
+    },
+    async discard() {
+      if (sent || !hasWritten) return
+      const cleared = withSignal(undefined, clear, timeLimit(DISCARD_TIMEOUT_MS)).catch(() => {})
+      if (signal.aborted) await withSignal(undefined, () => cleared, timeLimit(DISCARD_GRACE_MS)).catch(() => {})
+      else await withSignal(signal, () => cleared).catch(() => {})
+    },
+  }
+}
+
+function timeLimit(ms: number) {
+  return { ms, error: () => new Error('left to whoever saves the job') }
+}
+
+function folderOf(path: string): string {
+  return path.split('/', 1)[0]!
+}
+
+function nameOf(path: string): string {
+  return path.slice(folderOf(path).length + 1)
+}
+
+/** The files that a `files.jsonl` names. */
+async function* savedEntries(body: Readable): AsyncIterable<{ path: string; bytes: number }> {
+  try {
+    for await (const line of createInterface({ input: body })) {
+      const entry = JSON.parse(line) as FileEntry
+      if ('path' in entry && isResultPath(entry.path)) yield entry
+    }
+  } catch (error) {
+    throw new S3Unavailable(error, 'reading files.jsonl')
+  } finally {
+    body.destroy()
+  }
+}
