@@ -20,6 +20,7 @@ const GROUND = [
   'log.ts',
   'document-thread.ts',
   'retry-after.ts',
+  'explain-error.ts',
 ]
 const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'handler/hand-over.ts']
 
@@ -34,15 +35,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'signing.ts': [],
   'document-thread.ts': [],
   'retry-after.ts': [],
+  'explain-error.ts': ['causes.ts'],
   'events.ts': ['job.ts'],
   'log.ts': ['events.ts', 'scrub.ts'],
   'config.ts': ['units.ts'],
   receive: [...GROUND, ...PORTS, 'receive'],
-  worker: [...GROUND, ...PORTS, 'worker', 'reducto'],
+  worker: [...GROUND, ...PORTS, 'worker', 'reducto', 'download'],
   inbox: [...GROUND, 'inbox'],
   results: [...GROUND, 'results'],
   handler: [...GROUND, ...PORTS, 'handler'],
   reducto: [...GROUND, 'reducto'],
+  outbound: [...GROUND, 'outbound'],
+  download: [...GROUND, 'outbound', 'download'],
   http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts'],
   simulator: [...GROUND, 'simulator'],
   'compose.ts': ['*'],
@@ -61,7 +65,7 @@ const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/@aws-sdk/, /^results\/s3\.ts$/, 'S3 stays in its store, which is loaded when it is used'],
   [/from '\.\/s3\.ts'/, /^results\/open\.ts$/, 'for its options alone'],
   [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],
-  [/from 'undici'/, /^worker\/(download|addresses)\.ts$/, 'downloads have one door'],
+  [/from 'undici'/, /^(outbound|download)\//, 'what leaves for a host of others has one way out'],
   [/process\.env/, /^(config\.ts|bin\.js)$/, 'settings have one reader; the entry sets one variable of Node’s'],
   [/process\.exit\(/, /^(main\.ts|bin\.js)$/, 'one place ends the process'],
 ]

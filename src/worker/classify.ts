@@ -71,6 +71,8 @@ async function classifyReducto(error: ReductoError, probeAccount: () => Promise<
       }
     case 'too_large':
       return job({ is: 'dead', reason: { code: 'too_large', message } })
+    case 'unreadable':
+      return job({ is: 'retry', reason: { code: 'unreadable', message } })
     case 'failed':
       return job({ is: 'retry', reason: { code: status === null ? 'network' : `http_${status}`, message }, ...after })
   }

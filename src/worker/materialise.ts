@@ -1,7 +1,7 @@
 import { NotJson } from '../document-thread.ts'
+import { type Download, DownloadError } from '../download/download.ts'
 import { FILES, type FileEntry, JOB, type SavedFile } from '../results/record.ts'
 import type { Digest, Draft } from '../results/results.ts'
-import { type Download, DownloadError } from './download.ts'
 import type { Place, Reading } from './places.ts'
 import type { ScanDocument } from './scan-thread.ts'
 
@@ -143,10 +143,11 @@ export async function materialise(
       if (!(error instanceof DownloadError)) throw error
       // What an interruption breaks off says nothing about the file.
       options.signal.throwIfAborted()
+      if (error.kind === 'too_large') throw new ResultTooLarge('the result is larger than MAX_RESULT_BYTES')
       if (error.kind === 'expired' && !options.fresh) throw new LinkExpired(error.message)
       if (place.essential)
-        throw new ResultMissing(`${place.field} could not be had: ${error.message}`, error.kind !== 'refused')
-      worthRetrying ||= error.kind === 'failed'
+        throw new ResultMissing(`${place.field} could not be had: ${error.message}`, error.kind !== 'never')
+      worthRetrying ||= ['failed', 'timeout', 'blocked'].includes(error.kind)
       return { ...at, error: error.message }
     }
   }
@@ -154,7 +155,7 @@ export async function materialise(
   async function tryDownload(url: string, stem: string) {
     for (let attempt = 1; ; attempt++) {
       try {
-        const { contentType, body } = await deps.download(url, signal)
+        const { contentType, body } = await deps.download(url, { signal, maxBytes: Math.max(deps.maxBytes - total, 0) })
         const type = contentType?.split(';')[0]?.trim().toLowerCase() ?? null
         const path = `${stem}${(type && EXTENSIONS.get(type)) ?? ''}`
         const digest = await writeCounted(path, body)
