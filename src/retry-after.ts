@@ -9,6 +9,6 @@ export function parseRetryAfter(value: string | null | undefined, now: number): 
   const text = value?.trim()
   if (!text) return undefined
   if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), MAX_RETRY_AFTER_MS)
-  const date = HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN
+  const date = HTTP_DATE.test(text) ? Date.parse(text.endsWith('GMT') ? text : `${text} GMT`) : Number.NaN
   return Number.isNaN(date) ? undefined : Math.min(Math.max(date - now, 0), MAX_RETRY_AFTER_MS)
 }

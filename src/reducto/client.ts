@@ -53,17 +53,19 @@ async function withDeadline<T>(
   outer: AbortSignal,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  // The SDK does not look whether its signal has aborted already.
+  if (outer.aborted) throw interrupted()
   const controller = new AbortController()
   const ended = Promise.withResolvers<never>()
-  const end = (message: string) => {
-    ended.reject(new ReductoError('failed', message))
+  const end = (error: ReductoError) => {
+    ended.reject(error)
     controller.abort()
   }
-  const interrupt = () => end('the call to Reducto was interrupted')
-  const timer = setTimeout(() => end(`no answer from Reducto within ${timeout} ms`), timeout)
+  const interrupt = () => end(interrupted())
+  const late = () => end(new ReductoError('failed', `no answer from Reducto within ${timeout} ms`))
+  const timer = setTimeout(late, timeout)
+  outer.addEventListener('abort', interrupt, { once: true })
   try {
-    if (outer.aborted) interrupt()
-    else outer.addEventListener('abort', interrupt, { once: true })
     return await Promise.race([ended.promise, run(controller.signal)])
   } finally {
     clearTimeout(timer)
@@ -71,6 +73,10 @@ async function withDeadline<T>(
     // Frees the connection of a call that failed half-way; one that is over does not notice.
     controller.abort()
   }
+}
+
+function interrupted(): ReductoError {
+  return new ReductoError('failed', 'the call to Reducto was interrupted')
 }
 
 /** Caps every answer, also those that the SDK reads itself to make an error of; follows no redirect with the key. */
