@@ -44,7 +44,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   inbox: [...GROUND, 'inbox'],
   results: [...GROUND, 'results'],
   handler: [...GROUND, ...PORTS, 'handler'],
-  reducto: [...GROUND, 'reducto'],
+  reducto: [...GROUND, 'reducto', 'outbound'],
   outbound: [...GROUND, 'outbound'],
   download: [...GROUND, 'outbound', 'download'],
   http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts'],

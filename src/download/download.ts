@@ -36,6 +36,9 @@ export type Download = (
 const IDLE_TIMEOUT = 60_000
 const ANSWER_TIMEOUT = 60_000
 
+/** A longer one says nothing that anybody knows. */
+const MAX_CONTENT_TYPE = 255
+
 export type DownloaderOptions = {
   /** `host` or `host:port`: hosts on private addresses that links may lead to, over http too. */
   readonly allowPrivateHosts: ReadonlySet<string>
@@ -65,7 +68,7 @@ export function createDownloader(options: DownloaderOptions): { readonly downloa
       const codings = checkHead(answer, maxBytes)
       const { host } = link
       const bounds = { codings, maxBytes, host, clock, idleTimeout, onEnd: lifetime.end }
-      return { contentType: singleHeader(answer.headers['content-type']), body: createBody(answer.body, bounds) }
+      return { contentType: contentTypeOf(answer), body: createBody(answer.body, bounds) }
     } catch (error) {
       lifetime.end()
       throw readDownloadError(error, link.host)
@@ -102,6 +105,12 @@ function checkHead(answer: Answer, maxBytes: number): readonly string[] {
     dropBody(answer)
     throw error
   }
+}
+
+/** It is kept with every file. */
+function contentTypeOf({ headers }: Answer): string | null {
+  const type = singleHeader(headers['content-type'])
+  return type === null || type.length > MAX_CONTENT_TYPE ? null : type
 }
 
 /** What is no http(s) URL can never be followed, whatever the settings are. */

@@ -1,16 +1,14 @@
 import Reducto from 'reductoai'
 import type { Fetch as SdkFetch } from 'reductoai/core'
+import type { Fetch } from '../outbound/fetch.ts'
 import { AnswerTooLarge, ReductoError } from './errors.ts'
-
-/** A `fetch` that knows the way out: through a proxy, or not. */
-export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>
 
 export type ReductoOptions = {
   readonly apiKey: string
   readonly baseUrl: string
   /** One deadline for a whole call, body included, ms. */
   readonly timeout?: number
-  /** The platform's own where none is given. */
+  /** The way out, through a proxy or not. The platform's own where none is given. */
   readonly fetch?: Fetch
 }
 

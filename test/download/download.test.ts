@@ -1,6 +1,12 @@
 import { getEventListeners, once } from 'node:events'
+import { createSecureServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { gzipSync } from 'node:zlib'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createOutboundFetch } from '../../src/outbound/fetch.ts'
+import { NO_PROXIES } from '../../src/outbound/proxy.ts'
+import { CERTIFICATE } from '../support/certificate.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 import { downloads, failure, MIB, neverAborts, plain, read, serve, serveRaw, wholeFailure } from './support.ts'
 
@@ -14,6 +20,40 @@ describe('a download', () => {
     await read((await downloads()(`http://user:password@127.0.0.1:${port}/?signature=x#fragment`, plain)).body)
     expect(headers).not.toHaveProperty('authorization')
     expect(headers).toMatchObject({ 'accept-encoding': 'identity' })
+  })
+
+  it('speaks HTTP/1.1, also to who would rather speak HTTP/2', async () => {
+    const before = getCACertificates('default')
+    setDefaultCACertificates([...before, CERTIFICATE.cert])
+    onTestFinished(() => setDefaultCACertificates(before))
+    const server = createSecureServer({ ...CERTIFICATE, allowHTTP1: true }, (request, response) =>
+      response.end(request.httpVersion),
+    )
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    expect(String(await read((await downloads()(url, plain)).body))).toBe('1.1')
+    const { fetch, close } = createOutboundFetch(NO_PROXIES)
+    onTestFinished(close)
+    expect(await (await fetch(url)).text()).toBe('1.1')
+  })
+
+  it('keeps the type that the storage says, if it is one', async () => {
+    const { port } = await serve((request, response) => {
+      if (request.url !== '/none')
+        response.setHeader('content-type', request.url === '/long' ? 'x'.repeat(5_000) : 'a/b')
+      response.end('x')
+    })
+    for (const [path, type] of [
+      ['some', 'a/b'],
+      ['none', null],
+      ['long', null],
+    ]) {
+      const { contentType, body } = await downloads()(`http://127.0.0.1:${port}/${path}`, plain)
+      await read(body)
+      expect([path, contentType]).toEqual([path, type])
+    }
   })
 
   it.each([401, 403, 404, 410])('%i means that the link has expired', async (status) => {
