@@ -37,10 +37,7 @@ export function createDownloadAgent(options: {
 
   const direct = createDirectAgent(timeouts, (target, callback) => {
     const url = new URL(`${target.protocol}//${target.host ?? target.hostname}`)
-    return (isPrivateHost(url) ? open : guarded)(target, (...result) => {
-      result[1]?.prependListener('error', renameReset)
-      callback(...result)
-    })
+    return (isPrivateHost(url) ? open : guarded)(target, callback)
   })
   const routed = createRoutedDispatcher(direct, proxies, timeouts)
 
@@ -60,9 +57,4 @@ function refuseNotPublic(url: URL): void {
     throw new TargetRefused(url.host, `it is not a public address (${addressKind(host)})`)
   if (host === 'localhost' || host.endsWith('.localhost'))
     throw new TargetRefused(url.host, 'it is this machine (loopback)')
-}
-
-/** undici takes a reset for the end of a body that has no length. Under a code that it does not know it is an error. */
-function renameReset(error: NodeJS.ErrnoException): void {
-  if (error.code === 'ECONNRESET') error.code = 'ERR_CONNECTION_RESET'
 }

@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
+import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { ProxySettings } from './proxy.ts'
 
 /** A connection is made within this; a proxy answers CONNECT within that. ms. */
@@ -41,21 +41,39 @@ export function createRoutedDispatcher(
 }
 
 /** HTTP/1.1 only: a cancelled HTTP/2 stream looks like a whole answer. */
-export function createDirectAgent(timeouts: ExchangeTimeouts, connect?: Agent.Options['connect']): Agent {
-  return new Agent({ ...timeouts, allowH2: false, connect: connect ?? { timeout: CONNECT_TIMEOUT, allowH2: false } })
+export function createDirectAgent(timeouts: ExchangeTimeouts, connect = buildConnector(CONNECTING)): Agent {
+  return new Agent({ ...timeouts, allowH2: false, connect: surfacingResets(connect) })
 }
+
+const CONNECTING = { timeout: CONNECT_TIMEOUT, allowH2: false } as const
 
 /** https through a CONNECT tunnel, http in absolute form; the user info of the URL becomes Proxy-Authorization. */
 function createProxyAgent(proxy: URL, timeouts: ExchangeTimeouts): ProxyAgent {
-  const tls = { timeout: CONNECT_TIMEOUT, allowH2: false }
   return new ProxyAgent({
     ...timeouts,
     uri: proxy.href,
     allowH2: false,
-    requestTls: tls,
-    proxyTls: tls,
+    requestTls: CONNECTING,
+    proxyTls: CONNECTING,
     // undici gives a CONNECT no end of its own but this one.
     clientFactory: (origin, options) =>
       new Pool(origin, { ...options, allowH2: false, headersTimeout: TUNNEL_TIMEOUT }),
+    factory: (origin, options) => {
+      const { connect } = options as { connect: buildConnector.connector }
+      return new Pool(origin, { ...options, connect: surfacingResets(connect) })
+    },
   })
+}
+
+/** undici takes a reset for the end of a body that has no length. Under a code that it does not know it is an error. */
+function surfacingResets(connect: buildConnector.connector): buildConnector.connector {
+  return (target, callback) =>
+    connect(target, (...result) => {
+      result[1]?.prependListener('error', renameReset)
+      callback(...result)
+    })
+}
+
+function renameReset(error: NodeJS.ErrnoException): void {
+  if (error.code === 'ECONNRESET') error.code = 'ERR_CONNECTION_RESET'
 }

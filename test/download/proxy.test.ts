@@ -67,7 +67,9 @@ it.each(['hang', 'mute'] as const)('has an end when the proxy does nothing (%s)'
   if (is === 'hang') expect((await failure(download('http://minio/', plain))).kind).toBe('timeout')
 })
 
-it('fails when the proxy resets', async () => {
+it('fails when the proxy resets, also in the middle of a file without a length', async () => {
+  const half = await world({ is: 'half' }, { allow: ['minio'] })
+  expect((await wholeFailure(half.download, 'http://minio/')).kind).toBe('failed')
   const { download } = await world({ is: 'reset' })
   expect((await failure(download('https://storage.example/', plain))).kind).toBe('failed')
 })

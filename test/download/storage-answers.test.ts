@@ -172,7 +172,10 @@ describe('no answer of a storage ends the process, and only a whole file counts'
   it('whatever the status', async () => {
     const errors = uncaught()
     const some = OTHER.filter((status) => [204, 206, 304, 400, 404, 500].includes(status))
-    const { wrong } = await run([...cases(OTHER, ['none'], ['at once']), ...cases(some, [...BREAKS], ['late'])])
+    const few = [...cases(OTHER, ['none'], ['at once'])].filter(({ length }) =>
+      ['right', 'chunked', 'zero'].includes(length),
+    )
+    const { wrong } = await run([...few, ...cases(some, [...BREAKS], ['late'])])
     expect(wrong).toEqual([])
     expect(errors).toEqual([])
   })

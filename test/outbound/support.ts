@@ -15,6 +15,8 @@ export type ProxyBehaviour =
   /** Says yes, and passes nothing on. */
   | { readonly is: 'mute' }
   | { readonly is: 'reset' }
+  /** Half an answer that has no length, then a reset. */
+  | { readonly is: 'half' }
 
 export type TestProxy = {
   readonly port: number
@@ -30,6 +32,8 @@ export async function startProxy(behaviour: ProxyBehaviour): Promise<TestProxy> 
   const server = createServer((request, response) => {
     seen.push({ request: `${request.method} ${request.url}`, authorization: request.headers['proxy-authorization'] })
     if (behaviour.is === 'reset') request.socket.resetAndDestroy()
+    else if (behaviour.is === 'half')
+      request.socket.write('HTTP/1.1 200 OK\r\n\r\nhalf', () => request.socket.resetAndDestroy())
     else if (behaviour.is === 'refuse') response.writeHead(behaviour.status).end('no')
     else if (behaviour.is === 'tunnel') response.end('by way of the proxy')
   })
@@ -44,7 +48,7 @@ export async function startProxy(behaviour: ProxyBehaviour): Promise<TestProxy> 
     if (behaviour.is === 'refuse')
       return void socket.end(`HTTP/1.1 ${behaviour.status} No\r\ncontent-length: 0\r\n\r\n`)
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-    if (behaviour.is === 'mute') return
+    if (behaviour.is !== 'tunnel') return
     const target = connect(behaviour.to, '127.0.0.1')
     target.on('error', () => socket.destroy()).on('close', () => socket.destroy())
     socket.on('close', () => target.destroy())
