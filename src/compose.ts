@@ -1,5 +1,6 @@
 import { type Clock, createWorkingClock, systemClock, type WorkingClock } from './clock.ts'
 import { type Config, SettingsError } from './config.ts'
+import { createDownloader } from './download/download.ts'
 import { createEvents, type EventBus } from './events.ts'
 import type { HandOver } from './handler/hand-over.ts'
 import { createLinks, type Links } from './handler/links.ts'
@@ -18,8 +19,6 @@ import { createProbeAccount } from './reducto/probe.ts'
 import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { createScrub, type Scrub } from './scrub.ts'
-import { createDownloadAgent } from './worker/addresses.ts'
-import { createDownload, IDLE_TIMEOUT } from './worker/download.ts'
 import { type RunJobDeps, runJob } from './worker/run-job.ts'
 import { createScanThread } from './worker/scan-thread.ts'
 import { startSweeps } from './worker/sweep.ts'
@@ -192,8 +191,8 @@ function composeWorker(parts: WorkerParts): Worker {
   const { config, inbox, results, handOver, clock, working, events, scrub, closers } = parts
   const scanner = createScanThread()
   closers.push(() => scanner.close())
-  const agent = createDownloadAgent({ allowPrivateHosts: config.allowPrivateHosts, idleTimeout: IDLE_TIMEOUT })
-  closers.push(() => agent.destroy())
+  const downloader = createDownloader({ allowPrivateHosts: config.allowPrivateHosts, clock })
+  closers.push(() => downloader.close())
   const client = createClient(config.reducto)
   const probeAccount = createProbeAccount(client, clock.now)
   const deps: RunJobDeps = {
@@ -201,7 +200,7 @@ function composeWorker(parts: WorkerParts): Worker {
     probeAccount,
     results,
     handOver,
-    download: createDownload(agent, clock),
+    download: downloader.download,
     scan: scanner.scan,
     maxBytes: config.maxResultBytes,
     scrub,

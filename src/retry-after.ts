@@ -1,7 +1,14 @@
-/** `Retry-After` in ms: seconds or an HTTP date, seen from `now` (ms). Undefined when absent or unreadable. */
+/** Nobody waits longer, and a number must stay one. ms. */
+const MAX_RETRY_AFTER_MS = 24 * 3_600_000
+
+/** The three forms of a date in HTTP begin with a day's name; `Date.parse` alone would take nearly any text. */
+const HTTP_DATE = /^(Mon|Tues?|Wed(nes)?|Thu(rs)?|Fri|Sat(ur)?|Sun)(day)?,? /
+
+/** `Retry-After` in ms: seconds or an HTTP date, seen from `now` (ms), at most a day. Undefined when absent or unreadable. */
 export function parseRetryAfter(value: string | null | undefined, now: number): number | undefined {
-  if (!value) return undefined
-  if (/^\d+(\.\d+)?$/.test(value.trim())) return Math.ceil(Number(value) * 1000)
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(date - now, 0)
+  const text = value?.trim()
+  if (!text) return undefined
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), MAX_RETRY_AFTER_MS)
+  const date = HTTP_DATE.test(text) ? Date.parse(text.endsWith('GMT') ? text : `${text} GMT`) : Number.NaN
+  return Number.isNaN(date) ? undefined : Math.min(Math.max(date - now, 0), MAX_RETRY_AFTER_MS)
 }

@@ -1,54 +1,121 @@
 import Reducto from 'reductoai'
-import type { Fetch } from 'reductoai/core'
-import { AnswerTooLarge } from './errors.ts'
+import type { Fetch as SdkFetch } from 'reductoai/core'
+import type { Fetch } from '../outbound/fetch.ts'
+import { AnswerTooLarge, ReductoError } from './errors.ts'
 
 export type ReductoOptions = {
   readonly apiKey: string
   readonly baseUrl: string
   /** One deadline for a whole call, body included, ms. */
   readonly timeout?: number
+  /** The way out, through a proxy or not. The platform's own where none is given. */
+  readonly fetch?: Fetch
 }
 
-/** The policy's deadline for a call. The SDK's own default is an hour, and covers the headers only. */
+/** The policy's deadline for a call, ms. The SDK's own default is an hour, and covers the headers only. */
 const TIMEOUT = 30_000
 /** Reducto sends larger results by URL: about 6 MB is the most that comes inline. */
-const LARGEST_ANSWER = 64 * 1024 * 1024
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+/** An error's page is cut here: what it says is in its first lines, and the SDK reads it whole. */
+const MAX_ERROR_BYTES = 64 * 1024
 
-/** A Reducto client, and the deadline that each call must be given. */
+/** A Reducto client, and the way in which it is called. */
 export type Client = {
   readonly sdk: Reducto
-  /** A fresh signal for one call: the SDK never takes its listener off. */
-  deadline(signal: AbortSignal): AbortSignal
+  /**
+   * One call: `run` gets a fresh signal, which aborts with `signal` or at the deadline, and must give it to the SDK.
+   * Rejects then whatever `run` does. When it has settled, nothing is left on `signal` (the SDK never takes its own
+   * listener off).
+   */
+  call<T>(signal: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T>
 }
 
 /**
  * The SDK as it can be trusted: no retries of its own (they ignore a signal, and double submissions), an explicit base
- * URL (it would read one from the environment), and the platform's fetch (its own hangs on a broken-off answer).
+ * URL (it would read one from the environment), and a standard fetch (its own hangs on a broken-off answer).
  */
 export function createClient(options: ReductoOptions): Client {
   const timeout = options.timeout ?? TIMEOUT
   const sdk = new Reducto({
     apiKey: options.apiKey,
     baseURL: options.baseUrl,
-    fetch: cappedFetch as unknown as Fetch,
+    fetch: capped(options.fetch ?? ((url, init) => fetch(url, init))) as unknown as SdkFetch,
     maxRetries: 0,
     timeout,
   })
-  return { sdk, deadline: (signal) => AbortSignal.any([signal, AbortSignal.timeout(timeout)]) }
+  return { sdk, call: (signal, run) => withDeadline(timeout, signal, run) }
+}
+
+async function withDeadline<T>(
+  timeout: number,
+  outer: AbortSignal,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  // The SDK does not look whether its signal has aborted already.
+  if (outer.aborted) throw interrupted()
+  const controller = new AbortController()
+  const ended = Promise.withResolvers<never>()
+  const end = (error: ReductoError) => {
+    ended.reject(error)
+    controller.abort()
+  }
+  const interrupt = () => end(interrupted())
+  const late = () => end(new ReductoError('failed', `no answer from Reducto within ${timeout} ms`))
+  const timer = setTimeout(late, timeout)
+  outer.addEventListener('abort', interrupt, { once: true })
+  try {
+    return await Promise.race([ended.promise, run(controller.signal)])
+  } finally {
+    clearTimeout(timer)
+    outer.removeEventListener('abort', interrupt)
+    // Frees the connection of a call that failed half-way; one that is over does not notice.
+    controller.abort()
+  }
+}
+
+function interrupted(): ReductoError {
+  return new ReductoError('failed', 'the call to Reducto was interrupted')
 }
 
 /** Caps every answer, also those that the SDK reads itself to make an error of; follows no redirect with the key. */
-async function cappedFetch(url: string, init: RequestInit): Promise<Response> {
-  const response = await fetch(url, { ...init, redirect: 'manual' })
-  if (!response.body) return response
+function capped(outbound: Fetch): Fetch {
+  return async (url, init) => {
+    const response = await outbound(url, { ...init, redirect: 'manual' })
+    const { body, status, headers, ok } = response
+    if (!body) return response
+    if (ok && Number(headers.get('content-length') ?? 0) > MAX_ANSWER_BYTES) {
+      await body.cancel()
+      throw tooLarge()
+    }
+    return new Response(body.pipeThrough(ok ? failAfter(MAX_ANSWER_BYTES) : cutAfter(MAX_ERROR_BYTES)), {
+      status,
+      headers,
+    })
+  }
+}
+
+function failAfter(most: number): TransformStream<Uint8Array, Uint8Array> {
   let bytes = 0
-  const cap = new TransformStream<Uint8Array, Uint8Array>({
+  return new TransformStream({
     transform(chunk, controller) {
       bytes += chunk.byteLength
-      if (bytes > LARGEST_ANSWER)
-        controller.error(new AnswerTooLarge(`the answer is larger than ${LARGEST_ANSWER} bytes`))
+      if (bytes > most) controller.error(tooLarge())
       else controller.enqueue(chunk)
     },
   })
-  return new Response(response.body.pipeThrough(cap), { status: response.status, headers: response.headers })
+}
+
+function cutAfter(most: number): TransformStream<Uint8Array, Uint8Array> {
+  let bytes = 0
+  return new TransformStream({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength
+      if (bytes > most) controller.terminate()
+      else controller.enqueue(chunk)
+    },
+  })
+}
+
+function tooLarge(): AnswerTooLarge {
+  return new AnswerTooLarge(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`)
 }

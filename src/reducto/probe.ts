@@ -1,21 +1,27 @@
 import type { Client } from './client.ts'
-import { readError } from './errors.ts'
+import { ReductoError } from './errors.ts'
+import { createListJobs } from './list-jobs.ts'
 
 /**
  * Asks whether the key is good, with the smallest call there is. True or false when Reducto says so; null when it says
- * nothing about it (network, overload).
+ * nothing about it (network, overload, something else that answers in its place).
  */
 export type ProbeAccount = (signal: AbortSignal) => Promise<boolean | null>
 
+/** Statuses of the client's that are told before anybody looks at a key. */
+const SAYS_NOTHING: ReadonlySet<number> = new Set([407, 408, 425, 429])
+
 export function createProbeAccount(client: Client, now: () => number): ProbeAccount {
+  const listJobs = createListJobs(client, now)
   return async (signal) => {
     try {
-      await client.sdk.job.getAll({ limit: 1 }, { signal: client.deadline(signal) })
+      await listJobs({ limit: 1 }, signal)
       return true
     } catch (error) {
-      const { kind, status } = readError(error, now())
+      if (!(error instanceof ReductoError)) throw error
+      const { kind, status } = error
       if (kind === 'denied') return false
-      return status !== null && status < 500 && status !== 429 ? true : null
+      return status !== null && status >= 400 && status < 500 && !SAYS_NOTHING.has(status) ? true : null
     }
   }
 }

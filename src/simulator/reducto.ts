@@ -46,7 +46,7 @@ export type Fault =
   | { readonly is: 'stall' }
   | { readonly is: 'truncate' }
   | { readonly is: 'reset' }
-  | { readonly is: 'body'; readonly body: string }
+  | { readonly is: 'body'; readonly body: string; readonly status?: number }
   /** An answer that comes late. */
   | { readonly is: 'slow'; readonly ms: number }
 
@@ -248,7 +248,7 @@ function fail(response: ServerResponse, fault: AnsweredFault, answer: unknown): 
     case 'html':
       return void response.writeHead(fault.status, { 'content-type': 'text/html' }).end('<html>Forbidden</html>')
     case 'body':
-      return void response.writeHead(200, { 'content-type': 'application/json' }).end(fault.body)
+      return void response.writeHead(fault.status ?? 200, { 'content-type': 'application/json' }).end(fault.body)
     case 'reset':
       return void response.destroy()
     case 'stall':

@@ -5,10 +5,24 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 /** What the storage holds under a name. A function makes the body anew for every download (for large ones). */
-export type StoredObject = { readonly contentType: string; readonly body: Buffer | (() => AsyncIterable<Buffer>) }
+export type StoredObject = {
+  readonly contentType: string
+  /** The body is sent as it is, whatever is said here. */
+  readonly contentEncoding?: string
+  readonly body: Buffer | (() => AsyncIterable<Buffer>)
+}
 
 /** What goes wrong with the next download of an object. */
-export type StorageFault = 'stall' | 'truncate' | 'expired' | { readonly status: number }
+export type StorageFault =
+  /** Half a body, then nothing. */
+  | 'stall'
+  | 'truncate'
+  | 'expired'
+  /** No answer at all. */
+  | 'hang'
+  /** A file of no bytes. */
+  | 'empty'
+  | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string }
 
 /** Object storage with signed links that expire, as results are linked to. */
 export type Storage = {
@@ -49,7 +63,12 @@ export function createStorage(options: { base: () => string; lifetime: number })
     const fault = faults.get(name)?.shift()
     const good = url.searchParams.get('signature') === signatureOf(name, expires) && Number(expires) > Date.now()
     if (!good || fault === 'expired') return refuse(response, 403, 'AccessDenied: request has expired')
-    if (typeof fault === 'object') return refuse(response, fault.status, 'storage fault')
+    if (fault === 'hang') return
+    if (fault === 'empty') return void response.writeHead(200, { 'content-length': 0 }).end()
+    if (typeof fault === 'object') {
+      for (const [header, value] of Object.entries(fault.headers ?? {})) response.setHeader(header, value)
+      return refuse(response, fault.status, 'storage fault', fault.body)
+    }
     const object = objects.get(name)
     if (!object) return refuse(response, 404, 'NoSuchKey')
     await sendObject(response, object, fault)
@@ -77,6 +96,7 @@ async function sendObject(
   fault: StorageFault | undefined,
 ): Promise<void> {
   response.setHeader('content-type', object.contentType)
+  if (object.contentEncoding !== undefined) response.setHeader('content-encoding', object.contentEncoding)
   if (typeof object.body === 'function') {
     // A client that hangs up is none of the storage's trouble.
     await pipeline(Readable.from(object.body()), response).catch(() => {})
@@ -88,6 +108,6 @@ async function sendObject(
   if (fault === 'truncate') setImmediate(() => response.destroy())
 }
 
-function refuse(response: ServerResponse, status: number, message: string): void {
-  response.writeHead(status, { 'content-type': 'application/xml' }).end(`<Error>${message}</Error>`)
+function refuse(response: ServerResponse, status: number, message: string, body = `<Error>${message}</Error>`): void {
+  response.writeHead(status, { 'content-type': 'application/xml' }).end(body)
 }

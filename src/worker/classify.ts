@@ -94,6 +94,8 @@ async function classifyReducto(error: ReductoError, probes: HealthProbes): Promi
       }
     case 'too_large':
       return job({ is: 'dead', reason: { code: 'too_large', message } })
+    case 'unreadable':
+      return job({ is: 'retry', reason: { code: 'unreadable', message } })
     case 'failed':
       return job({ is: 'retry', reason: { code: status === null ? 'network' : `http_${status}`, message }, ...after })
   }

@@ -1,0 +1,115 @@
+import type { Readable } from 'node:stream'
+import type { Clock } from '../clock.ts'
+import { decode } from './decode.ts'
+import { DownloadError, readDownloadError } from './error.ts'
+
+/** A body must bring so many bytes in so many ms of waiting for it: 64 KiB/s over 5 minutes. */
+const MIN_RATE = { bytes: 64 * 1024 * 300, ms: 300_000 } as const
+
+/** What compression adds to data that cannot be compressed: under one in 64, and headers. */
+export function maxWireBytes(maxBytes: number): number {
+  return maxBytes + Math.ceil(maxBytes / 64) + 64 * 1024
+}
+
+export type BodyOptions = {
+  readonly codings: readonly string[]
+  readonly maxBytes: number
+  readonly host: string
+  readonly clock: Clock
+  /** A body that nobody begins to read is dropped after this, ms. */
+  readonly idleTimeout: number
+  /** Called once, when nothing of the body will be read any more. */
+  readonly onEnd: () => void
+}
+
+/**
+ * The decoded bytes of an answer. Reading throws DownloadError. Whatever way it ends, also unread, its connection and
+ * everything else that it holds is freed.
+ */
+export function createBody(readable: Readable, options: BodyOptions): AsyncIterable<Uint8Array> {
+  const { codings, maxBytes, host, idleTimeout } = options
+  const limit = (most: number) => (source: AsyncIterable<Uint8Array>) => limited(source, most, maxBytes)
+  const wireBytes = codings.length === 0 ? maxBytes : maxWireBytes(maxBytes)
+  const wire = limit(wireBytes)(paced(readable, options.clock))
+  const decoded = limit(maxBytes)(decode(wire, codings, limit(wireBytes)))
+  const chunks = notEmpty(decoded)[Symbol.asyncIterator]()
+
+  let ended = false
+  const unread = setTimeout(release, idleTimeout)
+  unread.unref()
+
+  function release(): void {
+    if (ended) return
+    ended = true
+    clearTimeout(unread)
+    readable.destroy()
+    options.onEnd()
+  }
+
+  const body: AsyncIterableIterator<Uint8Array> = {
+    async next() {
+      clearTimeout(unread)
+      try {
+        const result = await chunks.next()
+        if (result.done) release()
+        return result
+      } catch (error) {
+        release()
+        throw readDownloadError(error, host)
+      }
+    },
+    async return() {
+      release()
+      await chunks.return?.().catch(() => {})
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]: () => body,
+  }
+  return body
+}
+
+/** Ends a body that trickles: it would hold its place for hours. Time that the reader takes does not count. */
+async function* paced(body: Readable, clock: Clock): AsyncIterable<Uint8Array> {
+  const chunks: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]()
+  let bytes = 0
+  let waited = 0
+  for (;;) {
+    const since = clock.monotonic()
+    const { value, done } = await chunks.next()
+    if (done) return
+    waited += clock.monotonic() - since
+    bytes += value.byteLength
+    if (waited >= MIN_RATE.ms) {
+      if (bytes < MIN_RATE.bytes)
+        throw new DownloadError('timeout', 'the download was slower than 64 KiB/s for 5 minutes')
+      bytes = 0
+      waited = 0
+    }
+    yield value
+  }
+}
+
+/** Counts bytes as they come. */
+async function* limited(source: AsyncIterable<Uint8Array>, most: number, maxBytes: number): AsyncIterable<Uint8Array> {
+  let bytes = 0
+  for await (const chunk of source) {
+    bytes += chunk.byteLength
+    if (bytes > most) throw tooLarge(maxBytes)
+    yield chunk
+  }
+}
+
+export function tooLarge(maxBytes: number): DownloadError {
+  return new DownloadError('too_large', `the file is larger than the ${maxBytes} bytes that are left for it`)
+}
+
+/** Nothing that Reducto links to is empty. */
+async function* notEmpty(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let isEmpty = true
+  for await (const chunk of source) {
+    if (chunk.byteLength === 0) continue
+    isEmpty = false
+    yield chunk
+  }
+  if (isEmpty) throw new DownloadError('failed', 'the storage sent an empty file')
+}

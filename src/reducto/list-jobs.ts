@@ -1,0 +1,57 @@
+import { isJobId } from '../job.ts'
+import type { Client } from './client.ts'
+import { ReductoError, readError } from './errors.ts'
+
+/** One page of the account's jobs. */
+export type JobsPage = {
+  readonly jobs: readonly { readonly jobId: string; readonly status: string }[]
+  /** The cursor of the next page; null on the last one. */
+  readonly next: string | null
+}
+
+/** `limit`: 1 to 500. The order is not documented. */
+export type ListJobs = (
+  query: { readonly limit: number; readonly cursor?: string },
+  signal: AbortSignal,
+) => Promise<JobsPage>
+
+/** `GET /jobs`. The function throws ReductoError; `unreadable` when what came is no list of jobs. */
+export function createListJobs(client: Client, now: () => number): ListJobs {
+  return async ({ limit, cursor }, signal) => {
+    try {
+      const text = await client.call(signal, async (callSignal) => {
+        // An empty cursor would be sent as one.
+        const query = cursor === undefined ? { limit } : { limit, cursor }
+        const response = await client.sdk.job.getAll(query, { signal: callSignal }).asResponse()
+        return response.text()
+      })
+      return readPage(parse(text))
+    } catch (error) {
+      throw readError(error, now())
+    }
+  }
+}
+
+function readPage(value: unknown): JobsPage {
+  const { jobs, next_cursor: next } = (value ?? {}) as { jobs?: unknown; next_cursor?: unknown }
+  if (!Array.isArray(jobs)) throw unreadable()
+  return { jobs: jobs.flatMap(readRow), next: typeof next === 'string' && next !== '' ? next : null }
+}
+
+/** Rows that have no id as ours are concern nobody here. */
+function readRow(row: unknown): JobsPage['jobs'] {
+  const { job_id: jobId, status } = (row ?? {}) as { job_id?: unknown; status?: unknown }
+  return isJobId(jobId) && typeof status === 'string' ? [{ jobId, status }] : []
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw unreadable()
+  }
+}
+
+function unreadable(): ReductoError {
+  return new ReductoError('unreadable', 'Reducto answered with no list of jobs')
+}
