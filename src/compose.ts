@@ -1,3 +1,4 @@
+import { createScanThread } from './answer/scan-thread.ts'
 import { type Clock, createWorkingClock, systemClock, type WorkingClock } from './clock.ts'
 import { type Config, SettingsError } from './config.ts'
 import { createEvents, type EventBus } from './events.ts'
@@ -21,7 +22,6 @@ import { createScrub, type Scrub } from './scrub.ts'
 import { createDownloadAgent } from './worker/addresses.ts'
 import { createDownload, IDLE_TIMEOUT } from './worker/download.ts'
 import { type RunJobDeps, runJob } from './worker/run-job.ts'
-import { createScanThread } from './worker/scan-thread.ts'
 import { startSweeps } from './worker/sweep.ts'
 import { createWorker, type Worker } from './worker/worker.ts'
 

@@ -18,7 +18,6 @@ const GROUND = [
   'exact-json.ts',
   'signing.ts',
   'log.ts',
-  'document-thread.ts',
   'retry-after.ts',
 ]
 const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'handler/hand-over.ts']
@@ -32,16 +31,17 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'scrub.ts': [],
   'exact-json.ts': [],
   'signing.ts': [],
-  'document-thread.ts': [],
   'retry-after.ts': [],
   'events.ts': ['job.ts'],
   'log.ts': ['events.ts', 'scrub.ts'],
   'config.ts': ['units.ts'],
   receive: [...GROUND, ...PORTS, 'receive'],
-  worker: [...GROUND, ...PORTS, 'worker', 'reducto'],
+  // What Reducto's answers look like: it knows no port.
+  answer: [...GROUND, 'answer'],
+  worker: [...GROUND, ...PORTS, 'worker', 'reducto', 'answer'],
   inbox: [...GROUND, 'inbox'],
   results: [...GROUND, 'results'],
-  handler: [...GROUND, ...PORTS, 'handler'],
+  handler: [...GROUND, ...PORTS, 'handler', 'answer'],
   reducto: [...GROUND, 'reducto'],
   http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts'],
   simulator: [...GROUND, 'simulator'],
@@ -55,7 +55,7 @@ const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/from 'express'/, /^http\//, 'Express stays at the edge'],
   [
     /from 'reductoai/,
-    /^(reducto\/|cli\/|handler\/handler\.ts$)/,
+    /^(reducto\/|cli\/|answer\/types\.ts$|handler\/handler\.ts$)/,
     'the SDK has one door; the demo uses it as a user would, and handlers see its types',
   ],
   [/@aws-sdk/, /^results\/s3\.ts$/, 'S3 stays in its store, which is loaded when it is used'],

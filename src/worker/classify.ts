@@ -1,4 +1,4 @@
-import { NotJson } from '../document-thread.ts'
+import { DocumentTooComplex, NotJson } from '../answer/errors.ts'
 import { InboxUnavailable } from '../inbox/inbox.ts'
 import type { Outcome, Reason } from '../job.ts'
 import { ReductoError } from '../reducto/errors.ts'
@@ -34,6 +34,8 @@ export async function classify(error: unknown, ask: Asking): Promise<{ outcome: 
     return job({ is: error.retry ? 'retry' : 'dead', reason: { code: 'result_missing', message: error.message } })
   if (error instanceof LinkExpired)
     return job({ is: 'retry', reason: { code: 'link_expired', message: error.message } })
+  if (error instanceof DocumentTooComplex)
+    return job({ is: 'dead', reason: { code: 'too_complex', message: error.message } })
   if (error instanceof NotJson)
     return job({
       is: 'retry',

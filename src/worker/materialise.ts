@@ -1,9 +1,8 @@
-import { NotJson } from '../document-thread.ts'
+import { NotJson } from '../answer/errors.ts'
+import type { FoundLink, Reading, Role, ScanDocument } from '../answer/scan-thread.ts'
 import { FILES, type FileEntry, JOB, type SavedFile } from '../results/record.ts'
 import type { Digest, Draft } from '../results/results.ts'
 import { type Download, DownloadError } from './download.ts'
-import type { Place, Reading } from './places.ts'
-import type { ScanDocument } from './scan-thread.ts'
 
 /** What of a job's answer is needed to settle it. */
 export type Answer = { readonly status: string | null; readonly type: string | null; readonly reason: string | null }
@@ -67,15 +66,19 @@ export async function readAnswer(
   scan: ScanDocument,
   signal: AbortSignal,
 ): Promise<{ answer: Answer; reading: Reading }> {
-  const reading = await scan(pieces(body, signal), 'job')
-  const text = (pointer: string) => {
-    const value = reading.outline.get(pointer)
-    return typeof value === 'string' ? value : null
+  const reading = await read(pieces(body, signal), 'job', scan)
+  if (reading.status === 'Completed' && reading.lacks !== null) throw new ResultMissing(reading.lacks, true)
+  return { answer: reading, reading }
+}
+
+async function read(source: AsyncIterable<Uint8Array>, role: Role, scan: ScanDocument): Promise<Reading> {
+  const document = scan(role)
+  try {
+    for await (const piece of source) await document.write(piece)
+    return await document.end()
+  } finally {
+    document.drop()
   }
-  const whole = reading.outline.get('')
-  if (typeof whole !== 'object' || whole?.container !== 'object') throw new NotJson('not an object')
-  const reason = text('/reason') ?? text('/error/message')
-  return { answer: { status: text('/status'), type: reading.type, reason }, reading }
 }
 
 /**
@@ -118,7 +121,7 @@ export async function materialise(
   }
 
   /** Follows all links of one document, the essential ones first, since links within them are only known then. */
-  async function follow(document: string, places: readonly Place[]): Promise<void> {
+  async function follow(document: string, places: readonly FoundLink[]): Promise<void> {
     await sideBySide(places, async (place) => {
       const earlier = byUrl.get(place.url)
       const saved = earlier ?? save(place)
@@ -126,15 +129,18 @@ export async function materialise(
       const entry = await saved
       entries.push({ ...entry, in: document, pointer: place.pointer })
       if (earlier || place.contents === null || !('path' in entry)) return
-      const contents = await deps.scan(abortable(draft.read(entry.path), signal), place.contents).catch((error) => {
-        if (error instanceof NotJson) throw new ResultMissing('the downloaded result is not JSON', true)
-        throw error
-      })
-      await follow(entry.path, contents.places)
+      const contents = await read(abortable(draft.read(entry.path), signal), place.contents, deps.scan).catch(
+        (error) => {
+          if (error instanceof NotJson) throw new ResultMissing('the downloaded result is not JSON', true)
+          throw error
+        },
+      )
+      if (contents.lacks !== null) throw new ResultMissing(contents.lacks, true)
+      await follow(entry.path, contents.links)
     })
   }
 
-  async function save(place: Place): Promise<FileEntry> {
+  async function save(place: FoundLink): Promise<FileEntry> {
     const stem = `${draft.base}files/${++number}-${place.field}`
     const at = { in: '', pointer: '' }
     try {
@@ -184,7 +190,7 @@ export async function materialise(
 
   const [jobPath, filesPath] = [`${draft.base}${JOB}`, `${draft.base}${FILES}`]
   const job = await writeCounted(jobPath, pieces(body, signal))
-  if (options.follow) await follow(jobPath, reading.places)
+  if (options.follow) await follow(jobPath, reading.links)
   const files = await writeCounted(filesPath, abortable(lines(entries), signal))
   const failed = entries.filter((entry) => 'error' in entry).length
   return {

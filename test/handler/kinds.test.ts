@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { createWalkThread } from '../../src/answer/walk-thread.ts'
 import type { Chunk, CompletedResult, FileEntry } from '../../src/handler/handler.ts'
 import { viewResult } from '../../src/handler/result-view.ts'
-import { createWalkThread } from '../../src/handler/walk-thread.ts'
 import type { Storage } from '../../src/simulator/storage.ts'
 import { delivery, event, type TestService, testService } from '../support/service.ts'
 
@@ -265,7 +265,11 @@ async function save(make: Make): Promise<Saved> {
   expect(await settled).toMatchObject({ state: 'done' })
   const walk = createWalkThread()
   onTestFinished(() => walk.close())
-  const view = viewResult((await on.results.record(jobId))!, { results: on.results, walk })
+  const view = viewResult(
+    (await on.results.record(jobId))!,
+    { results: on.results, walk },
+    new AbortController().signal,
+  )
   return { ...on, view: view as CompletedResult, names, downloads: on.reducto.storage.downloads }
 }
 
