@@ -110,11 +110,9 @@ export function createScanner(role: Role): Scanner {
   function name(value: string): void {
     const frame = stack.at(-1)!
     frame.at = value
-    frame.size++
-    if (frame.kept) {
-      frame.kept.size = frame.size
-      frame.kept.members.delete(value)
-    }
+    // The last of equal names counts.
+    if (!frame.kept?.members.delete(value)) frame.size++
+    if (frame.kept) frame.kept.size = frame.size
     if (frame.byName !== 'no') {
       frame.hasValue ||= value === 'value'
       frame.hasCitations ||= value === 'citations'

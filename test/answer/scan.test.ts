@@ -1,25 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { NotJson } from '../../src/answer/errors.ts'
-import type { Role } from '../../src/answer/plan.ts'
-import { type Reading, readingOf } from '../../src/answer/reading.ts'
-import { createScanner } from '../../src/answer/scan.ts'
 import { KINDS, makeDocument } from '../../src/simulator/documents/documents.ts'
 import { createStorage } from '../../src/simulator/storage.ts'
+import { pointers, scan, URL_1 } from './support.ts'
 
 const storage = createStorage({ base: () => 'https://storage.example', lifetime: 60_000 })
 
-function scan(value: unknown, role: Role = 'job', pieceSize = 7): Reading {
-  const bytes = Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
-  const scanner = createScanner(role)
-  for (let at = 0; at < bytes.length; at += pieceSize) scanner.write(bytes.subarray(at, at + pieceSize))
-  return readingOf(scanner.end(), role)
-}
-
-function pointers(value: unknown, role: Role = 'job'): string[] {
-  return scan(value, role).links.map(({ pointer }) => pointer)
-}
-
-const URL_1 = 'https://storage.example/1'
 const wrapped = { type: 'url', url: URL_1, result_id: 'r' }
 const block = {
   image_url: URL_1,
