@@ -14,12 +14,13 @@ export function whatLacks(
   expected: 'response' | 'result',
 ): string | null {
   const part = spec?.part ?? 'result'
-  const missing = (what: string) => `the ${part} is missing: ${where(path)} ${what}`
+  const missing = (what: string) => `Reducto gave no ${part}: ${where(path)} ${what}`
   // Extracted values within an answer may have any names.
   const isData = spec !== null && 'values' in spec.has && expected === 'result' && path.length > 0
   if (isError(value) && !isData) return missing('is an error')
   if (spec === null) return lacksAnything(value, path, missing)
-  if (expected === 'response' && isContainer(value)) return missing('has no result')
+  if (expected === 'response' && isObject(value)) return missing('has no result')
+  if (expected === 'response') return missing(`is ${describe(value)}`)
   if (!isContainer(value)) return missing(`is ${describe(value)}`)
   return hasPart(value, spec, path) ? null : missing(`has no ${namesOf(spec).join(', no ')}`)
 }
@@ -29,7 +30,7 @@ function lacksAnything(value: Kept | undefined, path: Path, missing: (what: stri
   if (isObject(value) && value.size === 0) return missing('is empty')
   const result = at(value, 'result')
   if (result === null || isError(result))
-    return `the result is missing: ${where([...path, 'result'])} is ${result === null ? 'null' : 'an error'}`
+    return `Reducto gave no result: ${where([...path, 'result'])} is ${result === null ? 'null' : 'an error'}`
   return null
 }
 

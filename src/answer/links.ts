@@ -52,10 +52,10 @@ function readResponse(value: Kept | undefined, spec: KindSpec, kind: Kind, posit
   sideLinks(value, spec.sideLinks?.response, position.path, found)
   if (linksDocument(value, spec, position.path, found)) return
   // An extraction may be its bare list.
-  const result = isArray(value) && spec.bare === undefined ? value : at(value, 'result')
-  if (result === undefined && !isArray(value)) return lack(found, whatLacks(value, spec, position.path, 'response'))
-  const path = isArray(value) ? position.path : [...position.path, 'result']
-  readResult(isArray(value) ? value : result, spec, kind, { ...position, path }, found, false)
+  if (isArray(value) && 'values' in spec.has) return readResult(value, spec, kind, position, found, false)
+  const result = at(value, 'result')
+  if (result === undefined) return lack(found, whatLacks(value, spec, position.path, 'response'))
+  readResult(result, spec, kind, { ...position, path: [...position.path, 'result'] }, found, false)
 }
 
 function readResult(
@@ -70,8 +70,9 @@ function readResult(
   if (linksDocument(value, spec, path, found)) return
   if ('parts' in spec.has) readParts(value, spec.has.parts, path, found)
   const patterns = spec.sideLinks?.result ?? []
-  const bare = isArray(value) ? patterns.flatMap((pattern) => bareOf(pattern, spec.bare) ?? []) : patterns
-  sideLinks(value, bare, path, found)
+  // Bare arrays are what links lead to.
+  const isBare = isArray(value) && path.length === 0
+  sideLinks(value, isBare ? patterns.flatMap((pattern) => bareOf(pattern, spec.bare) ?? []) : patterns, path, found)
   lack(found, whatLacks(value, spec, path, 'result'))
 }
 

@@ -69,6 +69,10 @@ function planLinked(role: LinkedRole): Plan {
   else {
     planResponse(root, KINDS[kind], bitOf(kind))
     planResult(root, KINDS[kind], bitOf(kind))
+    for (const pattern of KINDS[kind].sideLinks?.result ?? []) {
+      const bare = bareOf(pattern, KINDS[kind].bare)
+      if (bare) keep(root, bare, bitOf(kind), 'link')
+    }
   }
   return root
 }
@@ -83,11 +87,7 @@ function planResponse(response: Plan, spec: KindSpec, bit: number): void {
 function planResult(result: Plan, spec: KindSpec, bit: number): void {
   linkable(result, bit)
   planError(result, bit)
-  for (const pattern of spec.sideLinks?.result ?? []) {
-    keep(result, pattern, bit, 'link')
-    const bare = bareOf(pattern, spec.bare)
-    if (bare) keep(result, bare, bit, 'link')
-  }
+  for (const pattern of spec.sideLinks?.result ?? []) keep(result, pattern, bit, 'link')
   const { has } = spec
   if ('document' in has) keep(result, has.document, bit, 'text')
   if ('any' in has)
