@@ -51,7 +51,7 @@ async function withParts(documents: Documents, result: AnswerNode, kind: Kind): 
 /** Of a kind that is not known: what a link leads to stands in its place, unless it is not JSON. */
 async function inlinedUnknown(documents: Documents, node: AnswerNode, isResponse: boolean): Promise<unknown> {
   const target = await documents.followJson(node)
-  if (target) return inlinedUnknown(documents, target, isResponse)
+  if (target) return inlinedUnknown(documents, target, true)
   const { value } = node
   if (!isResponse || typeof value !== 'object' || value === null || !Object.hasOwn(value, 'result')) return value
   return { ...value, result: await inlinedUnknown(documents, documents.child(node, 'result'), false) }

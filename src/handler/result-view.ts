@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline'
 import { addAbortSignal, type Readable } from 'node:stream'
+import { MAX_LINKS } from '../answer/bounds.ts'
 import { type Documents, MAX_LINK_DEPTH, openDocuments, type SavedFiles, tooLarge } from '../answer/documents.ts'
 import { DocumentTooComplex, NotAnswerable, NotJson } from '../answer/errors.ts'
 import { citationsOf, extractedOf } from '../answer/extracted.ts'
@@ -113,6 +114,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
   }
 
   /** Chunks in the order of the document; where a link stands for them, those of the saved result. */
+  let walked = 0
   async function* chunksOf(
     path: string,
     links: ReadonlyMap<string, string>,
@@ -121,6 +123,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
     if (through.includes(path)) throw new Permanent(`the links of the result lead in a circle: ${path} leads to itself`)
     if (through.length > MAX_LINK_DEPTH)
       throw new Permanent(`the chunks are behind more than ${MAX_LINK_DEPTH} links, one leading to the next`)
+    if (++walked > MAX_LINKS) throw new Permanent(`the chunks are in more than ${MAX_LINKS} documents`)
     const walk = deps.walk.read(await open(path))
     try {
       for await (const found of walk)
@@ -143,6 +146,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
     const links = new Map<string, string>()
     for await (const entry of files())
       if ('path' in entry && entry.pointer.endsWith('/url')) links.set(`${entry.in}#${entry.pointer}`, entry.path)
+    walked = 0
     yield* chunksOf(record.job.path, links, [])
   }
 
