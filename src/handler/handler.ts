@@ -50,7 +50,7 @@ export class Permanent extends Error {
 }
 
 /**
- * All accessors end with the context's `signal`: what is still being read then is rejected with the signal's reason.
+ * All accessors end with the context's `signal`: what is still being read then throws.
  * Numbers beyond 2^53 lose digits in everything that is parsed, since JavaScript's numbers cannot hold them: in `record`,
  * `job()`, `extracted()`, `chunks()`. `rawJob()` and `open()` always keep them.
  */

@@ -26,7 +26,7 @@ export type ViewDeps = { readonly results: Pick<Results, 'open'>; readonly walk:
 
 /**
  * A saved result as its handler sees it. Nothing is read before it is asked for; when `signal` aborts, all reading ends
- * with its reason.
+ * with an error.
  */
 export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal): Result {
   // Numbers of the metadata as numbers: in the record they are kept as they were written.
@@ -39,7 +39,9 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
     signal.throwIfAborted()
     const file = await deps.results.open(jobId, path)
     if (file === null) throw new Error(`${jobId} has no saved file ${path}`)
-    // Ends with the signal, also when it aborted meanwhile. The stream takes its listener off when it ends.
+    // Ends with the signal, also when it aborted meanwhile. The stream takes its listener off when it ends. Whoever reads
+    // it gets the error; a stream that nobody reads any more must not end the process with it.
+    file.body.on('error', () => {})
     addAbortSignal(signal, file.body)
     return file
   }
@@ -51,7 +53,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
   async function read(path: string, most: number): Promise<Buffer> {
     const { body, bytes } = await openSized(path)
     if (bytes > most) {
-      body.on('error', () => {}).destroy()
+      body.destroy()
       throw tooLarge(bytes)
     }
     const pieces: Buffer[] = []

@@ -141,6 +141,20 @@ describe('all reading ends with the signal', () => {
     await expect(use(view(saved, [], abort.signal).view, name)).rejects.toThrow('time is up')
   })
 
+  it('and so does a stream that the handler opened and left, without an error that nobody handles', async () => {
+    const abort = new AbortController()
+    const { view: on } = view(
+      { type: null, files: { 'job.json': new Readable({ read() {} }) }, sizes: { 'job.json': 1 } },
+      [],
+      abort.signal,
+    )
+    const stream = await on.open('job.json')
+    const closed = new Promise((resolve) => stream.on('close', resolve))
+    abort.abort()
+    await closed
+    expect(stream.destroyed).toBe(true)
+  })
+
   it('and leaves no listener on it', async () => {
     const { signal } = new AbortController()
     const saved = { type: 'Extract', files: { 'job.json': { result: { result: [{ a: 1 }], citations: null } } } }
