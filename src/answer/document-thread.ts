@@ -1,6 +1,6 @@
 import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { DocumentTooComplex, NotJson } from './errors.ts'
+import { DocumentTooComplex, NotJson, ReadInterrupted } from './errors.ts'
 import { createThreadPool, type FromThread, type PoolOptions, type ToThread } from './thread-pool.ts'
 
 /**
@@ -49,6 +49,7 @@ export function createDocumentThread<Role, Found>(
     let head: Uint8Array[] = []
     let bytes = 0
     let remote: OpenDocument<Found> | null = null
+    let isDropped = false
 
     return {
       async write(piece) {
@@ -64,12 +65,14 @@ export function createDocumentThread<Role, Found>(
       },
       async *end() {
         if (remote) return yield* remote.end()
+        if (isDropped) throw new ReadInterrupted('the document was dropped')
         const parser = createParser(role)
         for (const one of head) yield parser.write(one)
         yield* parser.end()
       },
       drop() {
         head = []
+        isDropped = true
         remote?.drop()
       },
     }

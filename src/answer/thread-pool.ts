@@ -106,11 +106,23 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
     /** The piece that the thread has now. */
     let pending: Promise<FromThread> | null = null
     let isOver = false
+    let isDropped = false
 
     function send(piece: ToThread['piece']): Promise<FromThread> {
       const answer = new Promise<FromThread>((resolve, reject) => {
         if (thread.ended) return reject(blame(thread, id))
-        thread.documents.set(id, { resolve, reject })
+        // Whoever still waits for a piece when the document is dropped is told too.
+        const before = thread.documents.get(id)
+        thread.documents.set(id, {
+          resolve(message) {
+            before?.resolve(message)
+            resolve(message)
+          },
+          reject(error) {
+            before?.reject(error)
+            reject(error)
+          },
+        })
         // A command has nothing else that keeps the process alive while it waits.
         thread.worker.ref()
         thread.worker.postMessage({ id, role, piece } satisfies ToThread)
@@ -152,6 +164,7 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
 
     async function flush(): Promise<readonly unknown[]> {
       const found = await taken()
+      if (isDropped) throw new ReadInterrupted('the document was dropped')
       if (filled === 0) return found
       pending = send({ memory: buffers[0]!, bytes: filled })
       buffers.reverse()
@@ -193,7 +206,8 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
 
     /** The thread may still be busy with it, and is not free of blame for it before it answers. */
     function drop(): void {
-      if (isOver) return
+      if (isOver || isDropped) return
+      isDropped = true
       void send('dropped').then(leave, leave)
     }
   }

@@ -102,6 +102,31 @@ describe('a scan', () => {
   })
 })
 
+it('a document that is dropped holds up nobody, also while it is written', async () => {
+  const scanner = open()
+  for (const text of ['[1', large.slice(0, -1)]) {
+    const document = scanner.scan('Parse.result')
+    await write(document, text)
+    const writing = write(document, text)
+    document.drop()
+    await writing
+    await write(document, text)
+    await expect(document.end()).rejects.toThrow(ReadInterrupted)
+    document.drop()
+  }
+  const after = scanner.scan('Parse.result')
+  await write(after, large)
+  const reading = after.end()
+  after.drop()
+  expect([null, 'dropped']).toContain(
+    await reading.then(
+      ({ lacks }) => lacks,
+      () => 'dropped',
+    ),
+  )
+  expect((await read(scanner, large)).lacks).toBeNull()
+})
+
 describe('a document that ends its thread', () => {
   const MEMORY = { oldGenerationMb: 40 }
   // Within all bounds, and more than such a thread has.
