@@ -1,4 +1,4 @@
-import { at, describe, hasShape, isArray, isCitedValue, isContainer, isObject, type Kept } from './kept.ts'
+import { at, describe, hasShape, isArray, isCitedValue, isContainer, isLink, isObject, type Kept } from './kept.ts'
 import type { KindSpec, PartSpec } from './kinds.ts'
 import { ERROR_MEMBERS } from './plan.ts'
 import { type Path, pointerOf } from './pointer.ts'
@@ -16,8 +16,10 @@ export function whatLacks(
   const part = spec?.part ?? 'result'
   const missing = (what: string) => `Reducto gave no ${part}: ${where(path)} ${what}`
   // Extracted values within an answer may have any names.
-  const isData = spec !== null && 'values' in spec.has && expected === 'result' && path.length > 0
+  const isValues = spec !== null && 'values' in spec.has
+  const isData = isValues && expected === 'result' && path.length > 0
   if (isError(value) && !isData) return missing('is an error')
+  if (isBrokenLink(value) && (path.length > 0 || !isValues)) return missing('is a link without a URL')
   if (spec === null) return lacksAnything(value, path, missing)
   if (expected === 'response' && isObject(value)) return missing('has no result')
   if (expected === 'response') return missing(`is ${describe(value)}`)
@@ -29,6 +31,7 @@ function lacksAnything(value: Kept | undefined, path: Path, missing: (what: stri
   if (value === undefined || value === null) return missing(`is ${describe(value)}`)
   if (isObject(value) && value.size === 0) return missing('is empty')
   const result = at(value, 'result')
+  if (isBrokenLink(result)) return `Reducto gave no result: ${where([...path, 'result'])} is a link without a URL`
   if (result === null || isError(result))
     return `Reducto gave no result: ${where([...path, 'result'])} is ${result === null ? 'null' : 'an error'}`
   return null
@@ -52,6 +55,10 @@ function namesOf({ has, part }: KindSpec): readonly string[] {
   if ('any' in has) return Object.keys(has.any)
   if ('parts' in has) return Object.keys(has.parts)
   return 'document' in has ? [has.document] : [part]
+}
+
+function isBrokenLink(value: Kept | undefined): boolean {
+  return at(value, 'type') === 'url' && !isLink(value)
 }
 
 /** An error in place of what was expected: nothing but what errors have. Fields with citations are the customer's. */

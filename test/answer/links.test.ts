@@ -65,13 +65,13 @@ describe('a link is a type of url and a url, whatever stands beside them', () =>
     }
   })
 
-  it.each(PLACES)('%s at %s is none without a url', (type, _pointer, make, contents) => {
-    for (const link of [{ type: 'url', url: null }, { type: 'url', url: '' }, { type: 'url' }, { url: URL_1 }]) {
+  it.each(PLACES)('%s at %s is none without a url', (type, _pointer, make) => {
+    for (const link of [{ type: 'url', url: null }, { type: 'url', url: '' }, { type: 'url' }]) {
       const reading = scan({ status: 'Completed', type, result: make(link) })
       expect(reading.links).toEqual([])
-      // Extracted values may have such members.
-      const isData = contents === 'Extract.result'
-      if (!isData) expect(reading.lacks, JSON.stringify(link)).not.toBeNull()
+      expect(reading.lacks, JSON.stringify(link)).not.toBeNull()
+      expect(scan({ status: 'Completed', type: 'Translate', result: link }).lacks).toMatch(/a link without a URL/)
+      expect(scan({ status: 'Completed', type: 'Translate', result: { result: link } }).lacks).toMatch(/without a URL/)
     }
   })
 
