@@ -1,3 +1,4 @@
+import { createScanThread } from './answer/scan-thread.ts'
 import { type Clock, createWorkingClock, systemClock, type WorkingClock } from './clock.ts'
 import { type Config, SettingsError } from './config.ts'
 import { createDownloader } from './download/download.ts'
@@ -20,7 +21,6 @@ import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { createScrub, type Scrub } from './scrub.ts'
 import { type RunJobDeps, runJob } from './worker/run-job.ts'
-import { createScanThread } from './worker/scan-thread.ts'
 import { startSweeps } from './worker/sweep.ts'
 import { createWorker, type Worker } from './worker/worker.ts'
 

@@ -4,11 +4,20 @@
  */
 import type { Readable } from 'node:stream'
 import type { JobGetResponse } from 'reductoai/resources/job'
-import type { ParseResponse } from 'reductoai/resources/shared'
-import type { DeepSplitPageEvidence } from 'reductoai/resources/split'
+import type { Chunk, Citation, DeepSplitPageEvidence, FieldCitations, Split } from '../answer/types.ts'
 import type { FileEntry, JobRecord, SavedFile } from '../results/record.ts'
 
-export type { DeepSplitPageEvidence, FileEntry, JobGetResponse, JobRecord, SavedFile }
+export type {
+  Chunk,
+  Citation,
+  DeepSplitPageEvidence,
+  FieldCitations,
+  FileEntry,
+  JobGetResponse,
+  JobRecord,
+  SavedFile,
+  Split,
+}
 
 /**
  * The user's code, called with each saved result: at least once, so `result.record.job_id` is its idempotency key. What it
@@ -40,14 +49,19 @@ export class Permanent extends Error {
   override readonly name = 'Permanent'
 }
 
+/**
+ * All accessors end with the context's `signal`: what is still being read then throws.
+ * Numbers beyond 2^53 lose digits in everything that is parsed, since JavaScript's numbers cannot hold them: in `record`,
+ * `job()`, `extracted()`, `chunks()`. `rawJob()` and `open()` always keep them.
+ */
 type Saved = {
   /** What is saved, and for whom: job id, metadata, endpoint, times. */
   readonly record: JobRecord
-  /** Reducto's answer, byte for byte. */
+  /** Reducto's answer, byte for byte: at most 64 MiB. Results that were behind links are files of their own. */
   rawJob(): Promise<Buffer>
   /** What was downloaded for which link, a line of `files.jsonl` at a time. */
   files(): AsyncIterable<FileEntry>
-  /** The content of a saved file, by a `path` of `files()`. Throws when there is none. */
+  /** The content of a saved file, by a `path` of `files()`, as a stream. Throws when there is none. */
   open(path: string): Promise<Readable>
 }
 
@@ -57,12 +71,18 @@ export type FailedResult = Saved & {
   readonly reason: string | null
 }
 
-/** Accessors throw `Permanent` when a job of this kind has no such part. */
+/**
+ * Accessors throw `Permanent` when a job of this kind has no such part, and when what they would read into memory is more
+ * than 128 MiB in sum (sizes are looked at before anything is read), not JSON, or links that lead in a circle.
+ *
+ * All but `chunks()` parse on the event loop: about 10 ms for each MB, in which no webhook is answered. For what may be
+ * larger than some MB there is `chunks()`, or `open()` with a parser of your own.
+ */
 export type CompletedResult = Saved & {
   readonly status: 'Completed'
   /**
-   * The whole answer, with every result that was behind a link back in its place. It is read into memory: for what may be
-   * large there is `chunks()`.
+   * The whole answer, with every result that was behind a link back in its place. It is yours: nothing else sees what you
+   * change in it. A link to something that is not JSON stays a link.
    */
   job(): Promise<JobGetResponse>
   /**
@@ -72,7 +92,10 @@ export type CompletedResult = Saved & {
    */
   extracted(): Promise<unknown>
   extracted<T>(schema: Schema<T>): Promise<T>
-  /** The chunks of a parse, or of each parse of a pipeline, in order. However large it is, one chunk is in memory. */
+  /**
+   * The chunks of a parse, or of each parse of a pipeline, in order. However large the result is, one chunk is in memory,
+   * and large ones are parsed on a thread.
+   */
   chunks(): AsyncIterable<Chunk>
   /** Where extracted values come from: for each field that has citations, its place within `extracted()`. */
   citations(): Promise<readonly FieldCitations[]>
@@ -82,25 +105,3 @@ export type CompletedResult = Saved & {
 
 /** What checks a value: a zod schema, of whichever version. */
 export type Schema<T> = { parse(value: unknown): T; parseAsync?(value: unknown): Promise<T> }
-
-export type Chunk = ParseResponse.FullResult.Chunk
-
-/** `pointer` (RFC 6901) leads to the value within what `extracted()` returns. */
-export type FieldCitations = { readonly pointer: string; readonly citations: readonly Citation[] }
-
-/** A place in the document that a value was read from. Reducto adds fields; these have always been there. */
-export type Citation = {
-  readonly type?: string
-  readonly content?: string
-  readonly bbox: ParseResponse.FullResult.Chunk.Block['bbox']
-  readonly [field: string]: unknown
-}
-
-/** A part of a split document. Of a deep split, `evidence` says for each page why it belongs here. */
-export type Split = {
-  readonly name: string
-  readonly pages: readonly number[]
-  readonly conf: 'high' | 'low' | null
-  readonly evidence: readonly DeepSplitPageEvidence[] | null
-  readonly partitions: readonly Split[]
-}

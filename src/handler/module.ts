@@ -35,7 +35,7 @@ export function createModuleHandOver(
     const log = deps.log.child({ jobId: record.job_id })
     try {
       await withinTime(deps.timeout, signal, async (either) =>
-        handler(viewResult(record, deps), { attempt, signal: either, log }),
+        handler(viewResult(record, deps, either), { attempt, signal: either, log }),
       )
       return { is: 'taken' }
     } catch (error) {

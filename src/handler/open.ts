@@ -1,10 +1,10 @@
+import { createWalkThread } from '../answer/walk-thread.ts'
 import type { Log } from '../log.ts'
 import type { Results } from '../results/results.ts'
 import { createForward } from './forward.ts'
 import type { HandOver } from './hand-over.ts'
 import type { Links } from './links.ts'
 import { createModuleHandOver, loadHandler } from './module.ts'
-import { createWalkThread } from './walk-thread.ts'
 
 /** The way that the settings name. */
 export type HandlerChoice =

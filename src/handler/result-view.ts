@@ -1,10 +1,17 @@
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
+import { MAX_LINKS } from '../answer/bounds.ts'
+import { type Documents, MAX_LINK_DEPTH, openDocuments, type SavedFiles, tooLarge } from '../answer/documents.ts'
+import { DocumentTooComplex, NotAnswerable, NotJson } from '../answer/errors.ts'
+import { citationsOf, extractedOf } from '../answer/extracted.ts'
+import { mayHaveChunks } from '../answer/kinds.ts'
+import { noSuchPart } from '../answer/parts.ts'
+import { splitsOf } from '../answer/splits.ts'
+import type { Walk } from '../answer/walk-thread.ts'
+import { wholeAnswer } from '../answer/whole.ts'
 import { stringifyExact } from '../exact-json.ts'
 import type { FileEntry, JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
-import { type Answer, noSuchPart, openAnswer } from './answer.ts'
-import { citationsOf, extractedOf } from './extracted.ts'
 import {
   type Chunk,
   type CompletedResult,
@@ -14,48 +21,83 @@ import {
   type Result,
   type Schema,
 } from './handler.ts'
-import { splitsOf } from './splits.ts'
-import type { Walk } from './walk-thread.ts'
 
 export type ViewDeps = { readonly results: Pick<Results, 'open'>; readonly walk: Walk }
 
-/** A saved result as its handler sees it. Nothing is read before it is asked for. */
-export function viewResult(saved: JobRecord, deps: ViewDeps): Result {
+/**
+ * A saved result as its handler sees it. Nothing is read before it is asked for; when `signal` aborts, all reading ends
+ * with an error.
+ */
+export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal): Result {
   // Numbers of the metadata as numbers: in the record they are kept as they were written.
   const record = JSON.parse(stringifyExact(saved)) as JobRecord
   const jobId = record.job_id
-  let opened: Promise<Answer> | null = null
+  const answerFiles: SavedFiles = { type: record.type, job: record.job, files, read, signal }
+  let opened: Promise<Documents> | null = null
 
-  async function open(path: string): Promise<Readable> {
+  async function openSized(path: string): Promise<{ body: Readable; bytes: number }> {
+    signal.throwIfAborted()
     const file = await deps.results.open(jobId, path)
     if (file === null) throw new Error(`${jobId} has no saved file ${path}`)
-    return file.body
+    // Ends with the signal, also when it aborted meanwhile. The stream takes its listener off when it ends. Whoever reads
+    // it gets the error; a stream that nobody reads any more must not end the process with it.
+    file.body.on('error', () => {})
+    addAbortSignal(signal, file.body)
+    return file
   }
 
-  async function read(path: string): Promise<Buffer> {
-    return Buffer.concat(await Array.fromAsync(await open(path)))
+  async function open(path: string): Promise<Readable> {
+    return (await openSized(path)).body
   }
 
-  async function* files(): AsyncIterable<FileEntry> {
+  async function read(path: string, most: number): Promise<Buffer> {
+    const { body, bytes } = await openSized(path)
+    if (bytes > most) {
+      body.destroy()
+      throw tooLarge(bytes)
+    }
+    const pieces: Buffer[] = []
+    let left = most
+    for await (const piece of body) {
+      left -= piece.length
+      // The store told another size.
+      if (left < 0) throw tooLarge(most - left)
+      pieces.push(piece)
+    }
+    return Buffer.concat(pieces)
+  }
+
+  async function* files(): AsyncGenerator<FileEntry, void, void> {
     const input = await open(record.files.path)
+    // An interface ends quietly when its input fails.
+    let failure: { readonly error: unknown } | null = null
+    input.on('error', (error) => {
+      failure ??= { error }
+    })
     try {
       for await (const line of createInterface({ input })) yield JSON.parse(line) as FileEntry
+      if (failure) throw (failure as { error: unknown }).error
     } finally {
       // The line reader leaves it open when nobody wants the rest.
       input.destroy()
     }
   }
 
-  /** Read once, however many accessors are used. */
-  function answer(): Promise<Answer> {
-    opened ??= openAnswer(record, { read, files })
-    return opened
+  /** Each document is read once, however many accessors are used. */
+  async function documents(): Promise<Documents> {
+    const opening = opened ?? openDocuments(answerFiles)
+    opened = opening
+    return opening.catch((error) => {
+      // The store may be there again the next time.
+      opened = null
+      throw error
+    })
   }
 
   async function extracted(): Promise<unknown>
   async function extracted<T>(schema: Schema<T>): Promise<T>
   async function extracted(schema?: Schema<unknown>): Promise<unknown> {
-    const value = await extractedOf(await answer())
+    const value = await permanent(documents().then((open) => extractedOf(open, record.type)))
     if (!schema) return value
     const check = async (given: unknown) => (schema.parseAsync ? schema.parseAsync(given) : schema.parse(given))
     try {
@@ -74,48 +116,70 @@ export function viewResult(saved: JobRecord, deps: ViewDeps): Result {
   }
 
   /** Chunks in the order of the document; where a link stands for them, those of the saved result. */
-  async function* chunksOf(path: string, links: ReadonlyMap<string, string>): AsyncIterable<Chunk> {
-    const walk = deps.walk.read(await open(path), null)
+  let walked = 0
+  async function* chunksOf(
+    path: string,
+    links: ReadonlyMap<string, string>,
+    through: readonly string[],
+  ): AsyncIterable<Chunk> {
+    if (through.includes(path)) throw new Permanent(`the links of the result lead in a circle: ${path} leads to itself`)
+    if (through.length > MAX_LINK_DEPTH)
+      throw new Permanent(`the chunks are behind more than ${MAX_LINK_DEPTH} links, one leading to the next`)
+    if (++walked > MAX_LINKS) throw new Permanent(`the chunks are in more than ${MAX_LINKS} documents`)
+    const walk = deps.walk.read(await open(path))
     try {
-      for (let step = await walk.next(); ; step = await walk.next()) {
-        for (const { pointer, value } of step.value) {
+      for await (const found of walk)
+        for (const { pointer, value } of found) {
+          signal.throwIfAborted()
+          const target = pointer.endsWith('/url') ? links.get(`${path}#${pointer}`) : undefined
           if (!pointer.endsWith('/url')) yield value as Chunk
-          else {
-            const saved = links.get(`${path}#${pointer}`)
-            if (saved !== undefined) yield* chunksOf(saved, links)
-          }
+          else if (target !== undefined) yield* chunksOf(target, links, [...through, path])
         }
-        if (step.done) return
-      }
-    } finally {
-      await walk.return([])
+    } catch (error) {
+      if (error instanceof NotJson)
+        throw new Permanent(`${path} is not JSON (${error.message}): read it with open()`, { cause: error })
+      if (error instanceof DocumentTooComplex) throw new Permanent(error.message, { cause: error })
+      throw error
     }
   }
 
   async function* chunks(): AsyncIterable<Chunk> {
-    if (WITHOUT_CHUNKS.has(record.type)) throw noSuchPart(record, 'chunks')
+    if (!mayHaveChunks(record.type)) throw toPermanent(noSuchPart(record.type, 'chunks'))
     const links = new Map<string, string>()
     for await (const entry of files())
       if ('path' in entry && entry.pointer.endsWith('/url')) links.set(`${entry.in}#${entry.pointer}`, entry.path)
-    yield* chunksOf(record.job.path, links)
+    walked = 0
+    yield* chunksOf(record.job.path, links, [])
   }
 
-  const basics = { record, rawJob: () => read(record.job.path), files, open }
+  const rawJob = () => permanent(read(record.job.path, MAX_RAW_JOB_BYTES))
+  const basics = { record, rawJob, files, open }
   if (record.status !== 'Completed')
     return { ...basics, status: record.status as FailedResult['status'], reason: record.reason }
   return {
     ...basics,
     status: 'Completed',
-    job: async () => (await (await answer()).whole()) as JobGetResponse,
+    job: async () => (await permanent(wholeAnswer(answerFiles))) as JobGetResponse,
     extracted,
     chunks,
-    citations: async () => citationsOf(await answer()),
-    splits: async () => splitsOf(await answer()),
+    citations: () => permanent(documents().then((open) => citationsOf(open, record.type))),
+    splits: () => permanent(documents().then((open) => splitsOf(open, record.type))),
   } satisfies CompletedResult
 }
 
-/** Kinds that no parse is part of. One that is not known yet is looked through. */
-const WITHOUT_CHUNKS: ReadonlySet<string | null> = new Set(['Extract', 'Split', 'Edit', 'Classify'])
+/** The answer of the API, without what is behind links. It is never larger when it is fetched. */
+const MAX_RAW_JOB_BYTES = 64 * 1024 * 1024
+
+/** What can never be answered is not worth another attempt. */
+async function permanent<T>(answering: Promise<T>): Promise<T> {
+  return answering.catch((error) => {
+    throw error instanceof NotAnswerable ? toPermanent(error) : error
+  })
+}
+
+function toPermanent(error: NotAnswerable): Permanent {
+  return new Permanent(error.message, { cause: error })
+}
 
 /** zod's errors list what is wrong; others have a message. */
 function explain(error: unknown): string {

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { createWalkThread } from '../../src/answer/walk-thread.ts'
 import type { Chunk, CompletedResult, FileEntry } from '../../src/handler/handler.ts'
 import { viewResult } from '../../src/handler/result-view.ts'
-import { createWalkThread } from '../../src/handler/walk-thread.ts'
+import { LACKING, type Variant, WHOLE } from '../../src/simulator/documents/variants.ts'
 import type { Storage } from '../../src/simulator/storage.ts'
 import { delivery, event, type TestService, testService } from '../support/service.ts'
 
@@ -265,10 +266,11 @@ async function save(make: Make): Promise<Saved> {
   expect(await settled).toMatchObject({ state: 'done' })
   const walk = createWalkThread()
   onTestFinished(() => walk.close())
-  const view = viewResult((await on.results.record(jobId, new AbortController().signal))!, {
-    results: on.results,
-    walk,
-  })
+  const view = viewResult(
+    (await on.results.record(jobId, new AbortController().signal))!,
+    { results: on.results, walk },
+    new AbortController().signal,
+  )
   return { ...on, view: view as CompletedResult, names, downloads: on.reducto.storage.downloads }
 }
 
@@ -419,4 +421,31 @@ it('a kind that does not exist yet: its links by their names, its chunks looked 
   expect(saved.view.record.type).toBe('Summarize')
   expect(await textsOf(saved.view)).toEqual(['Part 0', 'Part 1'])
   await expect(saved.view.extracted()).rejects.toThrow('this job is of type Summarize')
+})
+
+describe('answers as they could come', () => {
+  const run = async (variant: Variant) => {
+    const on = await testService()
+    const id = 'variant-1'
+    on.reducto.addJob({ id, document: (storage: Storage) => variant(id, storage) as { type: string; result: unknown } })
+    const settled = event(on.events, 'settled')
+    await on.inbox.accept(delivery(id))
+    return { on, id, settled: await settled }
+  }
+
+  it.each(Object.entries(WHOLE))('%s: done, and everything is saved', async (_name, variant) => {
+    const { on, id, settled } = await run(variant)
+    expect(settled).toMatchObject({ state: 'done' })
+    const record = (await on.results.record(id))!
+    const links = [...on.reducto.storage.downloads.keys()]
+    expect(record).toMatchObject({ complete: true, files: { count: links.length, failed: 0 } })
+    const text = JSON.stringify(variant(id, on.reducto.storage).result)
+    expect(links.length).toBe(text.split('"type":"url"').length - 1)
+  })
+
+  it.each(Object.entries(LACKING))('%s: not done', async (_name, variant) => {
+    const { on, id, settled } = await run(variant)
+    expect(settled).not.toMatchObject({ state: 'done' })
+    expect(await on.results.record(id)).toBeNull()
+  })
 })

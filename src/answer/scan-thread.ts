@@ -1,0 +1,91 @@
+import { createDocumentThread, type DocumentParser, type OpenDocument, serveDocuments } from './document-thread.ts'
+import { NotJson } from './errors.ts'
+import type { FoundLink } from './links.ts'
+import type { Role } from './plan.ts'
+import { type Reading, readingOf, readingOfOther } from './reading.ts'
+import { createScanner } from './scan.ts'
+import type { PoolOptions } from './thread-pool.ts'
+
+export type { FoundLink, Reading, Role }
+
+/** A document that is scanned while it is written elsewhere. Ends with `end` or `drop`; both may be called twice. */
+export type DocumentScan = {
+  /**
+   * Takes the next piece, whose memory may be used again afterwards; waits while the thread is behind. Never throws: what
+   * is wrong with the document is told at its end, so that it can be written whole.
+   */
+  write(piece: Uint8Array): Promise<void>
+  /**
+   * @throws NotJson for a role that must be JSON: the message says what is wrong, and where
+   * @throws DocumentTooComplex when it breaks one of the bounds of bounds.ts
+   * @throws DocumentCrashed when this document ended the thread that read it
+   * @throws ReadInterrupted when another document did, or the thread was closed: scan it again
+   */
+  end(): Promise<Reading>
+  /** Nobody waits for what is in it. */
+  drop(): void
+}
+
+export type ScanDocument = (role: Role) => DocumentScan
+
+/** Links that cross from the thread at once: receiving them takes about a millisecond. */
+const LINKS_AT_ONCE = 1_000
+
+/** Scans documents; large ones on threads. */
+export function createScanThread(options: PoolOptions = {}): { scan: ScanDocument; close(): Promise<void> } {
+  const thread = createDocumentThread<Role, Reading>(import.meta.url, createParser, options)
+  return {
+    scan(role) {
+      const document = thread.open(role)
+      let failure: { readonly error: unknown } | null = null
+      let reading: Promise<Reading> | null = null
+      return {
+        async write(piece) {
+          if (failure) return
+          await document.write(piece).catch((error) => {
+            failure = { error }
+          })
+        },
+        end() {
+          reading ??= failure ? Promise.reject(failure.error) : collect(document)
+          return reading.catch((error) => {
+            const other = error instanceof NotJson ? readingOfOther(role) : null
+            if (other) return other
+            throw error
+          })
+        },
+        drop: () => document.drop(),
+      }
+    },
+    close: thread.close,
+  }
+}
+
+async function collect(document: OpenDocument<Reading>): Promise<Reading> {
+  let first: Reading | null = null
+  const links: FoundLink[] = []
+  for await (const found of document.end())
+    for (const portion of found) {
+      first ??= portion
+      for (const link of portion.links) links.push(link)
+    }
+  return { ...first!, links }
+}
+
+/** Finds nothing before the end: where a link stands is only known then. */
+function createParser(role: Role): DocumentParser<Reading> {
+  const scanner = createScanner(role)
+  return {
+    write(piece) {
+      scanner.write(piece)
+      return []
+    },
+    *end() {
+      const reading = readingOf(scanner.end(), role)
+      for (let at = 0; at === 0 || at < reading.links.length; at += LINKS_AT_ONCE)
+        yield [{ ...reading, links: reading.links.slice(at, at + LINKS_AT_ONCE) }]
+    },
+  }
+}
+
+serveDocuments(import.meta.url, createParser)
