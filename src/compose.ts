@@ -1,5 +1,4 @@
 import { type Clock, createWorkingClock, systemClock, type WorkingClock } from './clock.ts'
-import { type Config, SettingsError } from './config.ts'
 import { createEvents, type EventBus } from './events.ts'
 import type { HandOver } from './handler/hand-over.ts'
 import { createLinks, type Links } from './handler/links.ts'
@@ -18,6 +17,7 @@ import { createProbeAccount } from './reducto/probe.ts'
 import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { createScrub, type Scrub } from './scrub.ts'
+import { type Config, SettingsError } from './settings/config.ts'
 import { createDownloadAgent } from './worker/addresses.ts'
 import { createDownload, IDLE_TIMEOUT } from './worker/download.ts'
 import { type RunJobDeps, runJob } from './worker/run-job.ts'
@@ -36,6 +36,8 @@ export type Service = {
    * the rest. What is not done then stays queued. May be called twice.
    */
   stop(): Promise<void>
+  /** Records that what runs is interrupted, not crashed, for a process that ends at once. May be called during a stop. */
+  interrupt(): Promise<void>
 }
 
 export type ComposeOptions = {
@@ -50,7 +52,7 @@ export type ComposeOptions = {
 }
 
 /** What must never leave the process. */
-export function scrubFor(config: Config): Scrub {
+export function scrubFor(config: Pick<Config, 'secrets'>): Scrub {
   return createScrub(config.secrets)
 }
 
@@ -125,7 +127,7 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     worker.start()
 
     const stop = once(() => shutDown(server, worker!, stopSweeps, config.shutdownGrace))
-    return { port: server.port, events, inbox, results, stop }
+    return { port: server.port, events, inbox, results, stop, interrupt: async () => {} }
   } catch (error) {
     await closeAll()
     throw error

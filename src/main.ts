@@ -1,6 +1,6 @@
 import { type Command, WrongUse } from './cli/command.ts'
-import { SettingsError } from './config.ts'
 import { DatabaseRefused } from './inbox/sqlite/schema.ts'
+import { SettingsError } from './settings/config.ts'
 
 /** Exit codes that scripts rely on. */
 const EXIT = { done: 0, problem: 1, wrongUse: 2, wrongSettings: 78 } as const

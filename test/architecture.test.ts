@@ -36,7 +36,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'retry-after.ts': [],
   'events.ts': ['job.ts'],
   'log.ts': ['events.ts', 'scrub.ts'],
-  'config.ts': ['units.ts'],
+  settings: ['units.ts', 'scrub.ts', 'settings'],
   receive: [...GROUND, ...PORTS, 'receive'],
   worker: [...GROUND, ...PORTS, 'worker', 'reducto'],
   inbox: [...GROUND, 'inbox'],
@@ -62,7 +62,11 @@ const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/from '\.\/s3\.ts'/, /^results\/open\.ts$/, 'for its options alone'],
   [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],
   [/from 'undici'/, /^worker\/(download|addresses)\.ts$/, 'downloads have one door'],
-  [/process\.env/, /^(config\.ts|bin\.js)$/, 'settings have one reader; the entry sets one variable of Node’s'],
+  [
+    /process\.env/,
+    /^(settings\/environment\.ts|bin\.js)$/,
+    'settings have one reader; the entry sets one variable of Node’s',
+  ],
   [/process\.exit\(/, /^(main\.ts|bin\.js)$/, 'one place ends the process'],
 ]
 

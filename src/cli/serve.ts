@@ -1,8 +1,10 @@
 import { flushCompileCache } from 'node:module'
 import { scrubFor, startService } from '../compose.ts'
-import { type Config, environment, loadConfig, resultsPlace, SettingsError } from '../config.ts'
 import { createEvents } from '../events.ts'
 import { type Log, logEvents, openLog } from '../log.ts'
+import { type Config, loadConfig, SettingsError } from '../settings/config.ts'
+import { environment } from '../settings/environment.ts'
+import { resultsPlace } from '../settings/stores.ts'
 import type { Command } from './command.ts'
 
 /** The service: runs until SIGTERM or SIGINT. A second signal ends it at once; nothing is lost then either. */
