@@ -20,6 +20,7 @@ const GROUND = [
   'log.ts',
   'document-thread.ts',
   'retry-after.ts',
+  'permissions.ts',
 ]
 const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'handler/hand-over.ts']
 
@@ -34,9 +35,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'signing.ts': [],
   'document-thread.ts': [],
   'retry-after.ts': [],
+  'permissions.ts': [],
   'events.ts': ['job.ts'],
   'log.ts': ['events.ts', 'scrub.ts'],
-  settings: ['units.ts', 'scrub.ts', 'settings'],
+  settings: ['units.ts', 'scrub.ts', 'permissions.ts', 'settings'],
   receive: [...GROUND, ...PORTS, 'receive'],
   worker: [...GROUND, ...PORTS, 'worker', 'reducto'],
   inbox: [...GROUND, 'inbox'],

@@ -11,6 +11,7 @@ import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../s
 import { createSvix, type Svix } from '../simulator/svix.ts'
 import { formatBytes } from '../units.ts'
 import type { Command } from './command.ts'
+import { onStopSignals } from './signals.ts'
 import { simulatedConfig } from './simulated.ts'
 
 /** Svix's schedule of 28 hours in 5 minutes. */
@@ -43,11 +44,10 @@ export const demo: Command = async (args) => {
   const { log, flush } = openLog({ level, scrub: scrubFor(config), terminal: process.stdout.isTTY })
 
   const stopping = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (stopping.signal.aborted) process.kill(process.pid, 'SIGKILL')
-      stopping.abort()
-    })
+  onStopSignals(
+    () => stopping.abort(),
+    () => process.kill(process.pid, 'SIGKILL'),
+  )
   const service = await startService({ config, log, events, signal: stopping.signal })
   const url = `http://127.0.0.1:${service.port}`
   svix.addEndpoint({ url: `${url}/webhook`, secret: config.endpoints.get('default')![0]! })

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { scrubFor, startService } from '../compose.ts'
 import { createEvents } from '../events.ts'
-import { loadHandler } from '../handler/module.ts'
+import { loadInTime } from '../handler/load-in-time.ts'
 import { openHandOver } from '../handler/open.ts'
 import { openLog } from '../log.ts'
 import { openResults } from '../results/open.ts'
@@ -41,8 +41,8 @@ export const handle: Command = async (args) => {
   if (kind !== 'failed' && !KINDS.includes(kind as Kind))
     throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
   // First what the author has just changed.
-  environment()
-  await loadHandler(path)
+  const { handlerTimeout } = loadConfig(environment(), ['handlerTimeout'])
+  await loadInTime(path, handlerTimeout)
   const saved = values.job === undefined ? await sample(kind) : await savedJob(values.job)
 
   const { config, results, record } = saved

@@ -1,5 +1,6 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
+import { ownership } from '../permissions.ts'
 import { SettingsError } from './config.ts'
 import { type Env, isSecret } from './given.ts'
 import { SETTINGS, type SettingName } from './settings.ts'
@@ -63,9 +64,7 @@ function explain(code: string | undefined, path: string): string {
     return 'is a folder (a container engine makes one where the file to mount is missing): remove it, and put the settings into a file'
   if (code === 'ENOENT') return 'is a link to a file that is not there'
   if (code !== 'EACCES' && code !== 'EPERM') return `cannot be read (${code})`
-  const owner = lstatSync(path, { throwIfNoEntry: false })?.uid
-  const [whose, me] = [owner === undefined ? 'another user' : `uid ${owner}`, `uid ${process.getuid?.()}`]
-  return `cannot be read by this process, which runs as ${me}; it belongs to ${whose}: chown or chmod it, or pass the settings as environment variables`
+  return `cannot be read: it ${ownership(path)}; chown or chmod it, or pass the settings as environment variables`
 }
 
 function decode(path: string, bytes: Buffer): string {

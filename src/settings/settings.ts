@@ -80,7 +80,11 @@ export const SETTINGS = {
     group: 'Where it listens',
     doc: 'An address of this machine, or a name of it.',
   }),
-  PORT: setting(wholeNumber(0, 65_535), { default: '3000', group: 'Where it listens', doc: 'The port. 0 takes any free one.' }),
+  PORT: setting(wholeNumber(0, 65_535), {
+    default: '3000',
+    group: 'Where it listens',
+    doc: 'The port. 0 takes any free one.',
+  }),
   PUBLIC_URL: optional((text) => webUrl(text), {
     group: 'Where it listens',
     doc: 'Where the world reaches this service, for links to results and the hint at start: https://receiver.example.com',

@@ -26,12 +26,12 @@ describe('wrong settings', () => {
     ).rejects.toMatchObject({ code: 'ECONNREFUSED' })
   })
 
-  it('tell a port that is taken, and exit 1', async () => {
+  it('tell a port that is taken', async () => {
     const reducto = await testReducto()
     const port = new URL(reducto.url).port
     const { code, output } = await run(['serve'], { ...testEnv(tempFolder(), reducto, newSecret()), PORT: port })
-    expect(code).toBe(1)
-    expect(output).toMatch(`port ${port} is taken`)
+    expect(code).toBe(78)
+    expect(output).toMatch(`PORT: port ${port} is taken`)
   })
 
   it('read .env where it is present, and let the environment win', async () => {
