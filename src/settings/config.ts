@@ -216,7 +216,7 @@ function handlerOf(set: Values<'HANDLER' | 'FORWARD_URL' | 'FORWARD_SECRET'>): H
 }
 
 /** Those that the AWS SDK reads by itself. */
-const AWS_SECRETS = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']
+const AWS_SECRETS = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_CONTAINER_AUTHORIZATION_TOKEN']
 
 function secretsOf(given: Given): readonly string[] {
   const own = Object.entries(given).flatMap(([name, value]) => (isSecret(name) ? secretParts(name, value) : []))

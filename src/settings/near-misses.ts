@@ -4,7 +4,7 @@
 const MAX_SLIP = 2
 /** Of shorter names (HANDLER, NO_PROXY) one letter: two make ordinary words of them. */
 const MIN_LENGTH_FOR_TWO = 9
-/** Of names up to this (HOST, PORT) only letters that changed places or stand twice: HOSTS and PORT0 are ordinary. */
+/** Of names up to this (HOST, PORT) only letters that changed places, stand twice or are missing: HOSTS and PORT0 are ordinary. */
 const MAX_SHORT_LENGTH = 4
 
 /** Other programs' names that are close to ours. */
@@ -19,7 +19,7 @@ export function nearMiss(name: string, ours: readonly string[]): string | null {
 
 /** How far a name is off, or null when it is another name. */
 function slipOf(name: string, own: string): number | null {
-  if (own.length <= MAX_SHORT_LENGTH) return swapped(name, own) || doubled(name, own) ? 1 : null
+  if (own.length <= MAX_SHORT_LENGTH) return swapped(name, own) || doubled(name, own) || shortened(name, own) ? 1 : null
   // Written in small letters, or without what joins its words, it is the same name to people.
   const upper = name.toUpperCase()
   if (own.length >= MIN_LENGTH_FOR_TWO && joined(upper) === joined(own)) return 0
@@ -40,6 +40,10 @@ function swapped(name: string, own: string): boolean {
 
 function doubled(name: string, own: string): boolean {
   return [...own].some((letter, at) => name === own.slice(0, at) + letter + own.slice(at))
+}
+
+function shortened(name: string, own: string): boolean {
+  return [...own].some((_, at) => name === own.slice(0, at) + own.slice(at + 1))
 }
 
 /** Letters to add, leave out, replace or swap (Damerau and Levenshtein); more than `most` is only known to be more. */

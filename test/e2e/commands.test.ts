@@ -53,14 +53,17 @@ describe('wrong settings', () => {
 })
 
 describe('wrong use', () => {
-  it.each([[['nonsense']], [['backup']], [['demo', '--nonsense']], [['send-test', 'ping']]])(
-    'receiver %j exits 2 and says how',
-    async (args) => {
-      const { code, output } = await run(args)
-      expect(code).toBe(2)
-      expect(output).toMatch('receiver help')
-    },
-  )
+  it.each([
+    [['nonsense']],
+    [['backup']],
+    [['demo', '--nonsense']],
+    [['send-test', 'ping']],
+    [['serve', '--port', '3000']],
+  ])('receiver %j exits 2 and says how', async (args) => {
+    const { code, output } = await run(args)
+    expect(code).toBe(2)
+    expect(output).toMatch('receiver help')
+  })
 
   it('help and version', async () => {
     expect(await run(['help'])).toEqual({ code: 0, output: expect.stringContaining('receiver backup FILE') })

@@ -79,12 +79,22 @@ describe('a name within two letters of one of ours is a slip, and told with the 
     ]),
   )
 
-  it.each(['HANDLERS', 'HANDLE', 'HADNLER', 'PROT', 'POTR', 'PPORT', 'PORTT', 'HSOT', 'HOSST', 'reducto_api_key'])(
-    '%s',
-    (name) => {
-      expect(problems({ [name]: 'x' })).toEqual([expect.stringMatching(`^${name}: is not a setting`)])
-    },
-  )
+  it.each([
+    'HANDLERS',
+    'HANDLE',
+    'HADNLER',
+    'PROT',
+    'POTR',
+    'PPORT',
+    'PORTT',
+    'HSOT',
+    'HOSST',
+    'PRT',
+    'HST',
+    'reducto_api_key',
+  ])('%s', (name) => {
+    expect(problems({ [name]: 'x' })).toEqual([expect.stringMatching(`^${name}: is not a setting`)])
+  })
 })
 
 describe('ordinary names are nobody’s slip', () => {

@@ -86,7 +86,8 @@ function refused(path: string, kind: string): DatabaseRefused {
   )
 }
 
-const systemDisk: DiskProbe = {
+/** As this machine tells. */
+export const systemDisk: DiskProbe = {
   type: (directory) => statfsSync(directory).type >>> 0,
   name(directory) {
     try {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkDisk, type DiskProbe, mountedAs } from '../../../src/inbox/sqlite/disk.ts'
+import { checkDisk, type DiskProbe, mountedAs, systemDisk } from '../../../src/inbox/sqlite/disk.ts'
 import { DatabaseRefused } from '../../../src/inbox/sqlite/schema.ts'
 import { tempFolder } from '../../support/temp.ts'
 
@@ -76,5 +76,10 @@ describe('the disk of a database', () => {
     expect(mountedAs(table, '0:78')).toBe('virtiofs')
     expect(mountedAs(table, '0:79')).toBeNull()
     expect(() => checkDisk(`${tempFolder()}/inbox.db`)).not.toThrow()
+  })
+
+  it.runIf(process.platform === 'linux')('and so has a number and a name', () => {
+    expect(systemDisk.type('/proc')).toBe(0x9fa0)
+    expect(systemDisk.name('/proc')).toBe('proc')
   })
 })
