@@ -8,6 +8,7 @@ import { resultsPlace } from '../settings/stores.ts'
 import { type Command, WrongUse } from './command.ts'
 import { checkMachine, settingsErrorOf } from './preflight.ts'
 import { onStopSignals } from './signals.ts'
+import { watchBlocked } from './watch-blocked.ts'
 
 /** What is under way in a start that is given up may take this long to close, ms. It may be a handler that never loads. */
 const MAX_GIVE_UP_MS = 1_000
@@ -63,8 +64,14 @@ async function run(config: Config, log: Log, flush: () => void): Promise<number>
   })
 
   const { handler } = config
-  if (handler?.kind === 'module') log.info({ handler: handler.path }, 'starting; loads HANDLER')
-  else log.info('starting')
+  let loading = () => {}
+  if (handler?.kind === 'module') {
+    log.info({ handler: handler.path }, 'starting; loads HANDLER')
+    loading = watchBlocked(
+      config.handlerTimeout,
+      `HANDLER: ${handler.path} blocked the start for longer than ${config.handlerTimeout} ms (HANDLER_TIMEOUT)\n`,
+    )
+  } else log.info('starting')
   // A handler that blocks while it is loaded would keep these lines.
   flush()
   const start = startService({
@@ -82,6 +89,7 @@ async function run(config: Config, log: Log, flush: () => void): Promise<number>
   if (typeof first === 'number') return first
   if (typeof first === 'string') return Promise.race([givenUp(start, config, log), ended.promise])
 
+  loading()
   service = first
   log.info(started(config, service.port), 'ready')
   hint(config, log)
