@@ -20,6 +20,9 @@ import { createProbeAccount } from './reducto/probe.ts'
 import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { createScrub, type Scrub } from './scrub.ts'
+import { type Config, SettingsError } from './settings/config.ts'
+import { createDownloadAgent } from './worker/addresses.ts'
+import { createDownload, IDLE_TIMEOUT } from './worker/download.ts'
 import { type RunJobDeps, runJob } from './worker/run-job.ts'
 import { startSweeps } from './worker/sweep.ts'
 import { createWorker, type Worker } from './worker/worker.ts'
@@ -35,6 +38,8 @@ export type Service = {
    * the rest. What is not done then stays queued. May be called twice.
    */
   stop(): Promise<void>
+  /** Records that what runs is interrupted, not crashed, for a process that ends at once. May be called during a stop. */
+  interrupt(): Promise<void>
 }
 
 export type ComposeOptions = {
@@ -49,7 +54,7 @@ export type ComposeOptions = {
 }
 
 /** What must never leave the process. */
-export function scrubFor(config: Config): Scrub {
+export function scrubFor(config: Pick<Config, 'secrets'>): Scrub {
   return createScrub(config.secrets)
 }
 
@@ -124,7 +129,7 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     worker.start()
 
     const stop = once(() => shutDown(server, worker!, stopSweeps, config.shutdownGrace))
-    return { port: server.port, events, inbox, results, stop }
+    return { port: server.port, events, inbox, results, stop, interrupt: async () => {} }
   } catch (error) {
     await closeAll()
     throw error

@@ -67,9 +67,8 @@ export function createOutput(descriptor: number): DestinationStream & { flush():
       gathered += line
       if (gathered.length >= BUFFER) start()
     },
-    /** The last words; once, without waiting for anybody. */
+    /** Without waiting for anybody: the last words, or those before something that may never return. */
     flush() {
-      clearInterval(timer)
       try {
         if (gathered !== '') writeSync(descriptor, takeGathered())
       } catch {

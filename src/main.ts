@@ -1,28 +1,37 @@
+import { basename } from 'node:path'
 import { type Command, WrongUse } from './cli/command.ts'
-import { SettingsError } from './config.ts'
 import { DatabaseRefused } from './inbox/sqlite/schema.ts'
+import { SettingsError } from './settings/config.ts'
 
 /** Exit codes that scripts rely on. */
 const EXIT = { done: 0, problem: 1, wrongUse: 2, wrongSettings: 78 } as const
 
-const HELP = `receiver: takes Reducto's webhooks from Svix, fetches and saves every result, and loses none.
+/**
+ * How this program is called: `receiver` in the container, elsewhere by the package's own name, so that npx never asks
+ * a registry for somebody else's package.
+ */
+const NAME = basename(process.argv[1] ?? '') === 'receiver' ? 'receiver' : 'npx reducto-webhook-receiver'
 
-  receiver serve                        the service (default)
-  receiver demo [--once]                the service with a simulated Svix and Reducto; no account needed
-  receiver handle FILE [--sample KIND | --job ID]
-                                        runs a handler once, on a sample or a saved result
-  receiver jobs list                    the jobs, newest first [--limit N] [--cursor C]
-  receiver jobs show ID                 one job: deliveries, attempts, result
-  receiver jobs retry ID…               queues jobs again [--refetch] [--dry-run]
-  receiver jobs replay ID…              calls the handler again with what is saved [--dry-run]
-  receiver jobs delete ID…              forgets result, metadata and bodies
-    which jobs, instead of ids:         --state queued|running|done|dead --status Failed --type Extract
-                                        --endpoint NAME --error TEXT --since 2h --q START_OF_AN_ID
-  receiver send-test [completed|failed|ping] --to URL
-                                        sends one signed delivery to a running service
-  receiver backup FILE                  a consistent copy of the database, while the service runs
-  receiver help | version
+const USAGE: readonly (readonly [call: string, does: string])[] = [
+  ['serve', 'the service (default)'],
+  ['demo [--once]', 'the service with a simulated Svix and Reducto; no account needed'],
+  ['handle FILE [--sample KIND | --job ID]', 'runs a handler once, on a sample or a saved result'],
+  ['jobs list', 'the jobs, newest first [--limit N] [--cursor C]'],
+  ['jobs show ID', 'one job: deliveries, attempts, result'],
+  ['jobs retry ID…', 'queues jobs again [--refetch] [--dry-run]'],
+  ['jobs replay ID…', 'calls the handler again with what is saved [--dry-run]'],
+  ['jobs delete ID…', 'erases result, metadata and bodies'],
+  ['send-test [completed|failed|ping] --to URL', 'sends one signed delivery to a running service'],
+  ['backup FILE', 'a consistent copy of the database, while the service runs'],
+  ['help | version', ''],
+]
 
+const HELP = `reducto-webhook-receiver: receives Reducto's webhooks from Svix, fetches and saves every result, and loses none.
+
+${USAGE.map(([call, does]) => `  ${NAME} ${call.padEnd(18)}${call.length > 18 && does ? `\n  ${' '.repeat(NAME.length + 19)}` : ''} ${does}`.trimEnd()).join('\n')}
+
+Which jobs, instead of ids: --state queued|running|done|dead --status Failed --type Extract --endpoint NAME
+                            --error TEXT --since 2h --q START_OF_AN_ID
 Commands that print take --json. Settings come from the environment or .env: see .env.example.
 `
 
@@ -57,7 +66,7 @@ function say(text: string): number {
 function explain(error: unknown): number {
   const tell = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
   if (error instanceof SettingsError) {
-    tell('The settings are not right:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
+    tell('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
     return EXIT.wrongSettings
   }
   if (error instanceof DatabaseRefused) {
@@ -66,7 +75,7 @@ function explain(error: unknown): number {
   }
   const { code, message } = error as NodeJS.ErrnoException
   if (error instanceof WrongUse || code?.startsWith('ERR_PARSE_ARGS')) {
-    tell(message, 'Try: receiver help')
+    tell(message, `Try: ${NAME} help`)
     return EXIT.wrongUse
   }
   tell(message)

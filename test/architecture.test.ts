@@ -19,6 +19,7 @@ const GROUND = [
   'signing.ts',
   'log.ts',
   'retry-after.ts',
+  'permissions.ts',
 ]
 const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'handler/hand-over.ts']
 
@@ -32,9 +33,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'exact-json.ts': [],
   'signing.ts': [],
   'retry-after.ts': [],
+  'permissions.ts': [],
   'events.ts': ['job.ts'],
   'log.ts': ['events.ts', 'scrub.ts'],
-  'config.ts': ['units.ts'],
+  settings: ['units.ts', 'scrub.ts', 'permissions.ts', 'settings'],
   receive: [...GROUND, ...PORTS, 'receive'],
   // What Reducto's answers look like: it knows no port.
   answer: [...GROUND, 'answer'],
@@ -62,7 +64,11 @@ const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/from '\.\/s3\.ts'/, /^results\/open\.ts$/, 'for its options alone'],
   [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],
   [/from 'undici'/, /^worker\/(download|addresses)\.ts$/, 'downloads have one door'],
-  [/process\.env/, /^(config\.ts|bin\.js)$/, 'settings have one reader; the entry sets one variable of Node’s'],
+  [
+    /process\.env/,
+    /^(settings\/environment\.ts|bin\.js)$/,
+    'settings have one reader; the entry sets one variable of Node’s',
+  ],
   [/process\.exit\(/, /^(main\.ts|bin\.js)$/, 'one place ends the process'],
 ]
 

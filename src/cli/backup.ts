@@ -1,15 +1,16 @@
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { environment, loadConfig } from '../config.ts'
 import { fsyncPath } from '../fsync.ts'
 import { copyTo, openForReading } from '../inbox/sqlite/schema.ts'
+import { loadConfig } from '../settings/config.ts'
+import { environment } from '../settings/environment.ts'
 import { type Command, WrongUse } from './command.ts'
 
 /** `backup FILE`: a consistent copy of the database, durable when it is there; the service may run. */
 export const backup: Command = async (args) => {
   const [file, ...more] = args
   if (!file || more.length > 0) throw new WrongUse('backup takes one argument, the file to write')
-  const { database } = loadConfig(environment())
+  const { database } = loadConfig(environment(), ['database'])
   const partial = `${file}.partial`
   await rm(partial, { force: true })
   // Fails when FILE is there: a backup never overwrites one.

@@ -1,15 +1,17 @@
 import { parseArgs, styleText } from 'node:util'
 import Reducto from 'reductoai'
 import { type Service, scrubFor, startService } from '../compose.ts'
-import { resultsPlace, shellEnvironment } from '../config.ts'
 import { createEvents, type EventBus } from '../events.ts'
 import { openLog } from '../log.ts'
 import { createScrub } from '../scrub.ts'
+import { shellEnvironment } from '../settings/environment.ts'
+import { resultsPlace } from '../settings/stores.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
 import { createSvix, type Svix } from '../simulator/svix.ts'
 import { formatBytes } from '../units.ts'
 import type { Command } from './command.ts'
+import { onStopSignals } from './signals.ts'
 import { simulatedConfig } from './simulated.ts'
 
 /** Svix's schedule of 28 hours in 5 minutes. */
@@ -42,11 +44,10 @@ export const demo: Command = async (args) => {
   const { log, flush } = openLog({ level, scrub: scrubFor(config), terminal: process.stdout.isTTY })
 
   const stopping = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (stopping.signal.aborted) process.kill(process.pid, 'SIGKILL')
-      stopping.abort()
-    })
+  onStopSignals(
+    () => stopping.abort(),
+    () => process.kill(process.pid, 'SIGKILL'),
+  )
   const service = await startService({ config, log, events, signal: stopping.signal })
   const url = `http://127.0.0.1:${service.port}`
   svix.addEndpoint({ url: `${url}/webhook`, secret: config.endpoints.get('default')![0]! })

@@ -2,15 +2,16 @@ import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { scrubFor, startService } from '../compose.ts'
-import { type Config, environment, loadConfig } from '../config.ts'
 import { createEvents } from '../events.ts'
-import { loadHandler } from '../handler/module.ts'
+import { loadInTime } from '../handler/load-in-time.ts'
 import { openHandOver } from '../handler/open.ts'
 import { openLog } from '../log.ts'
 import { openResults } from '../results/open.ts'
 import type { JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import { createScrub } from '../scrub.ts'
+import { type Config, loadConfig } from '../settings/config.ts'
+import { environment } from '../settings/environment.ts'
 import { newMessageId } from '../signing.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { startReducto } from '../simulator/reducto.ts'
@@ -18,7 +19,7 @@ import { type Command, WrongUse } from './command.ts'
 import { simulatedConfig } from './simulated.ts'
 
 type Saved = {
-  readonly config: Config
+  readonly config: Pick<Config, 'handlerTimeout' | 'secrets'>
   readonly results: Results
   readonly record: JobRecord
   /** Removes what was made for this call. */
@@ -40,8 +41,8 @@ export const handle: Command = async (args) => {
   if (kind !== 'failed' && !KINDS.includes(kind as Kind))
     throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
   // First what the author has just changed.
-  environment()
-  await loadHandler(path)
+  const { handlerTimeout } = loadConfig(environment(), ['handlerTimeout'])
+  await loadInTime(path, handlerTimeout)
   const saved = values.job === undefined ? await sample(kind) : await savedJob(values.job)
 
   const { config, results, record } = saved
@@ -75,7 +76,7 @@ export const handle: Command = async (args) => {
 }
 
 async function savedJob(jobId: string): Promise<Saved> {
-  const config = loadConfig(environment())
+  const config = loadConfig(environment(), ['results', 'minFreeDisk', 'handlerTimeout'])
   const results = await openResults(config.results, { minFree: config.minFreeDisk })
   const record = await results.record(jobId, new AbortController().signal)
   if (!record) throw new Error(`there is no saved result of ${jobId} in RESULTS_URL`)

@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util'
-import { environment, loadConfig, resultsPlace } from '../config.ts'
 import type { JobDetail, JobFilter, JobRow, Ledger } from '../inbox/inbox.ts'
 import { openLedger } from '../inbox/open.ts'
 import { isJobId, type JobState } from '../job.ts'
 import { openResults } from '../results/open.ts'
 import type { JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
+import { loadConfig } from '../settings/config.ts'
+import { environment } from '../settings/environment.ts'
+import { resultsPlace } from '../settings/stores.ts'
 import { formatBytes, parseDuration } from '../units.ts'
 import { type Command, WrongUse } from './command.ts'
 import { ago, table } from './table.ts'
@@ -61,7 +63,7 @@ export const jobs: Command = async (args) => {
   const command = COMMANDS[given.name]
   if (!command) throw new WrongUse(`jobs takes one of ${Object.keys(COMMANDS).join(', ')}`)
   check(given, command)
-  const config = loadConfig(environment())
+  const config = loadConfig(environment(), ['database', 'results', 'fetchRetryFor', 'minFreeDisk'])
   const ledger = await openLedger(config.database, config.fetchRetryFor)
   try {
     const results = await openResults(config.results, { minFree: config.minFreeDisk })

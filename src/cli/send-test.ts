@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { environment, loadConfig } from '../config.ts'
+import { loadConfig } from '../settings/config.ts'
+import { environment } from '../settings/environment.ts'
 import { newMessageId, sign, signatureHeaders } from '../signing.ts'
 import { type Command, WrongUse } from './command.ts'
 
@@ -26,7 +27,7 @@ export const sendTest: Command = async (args) => {
     throw new WrongUse('send-test needs --to URL, such as --to http://localhost:3000/webhook')
   const to = new URL(values.to)
   const endpoint = /\/webhook\/([^/]+)\/?$/.exec(to.pathname)?.[1] ?? 'default'
-  const secrets = loadConfig(environment()).endpoints.get(endpoint)
+  const secrets = loadConfig(environment(), ['endpoints']).endpoints.get(endpoint)
   if (!secrets) throw new WrongUse(`there is no secret for the endpoint ${endpoint} in the settings`)
 
   const body = JSON.stringify(make())

@@ -1,27 +1,60 @@
 import { flushCompileCache } from 'node:module'
-import { scrubFor, startService } from '../compose.ts'
-import { type Config, environment, loadConfig, resultsPlace, SettingsError } from '../config.ts'
+import { type Service, scrubFor, startService } from '../compose.ts'
 import { createEvents } from '../events.ts'
 import { type Log, logEvents, openLog } from '../log.ts'
-import type { Command } from './command.ts'
+import { type Config, loadConfig, SettingsError } from '../settings/config.ts'
+import { environment } from '../settings/environment.ts'
+import { resultsPlace } from '../settings/stores.ts'
+import { type Command, WrongUse } from './command.ts'
+import { checkMachine, settingsErrorOf } from './preflight.ts'
+import { onStopSignals } from './signals.ts'
+import { watchBlocked } from './watch-blocked.ts'
 
-/** The service: runs until SIGTERM or SIGINT. A second signal ends it at once; nothing is lost then either. */
-export const serve: Command = async () => {
+/** What is under way in a start that is given up may take this long to close, ms. It may be a handler that never loads. */
+const MAX_GIVE_UP_MS = 1_000
+/** Writing down that jobs were interrupted takes one commit; a disk that hangs must not hold up an end at once, ms. */
+const MAX_INTERRUPT_MS = 1_000
+
+/**
+ * The service: runs until SIGTERM or SIGINT. A signal that comes more than a second after the first ends it at once;
+ * nothing is lost then either.
+ */
+export const serve: Command = async (args) => {
+  if (args.length > 0) throw new WrongUse('serve takes no arguments: its settings come from the environment or .env')
   const config = loadConfig(environment())
+  await checkMachine(config)
   const { log, flush } = openLog({ level: config.logLevel, scrub: scrubFor(config), terminal: process.stdout.isTTY })
+  const ends = watchEnd(log, flush)
+  try {
+    return await run(config, log, flush)
+  } catch (error) {
+    const told = settingsErrorOf(error, config)
+    if (!(told instanceof SettingsError)) log.fatal({ err: told }, 'cannot start')
+    throw told
+  } finally {
+    ends()
+  }
+}
+
+async function run(config: Config, log: Log, flush: () => void): Promise<number> {
   const events = createEvents()
   logEvents(events, log)
-
   const starting = new AbortController()
+  const stop = Promise.withResolvers<NodeJS.Signals>()
   const ended = Promise.withResolvers<number>()
-  const stopRequest = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.on(signal, () => {
-        if (starting.signal.aborted) return ended.resolve(1)
-        starting.abort()
-        resolve(signal)
-      })
-  })
+  let service: Service | null = null
+  onStopSignals(
+    (signal) => {
+      log.info({ signal, grace: config.shutdownGrace }, 'stopping')
+      starting.abort()
+      stop.resolve(signal)
+    },
+    async () => {
+      log.warn('another signal: ending at once; what runs stays queued')
+      await within(MAX_INTERRUPT_MS, service?.interrupt())
+      ended.resolve(1)
+    },
+  )
   process.on('uncaughtException', (error) => {
     log.fatal(
       { err: error },
@@ -30,36 +63,87 @@ export const serve: Command = async () => {
     ended.resolve(1)
   })
 
-  try {
-    const start = startService({
-      config,
-      log,
-      events,
-      signal: starting.signal,
-      onFatal(error) {
-        log.fatal({ err: error }, 'the database failed; the service ends, and what is not done stays queued')
-        ended.resolve(1)
-      },
-    })
-    // A signal may come, or the process may have to end, before it has started.
-    const service = await Promise.race([start, ended.promise])
-    if (typeof service === 'number') return service
-    log.info(started(config, service.port), 'ready')
-    hint(config, log)
-    // What was compiled for the start serves the threads that come later, and the next start.
-    flushCompileCache()
-    void stopRequest.then(async (signal) => {
-      log.info({ signal, grace: config.shutdownGrace }, 'stopping')
-      await service.stop()
+  const { handler } = config
+  let loading = () => {}
+  if (handler?.kind === 'module') {
+    log.info({ handler: handler.path }, 'starting; loads HANDLER')
+    loading = watchBlocked(
+      config.handlerTimeout,
+      `HANDLER: ${handler.path} blocked the start for longer than ${config.handlerTimeout} ms (HANDLER_TIMEOUT)\n`,
+    )
+  } else log.info('starting')
+  // A handler that blocks while it is loaded would keep these lines.
+  flush()
+  const start = startService({
+    config,
+    log,
+    events,
+    signal: starting.signal,
+    onFatal(error) {
+      log.fatal({ err: error }, 'the database failed; the service ends, and what is not done stays queued')
+      ended.resolve(1)
+    },
+  })
+  // A signal may come, or the process may have to end, before it has started.
+  const first = await Promise.race([start, stop.promise, ended.promise])
+  if (typeof first === 'number') return first
+  if (typeof first === 'string') return Promise.race([givenUp(start, config, log), ended.promise])
+
+  loading()
+  service = first
+  log.info(started(config, service.port), 'ready')
+  hint(config, log)
+  // What was compiled for the start serves the threads that come later, and the next start.
+  flushCompileCache()
+  const stopped = stop.promise.then(() => first.stop())
+  stopped.then(
+    () => {
       log.info('stopped')
       ended.resolve(0)
-    })
-    return await ended.promise
-  } catch (error) {
-    if (starting.signal.aborted) return 0
-    if (!(error instanceof SettingsError)) log.fatal({ err: error }, 'cannot start')
-    throw error
-  } finally {
+    },
+    (error) => ended.reject(error),
+  )
+  return ended.promise
+}
+
+/** A start that is no longer wanted: what it had opened is closed, unless that takes long. */
+async function givenUp(start: Promise<Service>, config: Config, log: Log): Promise<number> {
+  const closed = start.then(
+    (service) => service.stop(),
+    () => {},
+  )
+  await within(Math.min(MAX_GIVE_UP_MS, config.shutdownGrace), closed)
+  log.info('stopped')
+  return 0
+}
+
+/** Waits for `ms` at most; what fails meanwhile is of no interest any more. */
+async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {
+  const timer = Promise.withResolvers<void>()
+  const handle = setTimeout(timer.resolve, ms)
+  await Promise.race([work?.catch(() => {}), timer.promise])
+  clearTimeout(handle)
+}
+
+/**
+ * Writes out the log however the process ends, and says so when something else ends it than this service: a
+ * `process.exit` in a handler. Returns what tells that the end is ours.
+ */
+function watchEnd(log: Log, flush: () => void): () => void {
+  let ours = false
+  // While it starts nothing else may hold the process, and Node would end it without a word of why.
+  const holder = setInterval(() => {}, 2 ** 30)
+  process.on('exit', (code) => {
+    if (!ours) {
+      log.fatal({ code }, 'the handler or a package of it ended the process; what is not done stays queued')
+      // Whoever watches over this process must not take it for a stop that was asked for.
+      if (code === 0) process.exitCode = 1
+    }
+    flush()
+  })
+  return () => {
+    ours = true
+    clearInterval(holder)
     flush()
   }
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Config, loadConfig } from '../config.ts'
+import { type Config, loadConfig } from '../settings/config.ts'
 import { newSecret } from '../signing.ts'
 import type { Reducto } from '../simulator/reducto.ts'
 

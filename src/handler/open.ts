@@ -4,7 +4,9 @@ import type { Results } from '../results/results.ts'
 import { createForward } from './forward.ts'
 import type { HandOver } from './hand-over.ts'
 import type { Links } from './links.ts'
-import { createModuleHandOver, loadHandler } from './module.ts'
+import { loadInTime } from './load-in-time.ts'
+import { createModuleHandOver } from './module.ts'
+import { createWalkThread } from './walk-thread.ts'
 
 /** The way that the settings name. */
 export type HandlerChoice =
@@ -15,7 +17,7 @@ export type OpenHandOverDeps = {
   readonly results: Results
   /** For `forward`. */
   readonly links: Links | null
-  /** One call, ms. */
+  /** One call, and loading the module, ms. */
   readonly timeout: number
   readonly now: () => number
   readonly log: Log
@@ -33,7 +35,7 @@ export async function openHandOver(
     const { url, secrets } = choice
     return { handOver: createForward({ url, secrets, timeout, results, links: links!, now }), close: async () => {} }
   }
-  const handler = await loadHandler(choice.path)
+  const handler = await loadInTime(choice.path, timeout)
   const walk = createWalkThread()
   return { handOver: createModuleHandOver(handler, { results, walk, timeout, log }), close: walk.close }
 }

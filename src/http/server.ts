@@ -73,8 +73,11 @@ function close(server: Server, grace: number): Promise<void> {
 }
 
 function explain(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  if (error.code === 'EADDRINUSE') return new Error(`port ${port} is taken: stop what listens there, or set PORT`)
-  if (error.code === 'EACCES') return new Error(`port ${port} may not be used by this user: set PORT to 1024 or above`)
-  if (error.code === 'EADDRNOTAVAIL') return new Error(`${host} is no address of this machine: set HOST`)
+  if (error.code === 'EADDRINUSE')
+    return new Error(`port ${port} is taken: stop what listens there, or set PORT`, { cause: error })
+  if (error.code === 'EACCES')
+    return new Error(`port ${port} may not be used by this user: set PORT to 1024 or above`, { cause: error })
+  if (error.code === 'EADDRNOTAVAIL')
+    return new Error(`${host} is no address of this machine: set HOST`, { cause: error })
   return error
 }

@@ -26,11 +26,13 @@ export function spawnReceiver(
   env: Readonly<Record<string, string>> = {},
   cwd?: string,
   bin = BIN,
+  uid?: number,
 ): RealProcess {
   const child = spawn(process.execPath, [bin, ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd ? { cwd } : {}),
+    ...(uid === undefined ? {} : { uid, gid: uid }),
   })
   const lines: Line[] = []
   const watchers = new Set<() => void>()

@@ -1,11 +1,14 @@
-import { statfsSync } from 'node:fs'
+import { readFileSync, statfsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { formatBytes } from '../../units.ts'
 import { DatabaseRefused } from './schema.ts'
 
-/** `f_type` of file systems that reach over a network (Linux, statfs(2)): SQLite's WAL needs shared memory there. */
-const NETWORK: ReadonlyMap<number, string> = new Map([
+/**
+ * `f_type` (Linux, statfs(2)) of file systems that several machines or hosts share. SQLite's write-ahead log needs memory
+ * that all its users share, and its locks need POSIX locks that hold: here one or the other does not, or not always.
+ */
+const SHARED: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
   [0xff534d42, 'CIFS'],
   [0xfe534d42, 'SMB2'],
@@ -14,22 +17,104 @@ const NETWORK: ReadonlyMap<number, string> = new Map([
   [0x00c36400, 'Ceph'],
   [0x5346414f, 'AFS'],
   [0x6b414653, 'AFS'],
+  [0x73757245, 'Coda'],
+  [0x564c, 'NCP'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x47504653, 'GPFS'],
+  [0x01161970, 'GFS2'],
+  [0x7461636f, 'OCFS2'],
+  [0x61636673, 'ACFS'],
+  [0x19830326, 'BeeGFS'],
+  [0xaad7aaea, 'PanFS'],
+  [0x20030528, 'OrangeFS'],
+  [0xbeefdead, 'StorNext'],
+  [0x013111a8, 'IBRIX'],
+  [0xbacbacbc, 'a VMware shared folder'],
+  [0x786f4256, 'a VirtualBox shared folder'],
+  [0x7c7c6673, 'a Parallels shared folder'],
 ])
 /** A container's own layer: gone with the container. */
-const OVERLAYFS = 0x794c7630
+const LAYERS: ReadonlyMap<number, string> = new Map([
+  [0x794c7630, 'overlayfs'],
+  [0x61756673, 'aufs'],
+])
+/** Gone with the machine, or with the container. */
+const MEMORY: ReadonlyMap<number, string> = new Map([
+  [0x01021994, 'tmpfs'],
+  [0x858458f6, 'ramfs'],
+])
+/** All of FUSE, virtiofs too: which one it is, only the table of mounts tells. */
+const FUSE = 0x65735546
+/** Of FUSE, those that reach over a network or into an object store. */
+const SHARED_FUSE =
+  /sshfs|s3|gcs|blob|goofys|rclone|gluster|ceph|juicefs|seaweed|mfs|lizard|nfs|smb|cifs|hdfs|dav|curlftp|gdrive|drive|afs|beegfs|alluxio/i
+/** Of FUSE, the layer of a container that an ordinary user runs. */
+const LAYER_FUSE = /overlay/i
 
-/** Refuses a database on a network file system; returns what to warn about, or null. */
-export function checkDisk(path: string, typeOf = fileSystemType): string | null {
-  const type = typeOf(dirname(path))
-  const network = NETWORK.get(type)
-  if (network) throw new DatabaseRefused(`${path} is on ${network}: SQLite needs a local disk (set DATABASE_URL)`)
-  if (type !== OVERLAYFS) return null
+/** What is asked about a disk. */
+export type DiskProbe = {
+  /** `f_type` of the file system, in 32 bits without a sign, as it is defined. */
+  type(directory: string): number
+  /** Its name in the table of mounts (`fuse.sshfs`, `virtiofs`), null when that cannot be told. */
+  name(directory: string): string | null
+}
+
+/** Refuses a database on a disk that several machines share; returns what to warn about, or null. */
+export function checkDisk(path: string, probe: DiskProbe = systemDisk): string | null {
+  const directory = dirname(path)
+  const type = probe.type(directory)
+  if (type === FUSE) return checkFuse(path, probe.name(directory))
+  const shared = SHARED.get(type)
+  if (shared) throw refused(path, shared)
+  if (LAYERS.has(type)) return layer(path)
+  const memory = MEMORY.get(type)
+  return memory ? `${path} is on ${memory}, in memory, and is lost with it: set DATABASE_URL to a file on a disk` : null
+}
+
+function checkFuse(path: string, name: string | null): string | null {
+  const kind = name ?? 'FUSE'
+  if (LAYER_FUSE.test(kind)) return layer(path)
+  if (SHARED_FUSE.test(kind)) throw refused(path, kind)
+  return `${path} is on ${kind}: locks and syncs are what its driver makes of them, and nothing else may open the file, on the host neither. A local disk is safe (in a container, a volume instead of a shared folder)`
+}
+
+function layer(path: string): string {
   return `${path} is in the container's own layer and is lost with the container: mount a volume there`
 }
 
-/** In 32 bits without a sign, as it is defined. */
-function fileSystemType(directory: string): number {
-  return statfsSync(directory).type >>> 0
+function refused(path: string, kind: string): DatabaseRefused {
+  return new DatabaseRefused(
+    `${path} is on ${kind}: SQLite needs a local disk, because its locks and shared memory do not work there (set DATABASE_URL)`,
+  )
+}
+
+/** As this machine tells. */
+export const systemDisk: DiskProbe = {
+  type: (directory) => statfsSync(directory).type >>> 0,
+  name(directory) {
+    try {
+      return mountedAs(readFileSync('/proc/self/mountinfo', 'utf8'), deviceOf(directory))
+    } catch {
+      return null
+    }
+  },
+}
+
+/** `major:minor`, as the table of mounts has it. */
+function deviceOf(directory: string): string {
+  const { dev } = statSync(directory, { bigint: true })
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn)
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn)
+  return `${major}:${minor}`
+}
+
+/** The type of what is mounted from a device, by the table of mounts (proc_pid_mountinfo(5)). */
+export function mountedAs(table: string, device: string): string | null {
+  for (const line of table.split('\n')) {
+    const [mount = '', source = ''] = line.split(' - ')
+    if (mount.split(' ')[2] === device) return source.split(' ')[0] || null
+  }
+  return null
 }
 
 /** What to say when less than `minFree` bytes are free on the disk of `path`; null while there is enough. */

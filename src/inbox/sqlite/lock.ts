@@ -1,5 +1,8 @@
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../../clock.ts'
+import { whyNoFile, whyNoFolder } from '../../permissions.ts'
+import { DatabaseRefused } from './schema.ts'
 
 /** How long a service waits for the one before it to end, ms. */
 export const LOCK_PATIENCE = 60_000
@@ -17,18 +20,22 @@ export class InboxLocked extends Error {
 /**
  * Makes this process the only service on the database, until it ends, however it ends: an exclusive transaction on a
  * file beside it, which the operating system releases with the process. While it is held, nothing in this process may
- * open that file otherwise: closing any descriptor of a file drops the process's POSIX locks on it.
+ * open that file otherwise: closing any descriptor of a file drops the process's POSIX locks on it. The transaction
+ * writes, because one that only reads would lock nothing: SQLite opens a file that it may not write for reading, and
+ * says so first when it is written.
  *
- * `onWait` is called once if it is taken. Resolves to the release; rejects with InboxLocked after `LOCK_PATIENCE`.
+ * `onWait` is called once if it is taken. Resolves to the release.
+ * @throws InboxLocked after `LOCK_PATIENCE`, DatabaseRefused when the file cannot be locked
  */
 export async function lockInstance(
   path: string,
   { clock, signal, onWait }: { clock: Clock; signal: AbortSignal; onWait: () => void },
 ): Promise<() => void> {
-  const db = new DatabaseSync(`${path}.lock`, { timeout: 0 })
+  const file = `${path}.lock`
+  const db = openLock(file)
   try {
     const deadline = clock.monotonic() + LOCK_PATIENCE
-    for (let first = true; !tryLock(db); first = false) {
+    for (let first = true; !tryLock(db, file); first = false) {
       if (first) onWait()
       if (clock.monotonic() >= deadline || signal.aborted) throw new InboxLocked(path)
       await clock.sleep(LOOK_EVERY, signal)
@@ -40,14 +47,33 @@ export async function lockInstance(
   }
 }
 
-function tryLock(db: DatabaseSync): boolean {
+function openLock(file: string): DatabaseSync {
   try {
-    // Without a journal file there is nothing to recover after an unclean death.
-    db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    return new DatabaseSync(file, { timeout: 0 })
+  } catch (error) {
+    throw refused(file, error)
+  }
+}
+
+function tryLock(db: DatabaseSync, file: string): boolean {
+  try {
+    // Without a journal file there is nothing to recover after an unclean death. Nothing of it is ever committed.
+    db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE; PRAGMA user_version = 1')
     return true
   } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
     const SQLITE_BUSY = 5
-    if ((((error as { errcode?: number }).errcode ?? 0) & 0xff) === SQLITE_BUSY) return false
-    throw error
+    if (codeOf(error) === SQLITE_BUSY) return false
+    throw refused(file, error)
   }
+}
+
+function codeOf(error: unknown): number {
+  return ((error as { errcode?: number }).errcode ?? 0) & 0xff
+}
+
+/** A service that goes on without its lock would share its database with another one. */
+function refused(file: string, error: unknown): DatabaseRefused {
+  const why = whyNoFile(file) ?? whyNoFolder(dirname(file)) ?? `${file}: ${(error as Error).message}`
+  return new DatabaseRefused(`this service cannot lock its database, so another one could run beside it: ${why}`)
 }

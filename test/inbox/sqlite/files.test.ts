@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createWorkingClock, systemClock } from '../../../src/clock.ts'
-import { checkDisk } from '../../../src/inbox/sqlite/disk.ts'
 import { InboxLocked, LOCK_PATIENCE, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
 import { DatabaseRefused, MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
 import { openSqlite } from '../../../src/inbox/sqlite/store.ts'
@@ -63,13 +62,6 @@ describe('the database', () => {
     const path = join(tempFolder(), 'inbox.db')
     writeFileSync(path, 'this is no database, but long enough to be one '.repeat(100))
     await expect(open(path)).rejects.toThrow(/not a database/)
-  })
-
-  it('refuses network file systems, and warns about a container’s own layer', () => {
-    expect(() => checkDisk('/data/inbox.db', () => 0x6969)).toThrow(/is on NFS: SQLite needs a local disk/)
-    expect(() => checkDisk('/data/inbox.db', () => 0xff534d42)).toThrow(DatabaseRefused)
-    expect(checkDisk('/data/inbox.db', () => 0x794c7630)).toMatch('mount a volume')
-    expect(checkDisk('/data/inbox.db', () => 0xef53)).toBeNull()
   })
 })
 

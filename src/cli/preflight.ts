@@ -1,0 +1,60 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { dirname, join } from 'node:path'
+import { causesOf } from '../causes.ts'
+import { whyNoFile, whyNoFolder } from '../permissions.ts'
+import { type Config, SettingsError } from '../settings/config.ts'
+
+/** What only this machine can tell about settings. */
+
+type Places = Pick<Config, 'host' | 'port' | 'database' | 'results'>
+
+/**
+ * Looks whether this machine knows HOST, and whether this process may write where it is to keep things.
+ * @throws SettingsError
+ */
+export async function checkMachine(config: Places): Promise<void> {
+  const host = await hostProblem(config.host)
+  const problems = [host, databaseProblem(config.database.path), resultsProblem(config.results)]
+  const found = problems.filter((problem) => problem !== null)
+  if (found.length > 0) throw new SettingsError(found)
+}
+
+async function hostProblem(host: string): Promise<string | null> {
+  if (isIP(host)) return null
+  try {
+    await lookup(host)
+    return null
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return `HOST: ${host} is no address, and no name that this machine can resolve (${code}): set it to 0.0.0.0, or to an address of this machine`
+  }
+}
+
+/** The files beside a database are written as well. None may be opened here: closing one would drop SQLite's locks. */
+function databaseProblem(path: string): string | null {
+  const files = ['', '-wal', '-shm', '.lock'].map((end) => `${path}${end}`)
+  const why = [whyNoFolder(dirname(path)), ...files.map((file) => whyNoFile(file))].find((found) => found !== null)
+  return why ? `DATABASE_URL: ${why}` : null
+}
+
+function resultsProblem(results: Config['results']): string | null {
+  if (results.kind !== 'file') return null
+  const why = whyNoFolder(results.path) ?? whyNoFolder(join(results.path, '.tmp'))
+  return why ? `RESULTS_URL: ${why}` : null
+}
+
+const LISTEN_PROBLEMS: Readonly<Record<string, (config: Places) => string>> = {
+  EADDRINUSE: ({ port }) => `PORT: port ${port} is taken: stop what listens there, or set another`,
+  EACCES: ({ port }) => `PORT: port ${port} may not be used by uid ${process.getuid?.()}: set one from 1024 on`,
+  EADDRNOTAVAIL: ({ host }) => `HOST: ${host} is no address of this machine: set it to 0.0.0.0`,
+  EAFNOSUPPORT: ({ host }) => `HOST: this machine has no addresses of the kind of ${host}: set it to 0.0.0.0`,
+}
+
+/** What an error of a start says about settings: where it was to listen. Else the error itself. */
+export function settingsErrorOf(error: unknown, config: Places): unknown {
+  const listening = causesOf(error).find((cause) => (cause as NodeJS.ErrnoException | null)?.syscall === 'listen')
+  const { code = '' } = (listening ?? {}) as NodeJS.ErrnoException
+  const problem = LISTEN_PROBLEMS[code]
+  return problem ? new SettingsError([problem(config)]) : error
+}

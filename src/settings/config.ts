@@ -1,0 +1,224 @@
+import { createScrub } from '../scrub.ts'
+import { endpointSlips, endpointsOf } from './endpoints.ts'
+import { type Env, type Given, isSecret, readGiven, secretParts } from './given.ts'
+import { isInjected, isServiceUrl, nearMiss } from './near-misses.ts'
+import type { TrustProxy } from './network.ts'
+import { ENDPOINT_SECRET, SETTING_NAMES, SETTINGS, type SettingName, type SettingValue } from './settings.ts'
+import type { DatabaseConfig, ResultsConfig } from './stores.ts'
+
+/** Everything that can be set, checked. Durations in ms, sizes in bytes. */
+export type Config = {
+  readonly host: string
+  readonly port: number
+  readonly publicUrl: string | null
+  /** Whose word about the client's address counts, as Express takes it. */
+  readonly trustProxy: TrustProxy
+  /** Endpoint name → its signing secrets, the newest wherever it is: `default` is `/webhook`, NAME `/webhook/NAME`. */
+  readonly endpoints: ReadonlyMap<string, readonly string[]>
+  readonly directToken: string | null
+  readonly reducto: { readonly apiKey: string; readonly baseUrl: string }
+  readonly database: DatabaseConfig
+  readonly results: ResultsConfig
+  /** What is called with each result: a module, or a service of the user's. */
+  readonly handler: HandlerConfig | null
+  readonly handlerTimeout: number
+  readonly handlerRetryFor: number
+  readonly concurrency: number
+  readonly fetchRetryFor: number
+  readonly retention: number
+  readonly resultsRetention: number | null
+  readonly maxResultBytes: number
+  readonly minFreeDisk: number
+  /** `host`, `host:port` or `[address]:port`, in the form that URLs give them. */
+  readonly allowPrivateHosts: ReadonlySet<string>
+  /** URLs of the proxies for https and http, maybe with credentials; `no`: the hosts called without, by commas. */
+  readonly proxy: { readonly https: string | null; readonly http: string | null; readonly no: string }
+  readonly shutdownGrace: number
+  readonly logLevel: string
+  /** Everything that must never leave the process. */
+  readonly secrets: readonly string[]
+}
+
+export type HandlerConfig =
+  | { readonly kind: 'module'; readonly path: string }
+  | { readonly kind: 'forward'; readonly url: string; readonly secrets: readonly string[] }
+
+/** The environment does not make a valid Config. `problems`: one line each, the setting's name first. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+/** The platforms of reductoai 0.16.0, as in its `environments`. */
+const REDUCTO_ENVIRONMENTS = {
+  production: 'https://platform.reducto.ai',
+  eu: 'https://eu.platform.reducto.ai',
+  au: 'https://au.platform.reducto.ai',
+} as const
+
+type Values<N extends SettingName> = { readonly [K in N]: SettingValue<K> }
+
+/** A part of the Config, the settings it is made of, and what must hold between them. */
+type Field<T> = {
+  readonly settings: readonly SettingName[]
+  readonly make: (values: Values<SettingName>) => T
+  readonly check: (given: Given) => readonly string[]
+}
+
+function from<const N extends SettingName, T>(
+  settings: readonly N[],
+  make: (values: Values<N>) => T,
+  check: Field<T>['check'] = () => [],
+): Field<T> {
+  return { settings, make, check }
+}
+
+const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: Field<Config[K]> } = {
+  host: from(['HOST'], (set) => set.HOST),
+  port: from(['PORT'], (set) => set.PORT),
+  publicUrl: from(['PUBLIC_URL'], (set) => set.PUBLIC_URL ?? null),
+  trustProxy: from(['TRUST_PROXY'], (set) => set.TRUST_PROXY),
+  directToken: from(['DIRECT_WEBHOOK_TOKEN'], (set) => set.DIRECT_WEBHOOK_TOKEN ?? null),
+  reducto: from(
+    ['REDUCTO_API_KEY', 'REDUCTO_BASE_URL', 'REDUCTO_ENVIRONMENT'],
+    (set) => ({
+      apiKey: set.REDUCTO_API_KEY,
+      baseUrl: set.REDUCTO_BASE_URL ?? REDUCTO_ENVIRONMENTS[set.REDUCTO_ENVIRONMENT],
+    }),
+    (given) =>
+      given.REDUCTO_ENVIRONMENT && given.REDUCTO_BASE_URL
+        ? ['REDUCTO_BASE_URL: set either this or REDUCTO_ENVIRONMENT, not both']
+        : [],
+  ),
+  database: from(['DATABASE_URL'], (set) => set.DATABASE_URL),
+  results: from(['RESULTS_URL'], (set) => set.RESULTS_URL),
+  handler: from(['HANDLER', 'FORWARD_URL', 'FORWARD_SECRET', 'PUBLIC_URL'], handlerOf, handlerProblems),
+  handlerTimeout: from(['HANDLER_TIMEOUT'], (set) => set.HANDLER_TIMEOUT),
+  handlerRetryFor: from(['HANDLER_RETRY_FOR'], (set) => set.HANDLER_RETRY_FOR),
+  concurrency: from(['WORKER_CONCURRENCY'], (set) => set.WORKER_CONCURRENCY),
+  fetchRetryFor: from(['FETCH_RETRY_FOR'], (set) => set.FETCH_RETRY_FOR),
+  retention: from(['RETENTION'], (set) => set.RETENTION),
+  resultsRetention: from(['RESULTS_RETENTION'], (set) => set.RESULTS_RETENTION),
+  maxResultBytes: from(['MAX_RESULT_BYTES'], (set) => set.MAX_RESULT_BYTES),
+  minFreeDisk: from(['MIN_FREE_DISK'], (set) => set.MIN_FREE_DISK),
+  allowPrivateHosts: from(['DOWNLOAD_ALLOW_PRIVATE_HOSTS'], (set) => set.DOWNLOAD_ALLOW_PRIVATE_HOSTS),
+  proxy: from(['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'], (set) => ({
+    https: set.HTTPS_PROXY ?? null,
+    http: set.HTTP_PROXY ?? null,
+    no: set.NO_PROXY,
+  })),
+  shutdownGrace: from(['SHUTDOWN_GRACE'], (set) => set.SHUTDOWN_GRACE),
+  logLevel: from(['LOG_LEVEL'], (set) => set.LOG_LEVEL),
+}
+
+const ALL = [...Object.keys(FIELDS), 'endpoints', 'secrets'] as (keyof Config)[]
+
+/**
+ * Reads what the caller needs, by default everything; settings of other parts may be wrong or missing. `secrets` is
+ * always there. Empty settings count as unset.
+ * @throws SettingsError with every problem there is
+ */
+export function loadConfig(env: Env): Config
+export function loadConfig<K extends keyof Config>(env: Env, needs: readonly K[]): Pick<Config, K | 'secrets'>
+export function loadConfig(env: Env, needs: readonly (keyof Config)[] = ALL): Partial<Config> {
+  const problems: string[] = []
+  const fields = needs.filter((need) => need !== 'endpoints' && need !== 'secrets')
+  const names = new Set(fields.flatMap((field) => FIELDS[field].settings))
+  const needsEndpoints = needs.includes('endpoints')
+  const wanted = (name: string) =>
+    names.has(name as SettingName) || (needsEndpoints && name.startsWith(ENDPOINT_SECRET))
+
+  const given = readGiven(env, wanted, problems)
+  const endpoints = needsEndpoints ? endpointsOf(given, problems) : new Map()
+  const values = parseSettings(names, given, problems)
+  problems.push(...slips(given, [...names], needsEndpoints))
+  for (const field of fields) problems.push(...FIELDS[field].check(given))
+  if (problems.length > 0) throw new SettingsError([...new Set(problems)])
+  const made = fields.map((field) => [field, FIELDS[field].make(values)])
+  return Object.freeze({
+    ...Object.fromEntries(made),
+    ...(needsEndpoints ? { endpoints } : {}),
+    secrets: secretsOf(given),
+  })
+}
+
+function parseSettings(names: ReadonlySet<SettingName>, given: Given, problems: string[]): Values<SettingName> {
+  const values: Partial<Record<SettingName, unknown>> = {}
+  const scrub = createScrub(secretsOf(given))
+  for (const name of SETTING_NAMES.filter((one) => names.has(one))) {
+    const { parse, default: standard, required, secret } = SETTINGS[name]
+    const text = given[name] ?? standard
+    // An empty secret is one whose file could not be read, which is told already.
+    if (text === null || (secret && text === '')) {
+      if (text === null && required !== null) problems.push(`${name}: ${required}`)
+      continue
+    }
+    try {
+      values[name] = parse(text)
+    } catch (error) {
+      problems.push(`${name}: ${(error as Error).message}${secret ? '' : shown(text, scrub)}${cure(text)}`)
+    }
+  }
+  return values as Values<SettingName>
+}
+
+/** What was given, as far as it may be shown: it can hold a password in a place that nobody thought of. */
+function shown(text: string, scrub: (text: string, longest?: number) => string): string {
+  const harmless = text.replace(/^.*@/s, '…@').replace(/\?.*$/s, '?…')
+  return `; given: ${JSON.stringify(scrub(harmless, 80))}`
+}
+
+function cure(text: string): string {
+  if (!isServiceUrl(text)) return ''
+  return ' (Kubernetes sets this for a Service of that name: rename the Service, or set enableServiceLinks: false)'
+}
+
+/** Names that are nearly ours. What Kubernetes sets for Services, and everything else, is nobody's slip. */
+function slips(given: Given, names: readonly SettingName[], endpoints: boolean): string[] {
+  const ours = names.flatMap((name) => (isSecret(name) ? [name, `${name}_FILE`] : [name]))
+  const small = names.flatMap((name) => (SETTINGS[name].shared ? [name.toLowerCase()] : []))
+  const told = endpoints ? endpointSlips(given) : new Map<string, string>()
+  for (const [name, value] of Object.entries(given)) {
+    if (told.has(name) || small.includes(name as Lowercase<SettingName>) || isKnown(name) || isInjected(name, value))
+      continue
+    const meant = nearMiss(name, ours)
+    if (meant !== null) told.set(name, `${name}: is not a setting; did you mean ${meant}?`)
+  }
+  return [...told.values()]
+}
+
+/** Also of parts that are not needed now: HTTP_PROXY is no slip for HTTPS_PROXY. */
+function isKnown(name: string): boolean {
+  return name in SETTINGS || name.startsWith(ENDPOINT_SECRET)
+}
+
+function handlerProblems({ HANDLER, FORWARD_URL, FORWARD_SECRET, PUBLIC_URL }: Given): string[] {
+  const problems: string[] = []
+  if (HANDLER && FORWARD_URL) problems.push('FORWARD_URL: set either this or HANDLER, not both')
+  if (FORWARD_URL && FORWARD_SECRET === undefined)
+    problems.push(
+      'FORWARD_SECRET: is required with FORWARD_URL; make one with: echo "whsec_$(openssl rand -base64 24)"',
+    )
+  if (FORWARD_SECRET && !FORWARD_URL) problems.push('FORWARD_URL: is required with FORWARD_SECRET')
+  if (FORWARD_URL && !PUBLIC_URL)
+    problems.push('PUBLIC_URL: is required with FORWARD_URL: the links to saved files begin with it')
+  return problems
+}
+
+function handlerOf(set: Values<'HANDLER' | 'FORWARD_URL' | 'FORWARD_SECRET'>): HandlerConfig | null {
+  if (set.HANDLER !== undefined) return { kind: 'module', path: set.HANDLER }
+  if (set.FORWARD_URL === undefined) return null
+  return { kind: 'forward', url: set.FORWARD_URL, secrets: set.FORWARD_SECRET ?? [] }
+}
+
+/** Those that the AWS SDK reads by itself. */
+const AWS_SECRETS = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_CONTAINER_AUTHORIZATION_TOKEN']
+
+function secretsOf(given: Given): readonly string[] {
+  const own = Object.entries(given).flatMap(([name, value]) => (isSecret(name) ? secretParts(name, value) : []))
+  return [...new Set([...own, ...AWS_SECRETS.flatMap((name) => given[name] ?? [])])]
+}

@@ -1,0 +1,59 @@
+import type { Given } from './given.ts'
+import { isInjected, nearMiss } from './near-misses.ts'
+import { ENDPOINT_SECRET, endpointSecrets } from './settings.ts'
+
+const NAME = new RegExp(`^${ENDPOINT_SECRET}(?:_([A-Z0-9]+))?$`)
+/** `/webhook/direct` is another route, and SVIX_WEBHOOK_SECRET_FILE names a file. */
+const RESERVED: ReadonlySet<string> = new Set(['FILE', 'DEFAULT', 'DIRECT'])
+
+/** The endpoint whose secrets a setting holds: `default`, or its name in small letters; null for no endpoint. */
+function endpointOf(setting: string): string | null {
+  const match = NAME.exec(setting)
+  if (!match || RESERVED.has(match[1] ?? '')) return null
+  return match[1]?.toLowerCase() ?? 'default'
+}
+
+/** The signing secrets of each endpoint that is given. */
+export function endpointsOf(given: Given, problems: string[]): ReadonlyMap<string, readonly string[]> {
+  const endpoints = new Map<string, readonly string[]>()
+  const meant = Object.entries(given).filter(
+    ([name, value]) => name.startsWith(ENDPOINT_SECRET) && !isInjected(name, value),
+  )
+  for (const [name, value] of meant) {
+    const endpoint = endpointOf(name)
+    if (endpoint === null || value === '') continue
+    try {
+      endpoints.set(endpoint, endpointSecrets.parse(value) ?? [])
+    } catch (error) {
+      problems.push(`${name}: ${(error as Error).message}`)
+    }
+  }
+  if (meant.length === 0)
+    problems.push(
+      `${ENDPOINT_SECRET}: is required; copy the signing secret (whsec_…) of your endpoint from the Svix dashboard`,
+    )
+  return endpoints
+}
+
+/** Names that begin nearly as those of endpoints' secrets do, or have an end that they cannot have. By name. */
+export function endpointSlips(given: Given): Map<string, string> {
+  const told = new Map<string, string>()
+  for (const [name, value] of Object.entries(given)) {
+    if (isInjected(name, value)) continue
+    if (name.startsWith(ENDPOINT_SECRET)) {
+      if (endpointOf(name) === null)
+        told.set(
+          name,
+          `${name}: is not a setting; ${ENDPOINT_SECRET}_<NAME> has a name of A-Z and 0-9, and not FILE, DEFAULT or DIRECT`,
+        )
+    } else if (beginnings(name).some((beginning) => nearMiss(beginning, [ENDPOINT_SECRET]) !== null))
+      told.set(name, `${name}: is not a setting; did you mean ${ENDPOINT_SECRET} or ${ENDPOINT_SECRET}_<NAME>?`)
+  }
+  return told
+}
+
+/** `A_B_C` → `A_B_C`, `A_B`, `A`. */
+function beginnings(name: string): string[] {
+  const parts = name.split('_')
+  return parts.map((_, index) => parts.slice(0, index + 1).join('_'))
+}

@@ -1,0 +1,79 @@
+import { lstatSync, readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import { ownership } from '../permissions.ts'
+import { SettingsError } from './config.ts'
+import { type Env, isSecret } from './given.ts'
+import { SETTINGS, type SettingName } from './settings.ts'
+
+/** Make libraries and Node print requests, keys among them. The entry takes them away before anything is loaded. */
+const NEVER_FROM_FILE = ['DEBUG', 'NODE_DEBUG']
+
+let whole: Env | null = null
+let shell: Env | null = null
+
+/**
+ * The process's environment, with `.env` for what it does not set. Read once; what else `.env` says is for the user's
+ * handler, while secrets leave `process.env`: neither handlers nor child processes find them there.
+ * @throws SettingsError when there is a `.env` that cannot be read
+ */
+export function environment(): Env {
+  if (whole) return whole
+  const fromShell = shellEnvironment()
+  const fromFile = Object.fromEntries(
+    Object.entries(readEnvFile('.env')).filter(([name]) => !NEVER_FROM_FILE.includes(name)),
+  )
+  whole = { ...fromFile, ...fromShell }
+  for (const [name, value] of Object.entries(fromFile))
+    if (!leaves(name) && process.env[name] === undefined && fromShell[name] === undefined) process.env[name] = value
+  return whole
+}
+
+/** Without `.env`: for the demo, whose simulated jobs must not reach what real ones are for. */
+export function shellEnvironment(): Env {
+  if (shell) return shell
+  shell = { ...process.env }
+  for (const name of Object.keys(process.env)) if (leaves(name)) delete process.env[name]
+  return shell
+}
+
+/** Secrets that only this service reads, and the names of their files, which may be the secret by mistake. */
+function leaves(name: string): boolean {
+  const target = name.replace(/_FILE$/, '')
+  return isSecret(target) && !(target in SETTINGS && SETTINGS[target as SettingName].shared)
+}
+
+/** The settings in a file, none if there is no file. With CRLF or a byte order mark it is read all the same. */
+function readEnvFile(path: string): NodeJS.Dict<string> {
+  const bytes = readBytes(path)
+  const text = decode(path, bytes)
+  return parseEnv(text.replace(/\r\n?/g, '\n'))
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && !lstatSync(path, { throwIfNoEntry: false })) return Buffer.alloc(0)
+    throw new SettingsError([`${path}: ${explain(code, path)}`])
+  }
+}
+
+function explain(code: string | undefined, path: string): string {
+  if (code === 'EISDIR')
+    return 'is a folder (a container engine makes one where the file to mount is missing): remove it, and put the settings into a file'
+  if (code === 'ENOENT') return 'is a link to a file that is not there'
+  if (code !== 'EACCES' && code !== 'EPERM') return `cannot be read (${code})`
+  return `cannot be read: it ${ownership(path)}; chown or chmod it, or pass the settings as environment variables`
+}
+
+function decode(path: string, bytes: Buffer): string {
+  try {
+    // Skips the byte order mark of UTF-8.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    if (!text.includes('\0')) return text
+  } catch {
+    // Told below.
+  }
+  throw new SettingsError([`${path}: is not text in UTF-8 (UTF-16 perhaps): save it as UTF-8`])
+}

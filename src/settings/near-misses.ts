@@ -1,0 +1,82 @@
+/** Names in an environment that are nearly one of ours: a slip that would silently leave a default in place. */
+
+/** Letters that a slip changes at most. */
+const MAX_SLIP = 2
+/** Of shorter names (HANDLER, NO_PROXY) one letter: two make ordinary words of them. */
+const MIN_LENGTH_FOR_TWO = 9
+/** Of names up to this (HOST, PORT) only letters that changed places, stand twice or are missing: HOSTS and PORT0 are ordinary. */
+const MAX_SHORT_LENGTH = 4
+
+/** Other programs' names that are close to ours. */
+const ORDINARY: ReadonlySet<string> = new Set(['FTP_PROXY', 'ALL_PROXY', 'SOCKS_PROXY', '_HANDLER'])
+
+/** The one of `ours` that `name` was probably meant to be; null when it is one of them, or nothing of ours. */
+export function nearMiss(name: string, ours: readonly string[]): string | null {
+  if (ours.includes(name) || ORDINARY.has(name.toUpperCase())) return null
+  const near = ours.map((own) => ({ own, slip: slipOf(name, own) })).filter(({ slip }) => slip !== null)
+  return near.toSorted((one, other) => one.slip! - other.slip!)[0]?.own ?? null
+}
+
+/** How far a name is off, or null when it is another name. */
+function slipOf(name: string, own: string): number | null {
+  if (own.length <= MAX_SHORT_LENGTH) return swapped(name, own) || doubled(name, own) || shortened(name, own) ? 1 : null
+  // Written in small letters, or without what joins its words, it is the same name to people.
+  const upper = name.toUpperCase()
+  if (own.length >= MIN_LENGTH_FOR_TWO && joined(upper) === joined(own)) return 0
+  const most = own.length >= MIN_LENGTH_FOR_TWO ? MAX_SLIP : 1
+  const letters = distance(upper, own, most)
+  return letters <= most ? letters : null
+}
+
+function joined(name: string): string {
+  return name.replaceAll(/[_.-]/g, '')
+}
+
+function swapped(name: string, own: string): boolean {
+  if (name.length !== own.length || name === own) return false
+  const at = [...name].findIndex((letter, index) => letter !== own[index])
+  return name === own.slice(0, at) + own.charAt(at + 1) + own.charAt(at) + own.slice(at + 2)
+}
+
+function doubled(name: string, own: string): boolean {
+  return [...own].some((letter, at) => name === own.slice(0, at) + letter + own.slice(at))
+}
+
+function shortened(name: string, own: string): boolean {
+  return [...own].some((_, at) => name === own.slice(0, at) + own.slice(at + 1))
+}
+
+/** Letters to add, leave out, replace or swap (Damerau and Levenshtein); more than `most` is only known to be more. */
+function distance(a: string, b: string, most: number): number {
+  if (Math.abs(a.length - b.length) > most) return most + 1
+  let before: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1
+      row[j] = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + same)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        row[j] = Math.min(row[j]!, before[j - 2]! + 1)
+    }
+    before = last
+    last = row
+  }
+  return last[b.length]!
+}
+
+/**
+ * What Kubernetes sets for every Service of a namespace (and Docker for a link): NAME_SERVICE_HOST, NAME_PORT=tcp://…,
+ * NAME_PORT_80_TCP_ADDR and others. Told by name and value, so that nothing else passes for it.
+ */
+export function isInjected(name: string, value: string): boolean {
+  if (isServiceUrl(value)) return /_PORT(?:_\d+_(?:TCP|UDP|SCTP))?$/.test(name)
+  if (/_SERVICE_HOST$|_PORT_\d+_(?:TCP|UDP|SCTP)_ADDR$/.test(name)) return /^[\da-f.:]+$|^None$/i.test(value)
+  if (/_SERVICE_PORT(?:_[A-Z0-9_]+)?$|_PORT_\d+_(?:TCP|UDP|SCTP)_PORT$/.test(name)) return /^\d+$/.test(value)
+  return /_PORT_\d+_(?:TCP|UDP|SCTP)_PROTO$/.test(name) && /^(?:tcp|udp|sctp)$/.test(value)
+}
+
+/** `tcp://10.0.0.1:80`: no setting of ours looks like that. */
+export function isServiceUrl(value: string): boolean {
+  return /^(?:tcp|udp|sctp):\/\/\S+:\d+$/.test(value)
+}

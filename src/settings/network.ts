@@ -1,0 +1,110 @@
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import { separated } from './parsers.ts'
+
+/** Which proxies' word about the client counts: all, none, so many hops, or these addresses. As Express takes it. */
+export type TrustProxy = boolean | number | readonly string[]
+
+/** More hops than anybody has: it would be a port or a year. */
+const MAX_HOPS = 32
+const NAMED_RANGES = ['loopback', 'linklocal', 'uniquelocal']
+
+/** An address, or a name whose syntax is right; whether it is one of this machine shows when it is listened on. */
+export function host(text: string): string {
+  const bare = text.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(bare)) return bare
+  if (!isHostName(text))
+    throw new Error('must be an address of this machine or a name of it, without scheme and port: 0.0.0.0 or 127.0.0.1')
+  return text
+}
+
+export function trustProxy(text: string): TrustProxy {
+  if (text === 'true') return true
+  if (text === 'false' || text === 'off') return false
+  if (/^\d+$/.test(text) && Number(text) <= MAX_HOPS) return Number(text)
+  const ranges = separated(text)
+  if (ranges.length === 0 || !ranges.every(isRange))
+    throw new Error(
+      `must be true, false, a number of hops up to ${MAX_HOPS}, or addresses and subnets (10.0.0.0/8, ${NAMED_RANGES.join(', ')})`,
+    )
+  return ranges
+}
+
+function isRange(text: string): boolean {
+  if (NAMED_RANGES.includes(text)) return true
+  const [address = '', mask, ...more] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || more.length > 0) return false
+  if (mask === undefined) return true
+  if (/^\d{1,3}$/.test(mask)) return Number(mask) >= 1 && Number(mask) <= (family === 4 ? 32 : 128)
+  return family === 4 && isIP(mask) === 4 && ipaddr.IPv4.parse(mask).prefixLengthFromSubnetMask() !== null
+}
+
+/** `http://user:password@proxy:3128`; without a scheme it is http, as curl reads it. Returns the URL. */
+export function proxyUrl(text: string): string {
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  const url = URL.canParse(withScheme) && !/\s/.test(text) ? new URL(withScheme) : null
+  if (!url || !['http:', 'https:'].includes(url.protocol) || !isProxyHost(url.hostname))
+    throw new Error('must be the URL of a proxy that begins with http:// or https:// (SOCKS is not supported)')
+  if (url.search || url.hash || url.pathname !== '/') throw new Error('must be without path, query and fragment')
+  return url.href
+}
+
+function isProxyHost(hostname: string): boolean {
+  return isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0 || isHostName(hostname)
+}
+
+/** The user, the password, both, and both as they stand in a header. Nothing of the host. */
+export function proxyCredentials(text: string): readonly string[] {
+  const userInfo = /^(?:[a-z][a-z0-9+.-]*:\/\/)?([^\s/]*)@/i.exec(text)?.[1]
+  if (!userInfo) return []
+  const clear = decoded(userInfo)
+  const password = /:(.+)$/s.exec(clear)?.[1] ?? clear
+  const written = /:(.+)$/s.exec(userInfo)?.[1] ?? userInfo
+  return [userInfo, clear, password, written, Buffer.from(clear).toString('base64')]
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** Hosts that no proxy is used for. Everybody reads these a little differently, so they are passed on as they are. */
+export function noProxy(text: string): string {
+  const parts = separated(text)
+  if (parts.some((part) => /^[a-z]+:\/\/|["'`#@]/i.test(part)))
+    throw new Error('must be host names, domains and addresses, separated by commas: localhost,.internal,10.0.0.5')
+  return parts.join(',')
+}
+
+/**
+ * Hosts on private addresses, each with the port that it is allowed on, or without one: `minio:9000`,
+ * `[fd00::1]:9000`, `10.0.0.5`, `fd00::1`. Names in lower case, addresses in the one form that URLs give them.
+ */
+export function privateHosts(text: string): ReadonlySet<string> {
+  return new Set(separated(text).map(privateHost))
+}
+
+function privateHost(entry: string): string {
+  const [, bracketed, plain, portText] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d+))?$/.exec(entry) ?? []
+  const name = (isIP(entry) ? entry : (bracketed ?? plain ?? '')).toLowerCase()
+  const port = isIP(entry) || portText === undefined ? null : Number(portText)
+  const known = bracketed === undefined ? isIP(name) !== 0 || isHostName(name) : isIP(name) === 6
+  if (!known || (port !== null && (port < 1 || port > 65_535)))
+    throw new Error('must be host names or addresses, each maybe with a port, without scheme and user name: minio:9000')
+  const address = isIP(name) ? ipaddr.parse(name).toString() : name
+  if (port === null) return address
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** A name's syntax, also of names that only private networks know. What looks like an address and is none is no name. */
+function isHostName(text: string): boolean {
+  return (
+    text.length <= 253 &&
+    !/^[\d.]+$/.test(text) &&
+    /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?$/i.test(text)
+  )
+}

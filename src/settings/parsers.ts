@@ -1,0 +1,66 @@
+import { parseDuration } from '../units.ts'
+
+/** Readers of single values. Each throws an Error that says what is accepted. */
+
+/** Svix replays for up to 90 days, so an id must be remembered at least as long. */
+const MIN_RETENTION_MS = parseDuration('90d')
+/** An orchestrator kills long before. */
+const MAX_GRACE_MS = parseDuration('1h')
+/** Node's fetch gives up by itself after five minutes without an answer. */
+const MIN_HANDLER_TIMEOUT_MS = parseDuration('1s')
+const MAX_HANDLER_TIMEOUT_MS = parseDuration('5m')
+
+/** The parts of a list, separated by spaces, commas or line breaks. */
+export function separated(text: string): string[] {
+  return text.split(/[\s,]+/).filter((part) => part !== '')
+}
+
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new Error(`must be a whole number from ${least} to ${most}`)
+    return value
+  }
+}
+
+export function oneOf<const T extends string>(choices: readonly T[], more = ''): (text: string) => T {
+  return (text) => {
+    const chosen = choices.find((choice) => choice === text)
+    if (chosen === undefined) throw new Error(`must be ${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}${more}`)
+    return chosen
+  }
+}
+
+export function retention(text: string): number {
+  const ms = parseDuration(text)
+  if (ms < MIN_RETENTION_MS) throw new Error('must be at least 90d: Svix can replay a delivery for that long')
+  return ms
+}
+
+export function resultsRetention(text: string): number | null {
+  return text === 'forever' ? null : parseDuration(text)
+}
+
+export function handlerTimeout(text: string): number {
+  const ms = parseDuration(text)
+  if (ms < MIN_HANDLER_TIMEOUT_MS || ms > MAX_HANDLER_TIMEOUT_MS) throw new Error('must be from 1s to 5m')
+  return ms
+}
+
+export function shutdownGrace(text: string): number {
+  const ms = parseDuration(text)
+  if (ms > MAX_GRACE_MS) throw new Error('must be at most 1h')
+  return ms
+}
+
+/** The path of a module. */
+export function modulePath(text: string): string {
+  if (/^[a-z][a-z0-9+.-]+:/i.test(text)) throw new Error('must be the path of a file, without a scheme')
+  return withoutTilde(text)
+}
+
+export function withoutTilde(path: string): string {
+  if (/^~(?:\/|$)/.test(path)) throw new Error('must be without ~, which only a shell expands: write the whole path')
+  return path
+}

@@ -1,0 +1,79 @@
+import { withoutTilde } from './parsers.ts'
+import { webUrl } from './urls.ts'
+
+/** Where deliveries and jobs are kept. */
+export type DatabaseConfig = { readonly kind: 'sqlite'; readonly path: string }
+
+/** Where results are kept. */
+export type ResultsConfig =
+  | { readonly kind: 'file'; readonly path: string }
+  | {
+      readonly kind: 's3'
+      readonly bucket: string
+      /** Without slashes at its ends; empty for none. */
+      readonly prefix: string
+      readonly region: string | null
+      readonly endpoint: string | null
+    }
+
+/** The folder or bucket of a results setting, for people. */
+export function resultsPlace(results: ResultsConfig): string {
+  return results.kind === 'file' ? results.path : `s3://${[results.bucket, results.prefix].filter(Boolean).join('/')}`
+}
+
+export function databaseUrl(text: string): DatabaseConfig {
+  const path = pathAfter('sqlite:', text, './data/receiver.db')
+  if (path.startsWith(':')) throw new Error('must name a file: a database in memory would lose what was acknowledged')
+  if (path.endsWith('/')) throw new Error('must name a file, not a folder: sqlite:./data/receiver.db')
+  return { kind: 'sqlite', path }
+}
+
+export function resultsUrl(text: string): ResultsConfig {
+  if (text.startsWith('s3:')) return bucketUrl(text)
+  if (!text.startsWith('file:'))
+    throw new Error('must be file:PATH or s3://BUCKET/PREFIX?region=REGION, for example file:./data/results')
+  return { kind: 'file', path: pathAfter('file:', text, './data/results') }
+}
+
+/** What is written like a part of a URL would become part of a file's name. */
+function pathAfter(scheme: string, text: string, example: string): string {
+  const path = text.startsWith(scheme) ? text.slice(scheme.length) : ''
+  if (path === '' || path.startsWith('//')) throw new Error(`must be ${scheme}PATH, for example ${scheme}${example}`)
+  if (/^["'`]|["'`]$/.test(path)) throw new Error('must be without quotes')
+  if (path !== path.trim()) throw new Error('must be without spaces at its ends')
+  if (/[?#]/.test(path))
+    throw new Error(`takes no options and no comment (? or #) behind the path: ${scheme}${example}`)
+  return withoutTilde(path)
+}
+
+const S3_OPTIONS = ['region', 'endpoint']
+
+function bucketUrl(text: string): ResultsConfig {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (!url || !/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(url.hostname) || url.port)
+    throw new Error('must name a bucket: s3://BUCKET/PREFIX?region=REGION')
+  if (url.username || url.password)
+    throw new Error('must be without credentials: they are taken the AWS way (AWS_ACCESS_KEY_ID, a role, …)')
+  if (url.hash) throw new Error('must be without a fragment (#)')
+  if (/\s/.test(text)) throw new Error('must be without spaces (write %20)')
+  const unknown = [...url.searchParams.keys()].find((name) => !S3_OPTIONS.includes(name))
+  if (unknown !== undefined) throw new Error(`knows region and endpoint behind the ?, not ${unknown}`)
+  const region = url.searchParams.get('region')
+  if (region !== null && !/^[a-z0-9-]+$/i.test(region)) throw new Error('must have a region such as eu-central-1')
+  const endpoint = url.searchParams.get('endpoint')
+  return {
+    kind: 's3',
+    bucket: url.hostname,
+    prefix: prefixOf(url.pathname),
+    region,
+    endpoint: endpoint === null ? null : webUrl(endpoint),
+  }
+}
+
+function prefixOf(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname).replace(/^\/+|\/+$/g, '')
+  } catch {
+    throw new Error('must have a prefix whose % are followed by two digits')
+  }
+}
