@@ -21,9 +21,9 @@ function inUrls(text: string): Cut[] {
     const scheme = SCHEME.exec(word)
     let begin = scheme ? scheme.index + scheme[0].length : word.indexOf('/')
     if (begin === -1) continue
-    // User info runs to the last @ of a word, whatever is in it.
+    // User info runs to the last @ of a word, whatever is in it. A file has none, and may lie in a folder of that name.
     const at = word.lastIndexOf('@')
-    if (scheme && at >= begin) {
+    if (scheme && at >= begin && !/^file:/i.test(scheme[0])) {
       cuts.push({ start: index + begin, end: index + at + 1, by: '' })
       begin = at + 1
     }

@@ -1,7 +1,9 @@
 /** Shorter ones are found in innocent text, and are no secrets. */
 export const MIN_SECRET = 8
-/** So much of a secret is taken out too: at the end of a text that was cut, and without its white space. */
-const MIN_PART = 6
+/** Without its white space a secret may be this much shorter. */
+const MIN_FORM = 6
+/** A part of a secret at the very end of a text that was cut: this much of it is taken out too. */
+const MIN_PART = 8
 
 /** Where secrets stand in a text: [start, end). */
 export type Found = readonly [start: number, end: number]
@@ -19,7 +21,7 @@ export function createFindSecrets(secrets: readonly string[]): {
   readonly findCutOff: FindSecrets
   readonly longest: number
 } {
-  const forms = [...new Set(secrets.flatMap(formsOf).map(lower))].filter((form) => form.length >= MIN_PART)
+  const forms = [...new Set(secrets.flatMap(formsOf).map(lower))].filter((form) => form.length >= MIN_FORM)
 
   function find(text: string): Found[] {
     const searched = lower(text)

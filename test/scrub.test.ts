@@ -168,6 +168,7 @@ describe('credentials of whoever it is', () => {
     'basic information is missing; bearer authentication required',
     'FORWARD_URL answered 500: what/why? because',
     'at handle (file:///app/handlers/a.ts:12:3)',
+    'at send (file:///app/node_modules/@scope/name/index.js:1:2)',
     'https://h.example/k: ECONNREFUSED 127.0.0.1:80',
   ])('leaves alone: %s', (text) => {
     expect(scrub(text)).toBe(text)
