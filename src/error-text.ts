@@ -1,4 +1,4 @@
-import { inspect, stripVTControlCharacters } from 'node:util'
+import { inspect, stripVTControlCharacters, types } from 'node:util'
 import { causesOf } from './causes.ts'
 
 /** What an error says, of which more is read by nobody: some throw whole documents. Characters. */
@@ -52,6 +52,15 @@ export function memberOf(error: unknown, name: string): unknown {
     return (error as Record<string, unknown>)[name]
   } catch {
     return undefined
+  }
+}
+
+/** `error instanceof kind`, also of what throws when it is looked at; false for a proxy, whatever it says that it is. */
+export function isA<T>(error: unknown, kind: abstract new (...args: never[]) => T): error is T {
+  try {
+    return !types.isProxy(error) && error instanceof kind
+  } catch {
+    return false
   }
 }
 

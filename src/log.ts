@@ -23,8 +23,7 @@ export function openLog(options: { level: string; scrub: Scrub; terminal: boolea
   const stream: DestinationStream = options.terminal
     ? pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true })
     : output
-  const serialize = (error: unknown) => describe(error, scrub)
-  const log = pino({ level, base: null, serializers: { err: serialize, error: serialize } }, stream)
+  const log = pino({ level, base: null, serializers: errorSerializers(scrub) }, stream)
   return { log, flush: output.flush }
 }
 
@@ -82,6 +81,12 @@ export function createOutput(descriptor: number): DestinationStream & { flush():
 
 /** An author's own line stands below those of this service. */
 const MAX_STACK = 2_000
+
+/** How errors are written into a log. */
+export function errorSerializers(scrub: Scrub) {
+  const serialize = (error: unknown) => describe(error, scrub)
+  return { err: serialize, error: serialize }
+}
 
 /** Anything can be thrown and so be logged: never throws, and what it returns is bounded and scrubbed. */
 function describe(error: unknown, scrub: Scrub) {

@@ -1,5 +1,5 @@
 import { causesOf } from '../causes.ts'
-import { codeOf, describeError, memberOf } from '../error-text.ts'
+import { codeOf, describeError, isA, memberOf } from '../error-text.ts'
 import { parseRetryAfter } from '../retry-after.ts'
 import { createScrub, type Scrub } from '../scrub.ts'
 import { sign, signatureHeaders } from '../signing.ts'
@@ -56,7 +56,7 @@ export function createForward(options: ForwardOptions): HandOver {
       })
     } catch (error) {
       if (signal.aborted) return failed('interrupted', 'the service stops')
-      if (error instanceof TimeUp) return failed('forward', `FORWARD_URL did not answer within ${timeout} ms`)
+      if (isA(error, TimeUp)) return failed('forward', `FORWARD_URL did not answer within ${timeout} ms`)
       throwIfStoreFails(error)
       if (doing === 'read') return failed('saved_file', `the saved result cannot be read: ${describeError(error)}`)
       return failed('forward', `FORWARD_URL cannot be reached: ${connectionError(error)}`)

@@ -1,5 +1,5 @@
-import { types } from 'node:util'
 import { causesOf } from '../causes.ts'
+import { isA } from '../error-text.ts'
 import type { JobRecord } from '../results/record.ts'
 import { ResultsUnavailable } from '../results/results.ts'
 import type { CleanText } from '../scrub.ts'
@@ -35,10 +35,5 @@ export type HandedOver =
  * @throws ResultsUnavailable
  */
 export function throwIfStoreFails(error: unknown): void {
-  for (const cause of causesOf(error)) if (isStoreFailure(cause)) throw cause
-}
-
-function isStoreFailure(cause: unknown): boolean {
-  // Whatever a user's proxy says that it is.
-  return !types.isProxy(cause) && cause instanceof ResultsUnavailable
+  for (const cause of causesOf(error)) if (isA(cause, ResultsUnavailable)) throw cause
 }

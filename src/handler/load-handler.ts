@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { codeOf, describeError, memberOf, messageOf } from '../error-text.ts'
+import { codeOf, describeError, isA, memberOf, messageOf } from '../error-text.ts'
 import type { Log } from '../log.ts'
 import { createScrub, type Scrub } from '../scrub.ts'
 import { watchExit } from './exit-watch.ts'
@@ -40,9 +40,9 @@ export async function loadHandler(path: string, options: LoadOptions = {}): Prom
     const module: object = await withinTime(timeout, signal, () => import(pathToFileURL(file).href))
     return handlerOf(module) ?? throwError(unusable(`${path} must export its handler: ${explainExports(module)}`))
   } catch (error) {
-    if (error instanceof HandlerUnusable) throw error
+    if (isA(error, HandlerUnusable)) throw error
     signal.throwIfAborted()
-    throw unusable(error instanceof TimeUp ? explainTimeout(file, timeout) : explainLoading(error, file))
+    throw unusable(isA(error, TimeUp) ? explainTimeout(file, timeout) : explainLoading(error, file))
   } finally {
     unwatch?.()
   }
@@ -90,7 +90,7 @@ function explainLoading(error: unknown, file: string): string {
     return `${at}: ${text}. Node runs TypeScript by leaving the types out, so enums, namespaces with values and parameter properties do not work: write a const object, or assign in the constructor`
   if (/does not provide an export named/.test(text))
     return `${at}: ${text}. If that is a type, write: import type { … }, or import { type … }`
-  if (code === 'ERR_INVALID_TYPESCRIPT_SYNTAX' || error instanceof SyntaxError) return `${at}: ${text}`
+  if (code === 'ERR_INVALID_TYPESCRIPT_SYNTAX' || isA(error, SyntaxError)) return `${at}: ${text}`
   return `${at}: it failed when it was loaded: ${describeError(error)}`
 }
 

@@ -1,4 +1,4 @@
-import { describeError, memberOf, messageOf } from '../error-text.ts'
+import { describeError, isA, memberOf, messageOf } from '../error-text.ts'
 import type { Log } from '../log.ts'
 import type { Scrub } from '../scrub.ts'
 import { watchExit } from './exit-watch.ts'
@@ -30,7 +30,7 @@ export function createModuleHandOver(handler: Handler, deps: ModuleDeps): HandOv
       return { is: 'taken' }
     } catch (error) {
       if (signal.aborted) return failed('interrupted', 'the service stops')
-      if (error instanceof TimeUp) return failed('handler_timeout', `the handler took longer than ${deps.timeout} ms`)
+      if (isA(error, TimeUp)) return failed('handler_timeout', `the handler took longer than ${deps.timeout} ms`)
       throwIfStoreFails(error)
       warn(log, { err: error, attempt })
       if (!isPermanent(error)) return failed('handler', describeError(error))
