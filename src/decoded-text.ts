@@ -56,12 +56,18 @@ export function readingsOf(raw: string): readonly Reading[] {
   return readings
 }
 
-/** A reading without white space and backslashes: what was wrapped or indented in the middle of a word. */
-export function squeezed(reading: Reading): Reading {
-  return withoutEscapes(reading, SPACE) ?? reading
+/** What wraps or indents a word, and what joins the parts of one: of a secret that is taken out too, less is left. */
+const JOINTS = [/[\s\\]+/g, /[\s\\"'`+,:;|]+/g]
+
+/** A reading without what stands between the parts of a word. */
+export function squeezed(reading: Reading): readonly Reading[] {
+  return JOINTS.flatMap((pattern) => withoutEscapes(reading, { pattern, decode: () => '' }) ?? [])
 }
 
-const SPACE: Escape = { pattern: /[\s\\]+/g, decode: () => '' }
+/** The same of a text that is searched for. */
+export function squeeze(text: string): readonly string[] {
+  return JOINTS.map((pattern) => text.replace(pattern, ''))
+}
 
 function withoutEscapes(reading: Reading, { pattern, decode }: Escape): Reading | null {
   const from: number[] = []

@@ -36,15 +36,10 @@ export function createScrub(secrets: readonly string[]): Scrub {
       ...inRaw(reading, findCredentials(reading.text)),
       ...inRaw(reading, asCuts(find, reading.text)),
       ...(isWhole ? inRaw(reading, asCuts(findCutOff, reading.text)) : []),
-      ...withoutSpace(reading, find),
+      ...squeezed(reading).flatMap((narrow) => inRaw(narrow, asCuts(find, narrow.text))),
     ])
     return shortened(without(read, cuts, end), longest) as CleanText
   }
-}
-
-function withoutSpace(reading: Reading, find: FindSecrets): Cut[] {
-  const narrow = squeezed(reading)
-  return narrow === reading ? [] : inRaw(narrow, asCuts(find, narrow.text))
 }
 
 function asCuts(find: FindSecrets, text: string): Cut[] {

@@ -1,9 +1,14 @@
+import { squeeze } from './decoded-text.ts'
+
 /** Shorter ones are found in innocent text, and are no secrets. */
 export const MIN_SECRET = 8
 /** Without its white space a secret may be this much shorter. */
 const MIN_FORM = 6
 /** A part of a secret at the very end of a text that was cut: this much of it is taken out too. */
 const MIN_PART = 8
+
+/** Of a longer secret this much is enough to be taken out anywhere: what prints it may shorten it. */
+const MIN_BEGINNING = 16
 
 /** Where secrets stand in a text: [start, end). */
 export type Found = readonly [start: number, end: number]
@@ -12,7 +17,8 @@ export type Found = readonly [start: number, end: number]
 export type FindSecrets = (text: string) => Found[]
 
 /**
- * Searches for secrets as they are, and in base64, base64url and hex: alone or within a longer text that was encoded.
+ * Searches for secrets as they are, and in base64, base64url and hex: alone, within a longer text that was encoded, or
+ * squeezed.
  * `longest`: characters of the longest form.
  */
 export function createFindSecrets(secrets: readonly string[]): {
@@ -21,14 +27,22 @@ export function createFindSecrets(secrets: readonly string[]): {
   readonly findCutOff: FindSecrets
   readonly longest: number
 } {
-  const forms = [...new Set(secrets.flatMap(formsOf).map(lower))].filter((form) => form.length >= MIN_FORM)
+  const written = secrets.flatMap(formsOf)
+  const forms = [...new Set([...written, ...written.flatMap(squeeze)].map(lower))].filter(
+    (form) => form.length >= MIN_FORM,
+  )
 
   function find(text: string): Found[] {
     const searched = lower(text)
     const found: Found[] = []
-    for (const form of forms)
-      for (let at = searched.indexOf(form); at !== -1; at = searched.indexOf(form, at + form.length))
-        found.push([at, at + form.length])
+    for (const form of forms) {
+      const beginning = form.slice(0, MIN_BEGINNING)
+      for (let at = searched.indexOf(beginning); at !== -1; ) {
+        const end = at + commonLength(form, searched, at)
+        found.push([at, end])
+        at = searched.indexOf(beginning, end)
+      }
+    }
     return found
   }
 
@@ -45,21 +59,29 @@ export function createFindSecrets(secrets: readonly string[]): {
   return { find, findCutOff, longest }
 }
 
+/** How much of `form` stands in `text` at `at`. */
+function commonLength(form: string, text: string, at: number): number {
+  let length = 0
+  while (length < form.length && text[at + length] === form[length]) length++
+  return length
+}
+
 function formsOf(secret: string): string[] {
   if (secret.length < MIN_SECRET) return []
   const bare = secret.replace(/^whsec_/, '')
   const texts = bare.length < MIN_SECRET ? [secret] : [...new Set([secret, bare])]
   const key = bare === secret ? [] : [Buffer.from(bare, 'base64')]
   return [
-    ...texts.flatMap((text) => [text, text.replace(/[\s\\]+/g, ''), text.replaceAll(' ', '+'), urlSafe(text)]),
+    ...texts.flatMap((text) => [text, text.replaceAll(' ', '+'), urlSafe(text)]),
     ...texts.flatMap((text) => [...encodings(Buffer.from(text)), ...encodings(Buffer.from(lower(text)))]),
     ...key.map((bytes) => bytes.toString('hex')),
   ]
 }
 
-/** Hex, and base64 wherever the bytes begin within the text that was encoded: only characters that they alone decide. */
+/** Hex, decimals, and base64 wherever the bytes begin within the text that was encoded: only characters that they alone decide. */
 function encodings(bytes: Buffer): string[] {
-  const found = [bytes.toString('hex')]
+  // The last is what JSON makes of a Buffer.
+  const found = [bytes.toString('hex'), [...bytes].join(',')]
   for (const before of [0, 1, 2]) {
     const text = Buffer.concat([Buffer.alloc(before), bytes])
       .toString('base64')

@@ -34,7 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'scrub.ts': ['credentials.ts', 'decoded-text.ts', 'secret-forms.ts'],
   'credentials.ts': [],
   'decoded-text.ts': [],
-  'secret-forms.ts': [],
+  'secret-forms.ts': ['decoded-text.ts'],
   'exact-json.ts': [],
   'signing.ts': [],
   'document-thread.ts': [],

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createScrub } from '../src/scrub.ts'
@@ -38,6 +39,13 @@ const EMBEDDINGS: Record<string, (text: string) => string> = {
   colours: (text) => text.replace(/(.{4})/gu, '$1\x1b[31;1m'),
   'soft hyphens': (text) => text.replace(/(.{4})/gu, '$1\u00ad'),
   'lines that go on': (text) => text.replace(/(.{6})/gu, '$1\\\n'),
+  'parts that are joined': (text) => text.replace(/(.{5})/gu, '$1" +\n  "'),
+  'hex with colons': (text) =>
+    Buffer.from(text)
+      .toString('hex')
+      .replace(/(..)(?!$)/g, '$1:'),
+  'a buffer in JSON': (text) => JSON.stringify(Buffer.from(text)),
+  'a buffer as it is printed': (text) => inspect(Buffer.from(text)),
   'upper case': (text) => text.replace(/[a-z]/g, (letter) => letter.toUpperCase()),
 }
 
@@ -68,7 +76,7 @@ describe('no secret is left of a text', () => {
       const embedded = EMBEDDINGS[name]!(secret)
       const clean = scrub(`it said ${embedded} and more`)
       expect(clean).toMatch(/^it said .*\[secret\].* and more$/s)
-      expect(clean.length).toBeLessThan(45)
+      expect(clean.length).toBeLessThan(60)
     }
   })
 
@@ -101,6 +109,11 @@ describe('no secret is left of a text', () => {
     for (let kept = 8; kept < SIGNING.length; kept++)
       expect(scrub(`refused: ${SIGNING.slice(0, kept)}`)).toBe('refused: [secret]')
     expect(scrub(`refused: ${API_KEY.slice(0, 12)}`)).toBe('refused: [secret]')
+  })
+
+  it('when what prints it has shortened it', () => {
+    expect(scrub(`key ${SIGNING.slice(0, 20)}… is unknown`)).toBe('key [secret]… is unknown')
+    expect(scrub(`key ${SIGNING.slice(6, 26)}... is unknown`)).toBe('key [secret]... is unknown')
   })
 
   it('as the bytes of a signing key', () => {
