@@ -10,18 +10,20 @@ export function causesOf(error: unknown): readonly unknown[] {
   for (const one of found) {
     if (found.size >= MAX_CAUSES) break
     if (typeof one !== 'object' || one === null) continue
-    const { cause, errors } = membersOf(one)
-    if (cause !== undefined && cause !== null) found.add(cause)
-    if (Array.isArray(errors)) for (const inner of errors.slice(0, MAX_CAUSES)) found.add(inner)
+    for (const inner of directCausesOf(one)) found.add(inner)
   }
   return [...found].slice(0, MAX_CAUSES)
 }
 
-function membersOf(error: object): { cause?: unknown; errors?: unknown } {
+/** The list may be a proxy, or of a class of its own, as well as the error. */
+function directCausesOf(error: object): readonly unknown[] {
+  const direct: unknown[] = []
   try {
     const { cause, errors } = error as { cause?: unknown; errors?: unknown }
-    return { cause, errors }
+    if (cause !== undefined && cause !== null) direct.push(cause)
+    if (Array.isArray(errors)) for (let at = 0; at < errors.length && at < MAX_CAUSES; at++) direct.push(errors[at])
   } catch {
-    return {}
+    // What was read until then counts.
   }
+  return direct
 }

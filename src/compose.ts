@@ -1,4 +1,5 @@
 import { createScanThread } from './answer/scan-thread.ts'
+import { randomBytes } from 'node:crypto'
 import { type Clock, createWorkingClock, systemClock, type WorkingClock } from './clock.ts'
 import { type Config, SettingsError } from './config.ts'
 import { createDownloader } from './download/download.ts'
@@ -90,13 +91,13 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   try {
     const results = await openResults(config.results, { minFree: config.minFreeDisk })
     const { handler, publicUrl } = config
-    const links = handler?.kind === 'forward' ? createLinks(publicUrl!, handler.secrets) : null
-    const handOver = await openHandler({ config, results, links, clock, log, closers })
+    const links = handler?.kind === 'forward' ? createLinks(publicUrl!, randomBytes(32)) : null
+    const handOver = await openHandler({ config, results, links, clock, log, signal, closers })
     const app = createApp({
       receiver: () => receiver,
       health,
       events,
-      saved: links && { results, links, now: clock.now },
+      saved: links && { results, links: () => links, now: clock.now },
     })
     const server = await listen(app, config.host, config.port)
     closers.push(() => server.close(0))
@@ -160,11 +161,20 @@ type HandlerParts = {
   readonly links: Links | null
   readonly clock: Clock
   readonly log: Log
+  readonly signal: AbortSignal
   readonly closers: (() => unknown)[]
 }
 
 /** The user's code is loaded before anything listens: what is wrong with it is a wrong setting. */
-async function openHandler({ config, results, links, clock, log, closers }: HandlerParts): Promise<HandOver | null> {
+async function openHandler({
+  config,
+  results,
+  links,
+  clock,
+  log,
+  signal,
+  closers,
+}: HandlerParts): Promise<HandOver | null> {
   if (config.handler === null) return null
   const timeout = config.handlerTimeout
   const { handOver, close } = await openHandOver(config.handler, {
@@ -173,6 +183,8 @@ async function openHandler({ config, results, links, clock, log, closers }: Hand
     timeout,
     now: clock.now,
     log,
+    scrub: scrubFor(config),
+    signal,
   }).catch((error) => {
     throw error instanceof HandlerUnusable ? new SettingsError([`HANDLER: ${error.message}`]) : error
   })

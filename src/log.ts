@@ -1,6 +1,7 @@
 import { write, writeSync } from 'node:fs'
 import pino, { type DestinationStream, type Logger } from 'pino'
 import pretty from 'pino-pretty'
+import { causeTexts, codeOf, memberOf, messageOf, printable } from './error-text.ts'
 import type { EventBus } from './events.ts'
 import type { Scrub } from './scrub.ts'
 
@@ -22,8 +23,7 @@ export function openLog(options: { level: string; scrub: Scrub; terminal: boolea
   const stream: DestinationStream = options.terminal
     ? pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true })
     : output
-  const serialize = (error: unknown) => describe(error, scrub)
-  const log = pino({ level, base: null, serializers: { err: serialize, error: serialize } }, stream)
+  const log = pino({ level, base: null, serializers: errorSerializers(scrub) }, stream)
   return { log, flush: output.flush }
 }
 
@@ -79,18 +79,25 @@ export function createOutput(descriptor: number): DestinationStream & { flush():
 }
 
 /** An author's own line stands below those of this service. */
-const LONGEST_STACK = 2_000
+const MAX_STACK = 2_000
 
+/** How errors are written into a log. */
+export function errorSerializers(scrub: Scrub) {
+  const serialize = (error: unknown) => describe(error, scrub)
+  return { err: serialize, error: serialize }
+}
+
+/** Anything can be thrown and so be logged: never throws, and what it returns is bounded and scrubbed. */
 function describe(error: unknown, scrub: Scrub) {
-  if (!(error instanceof Error)) return { message: scrub(String(error)) }
-  const { code, cause } = error as { code?: unknown; cause?: unknown }
-  const stack = error.stack ? { stack: scrub(error.stack, LONGEST_STACK) } : {}
+  const message = messageOf(error)
+  const [type, code, stack] = [memberOf(error, 'name'), codeOf(error), memberOf(error, 'stack')]
+  const causes = causeTexts(error, message)
   return {
-    type: error.name,
-    message: scrub(error.message),
-    ...(code === undefined ? {} : { code }),
-    ...(cause instanceof Error ? { cause: scrub(cause.message) } : {}),
-    ...stack,
+    ...(typeof type === 'string' ? { type: scrub(type) } : {}),
+    message: scrub(message),
+    ...(code === undefined ? {} : { code: scrub(code) }),
+    ...(causes.length === 0 ? {} : { cause: scrub(causes.join('; ')) }),
+    ...(typeof stack === 'string' ? { stack: scrub(printable(stack), MAX_STACK) } : {}),
   }
 }
 

@@ -1,3 +1,7 @@
+import { type Cut, findCredentials } from './credentials.ts'
+import { type Reading, readingsOf, squeezed } from './decoded-text.ts'
+import { createFindSecrets, type FindSecrets, type Found } from './secret-forms.ts'
+
 declare const clean: unique symbol
 
 /** Text without secrets and signed links. Only a `Scrub` makes it, so that storing text that was not scrubbed does not compile. */
@@ -6,27 +10,83 @@ export type CleanText = string & { readonly [clean]: true }
 /** Makes text fit to leave the process: in a log, an error, a page, a stored attempt. */
 export type Scrub = (text: string, longest?: number) => CleanText
 
-/** Longer texts are cut: an error's message can hold a whole answer. What is looked at is bounded too. */
-const LONGEST = 500
-const LOOKED_AT = 4_000
+/** Longer texts are cut: an error's message can hold a whole answer. Characters. */
+const MAX_CLEAN = 500
+/** So much of a text is looked at, whatever is taken out of it. Characters. */
+const MAX_READ = 4_000
+/** What is read beyond, so that nothing is cut off in the middle of a secret: room for one whose escapes are escaped. */
+const MIN_OVERLAP = 4_000
+const MAX_OVERLAP = 16_000
+/** Raw characters for one of a secret, in the longest of the usual escapes of escapes. */
+const MAX_ESCAPE = 12
 
-/** Takes out the given secrets, and of every URL the query (signed links), the user info and the fragment. */
+/**
+ * Takes out the given secrets in whatever form they were written, and what looks like anybody's credential: of every URL
+ * the query, the user info and the fragment, values named like secrets, headers that sign in. Scrubbing twice changes nothing more.
+ */
 export function createScrub(secrets: readonly string[]): Scrub {
-  // A signing secret also without its prefix.
-  const known = secrets
-    .flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
-    .filter((secret) => secret.length >= 8)
-  return (text, longest = LONGEST) => {
-    let clean = text
-    for (const secret of known) clean = clean.replaceAll(secret, '[secret]')
-    clean = clean
-      .slice(0, LOOKED_AT)
-      .replace(/whsec_[A-Za-z0-9+/=]+/g, '[secret]')
-      // User info runs to the last @ of a word, whatever is in it.
-      .replace(/\b([a-z][a-z0-9+.-]{0,30}:\\?\/\\?\/)[^\s"'<>]*@/gi, '$1')
-      .replace(/\b([a-z][a-z0-9+.-]{0,30}:\\?\/\\?\/[^\s?#"'<>]*)[?#][^\s"'<>]*/gi, '$1')
-      // Also where a URL is told in parts, or encoded: HTTPSConnectionPool(…): /key?X-Amz-Signature=…
-      .replace(/(?:[?&;]|%3F|%26)[\w.-]{1,64}(?:=|%3D)[^\s"'<>&;)]*/gi, '')
-    return (clean.length > longest ? `${clean.slice(0, longest)}…` : clean) as CleanText
+  const { find, findCutOff, longest: longestForm } = createFindSecrets(secrets)
+  const overlap = Math.min(Math.max(MIN_OVERLAP, longestForm * MAX_ESCAPE), MAX_OVERLAP)
+
+  return (text, longest = MAX_CLEAN) => {
+    const end = Math.max(MAX_READ, longest * 2)
+    const read = text.slice(0, end + overlap)
+    const isWhole = read.length === text.length
+    const cuts = readingsOf(read).flatMap((reading) => [
+      ...inRaw(reading, findCredentials(reading.text)),
+      ...inRaw(reading, asCuts(find, reading.text)),
+      ...(isWhole ? inRaw(reading, asCuts(findCutOff, reading.text)) : []),
+      ...squeezed(reading).flatMap((narrow) => inRaw(narrow, asCuts(find, narrow.text))),
+    ])
+    return shortened(without(read, cuts, end), longest) as CleanText
   }
+}
+
+function asCuts(find: FindSecrets, text: string): Cut[] {
+  return find(text).map(([start, end]: Found) => ({ start, end, by: '[secret]' }))
+}
+
+/** Cuts of a reading, where they are in the raw text. */
+function inRaw({ from, to }: Reading, cuts: readonly Cut[]): Cut[] {
+  return cuts
+    .filter(({ start, end }) => end > start)
+    .map(({ start, end, by }) => ({ start: from[start]!, end: to[end - 1]!, by }))
+}
+
+/** The first `end` characters without what is cut. Where cuts overlap, the widest one says what stands there then. */
+function without(text: string, cuts: readonly Cut[], end: number): string {
+  let kept = ''
+  let at = 0
+  for (const { start, end: until, by } of merged(cuts)) {
+    if (start >= end) break
+    kept += text.slice(at, start) + by
+    at = until
+  }
+  return kept + text.slice(at, Math.max(at, end))
+}
+
+function merged(cuts: readonly Cut[]): Cut[] {
+  const groups: Cut[] = []
+  let widest = 0
+  for (const cut of [...cuts].sort((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = groups.at(-1)
+    const width = cut.end - cut.start
+    if (!last || cut.start >= last.end) {
+      groups.push(cut)
+      widest = width
+      continue
+    }
+    groups[groups.length - 1] = {
+      start: last.start,
+      end: Math.max(last.end, cut.end),
+      by: width > widest ? cut.by : last.by,
+    }
+    widest = Math.max(widest, width)
+  }
+  return groups
+}
+
+/** Never ends with half a character. */
+function shortened(text: string, longest: number): string {
+  return text.length > longest ? `${text.slice(0, longest).replace(/[\ud800-\udbff]$/, '')}…` : text
 }

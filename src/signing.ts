@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { Webhook } from 'svix'
 
 /** Signs bodies the Standard Webhooks way, as Svix does. */
@@ -20,8 +20,22 @@ export function sign(id: string, at: Date, body: string, secrets: readonly strin
   return {
     id,
     timestamp: String(Math.floor(at.getTime() / 1000)),
-    signature: secrets.map((secret) => new Webhook(secret).sign(id, at, body)).join(' '),
+    signature: secrets.map((secret) => signOnce(secret, id, at, body)).join(' '),
   }
+}
+
+/** From this size on it is worth it to sign with Node's HMAC: svix's takes 9 ms a MiB. Characters. */
+const MIN_NATIVE = 16 * 1024
+
+function signOnce(secret: string, id: string, at: Date, body: string): string {
+  // It checks the secret, whatever is signed.
+  const webhook = new Webhook(secret)
+  if (body.length < MIN_NATIVE) return webhook.sign(id, at, body)
+  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
+  const hmac = createHmac('sha256', key)
+    .update(`${id}.${Math.floor(at.getTime() / 1000)}.`)
+    .update(body)
+  return `v1,${hmac.digest('base64')}`
 }
 
 /** The headers of a signed request: Svix's own, or the unbranded ones of the standard. */

@@ -23,3 +23,20 @@ it('takes whatever was thrown', () => {
   })
   for (const thrown of [null, undefined, 'text', 0, hostile]) expect(causesOf(thrown)).toEqual([thrown])
 })
+
+it('takes lists of errors that throw when they are looked at', () => {
+  const { proxy, revoke } = Proxy.revocable([], {})
+  revoke()
+  const throwing = new Proxy([new Error('x')], {
+    get() {
+      throw new Error('no')
+    },
+  })
+  for (const errors of [proxy, throwing]) {
+    const top = Object.assign(new Error('top'), { errors })
+    expect(causesOf(top)).toEqual([top])
+  }
+  const root = new Error('root')
+  const top = Object.assign(new Error('top', { cause: root }), { errors: proxy })
+  expect(causesOf(top)).toEqual([top, root])
+})

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseExact, stringifyExact } from '../src/exact-json.ts'
+import { errorSerializers } from '../src/log.ts'
 import { createScrub } from '../src/scrub.ts'
 import { newSecret } from '../src/signing.ts'
 import { formatBytes } from '../src/units.ts'
@@ -28,6 +29,44 @@ describe('text that leaves the process', () => {
 
   it('is cut: an error can hold a whole answer', () => {
     expect(scrub('x'.repeat(10_000)).length).toBeLessThan(600)
+  })
+})
+
+describe('an error in the log', () => {
+  const { err } = errorSerializers(createScrub(['api-key-123456']))
+
+  it('has its type, message, code, causes and stack, scrubbed', () => {
+    const cause = Object.assign(new Error('with api-key-123456'), { code: 'E_INNER' })
+    const error = Object.assign(new TypeError('no: api-key-123456', { cause }), { code: 'E_OUTER' })
+    error.stack = 'TypeError: api-key-123456\n    at x'
+    expect(err(error)).toEqual({
+      type: 'TypeError',
+      message: 'no: [secret]',
+      code: 'E_OUTER',
+      cause: 'E_INNER',
+      stack: 'TypeError: [secret]\n    at x',
+    })
+  })
+
+  it('tells what is in an AggregateError', () => {
+    const error = new AggregateError([new Error('one'), new Error('two')], 'all failed')
+    expect(err(error)).toMatchObject({ message: 'all failed', cause: 'one; two' })
+  })
+
+  it('can be anything, and is bounded', () => {
+    const throwing = new Proxy(new Error('x'), {
+      get() {
+        throw new Error('no')
+      },
+    })
+    const looped = new Error('again')
+    looped.cause = looped
+    const long = new Error('x'.repeat(10_000_000))
+    for (const thrown of [null, undefined, 7, 'text', { a: 1 }, throwing, looped, long, Object.create(null)]) {
+      const written = JSON.stringify(err(thrown))
+      expect(written.length).toBeLessThan(5_000)
+      expect(JSON.parse(written).message).toMatch(/./)
+    }
   })
 })
 

@@ -50,7 +50,7 @@ export const handle: Command = async (args) => {
   const { log, flush } = openLog({ level: values.json ? 'silent' : 'debug', scrub: scrubFor(config), terminal })
   const { handOver, close } = await openHandOver(
     { kind: 'module', path },
-    { results, links: null, timeout: config.handlerTimeout, now: Date.now, log },
+    { results, links: null, timeout: config.handlerTimeout, now: Date.now, log, scrub: scrubFor(config) },
   )
   const began = performance.now()
   try {

@@ -1,6 +1,8 @@
-import type { Reason } from '../job.ts'
+import { causesOf } from '../causes.ts'
+import { isA } from '../error-text.ts'
 import type { JobRecord } from '../results/record.ts'
 import { ResultsUnavailable } from '../results/results.ts'
+import type { CleanText } from '../scrub.ts'
 
 /**
  * Hands a saved result to the user: a port with one implementation a way. Called at least once for each round of a job,
@@ -18,15 +20,20 @@ export type SavedJob = {
   readonly attempt: number
 }
 
+/** A `Reason` in the user's or their service's words, scrubbed. */
+export type CleanReason = { readonly code: string; readonly message: CleanText }
+
 export type HandedOver =
   | { readonly is: 'taken' }
   /** Not now. `after`: how long the other side asks to be left alone, ms. */
-  | { readonly is: 'retry'; readonly reason: Reason; readonly after?: number }
+  | { readonly is: 'retry'; readonly reason: CleanReason; readonly after?: number }
   /** Trying again cannot help. */
-  | { readonly is: 'refused'; readonly reason: Reason }
+  | { readonly is: 'refused'; readonly reason: CleanReason }
 
-/** The store's failure, also where the user's code has wrapped it. */
+/**
+ * Throws the store's failure, also where the user's code has wrapped it; nothing else.
+ * @throws ResultsUnavailable
+ */
 export function throwIfStoreFails(error: unknown): void {
-  for (let cause = error; cause instanceof Error; cause = cause.cause)
-    if (cause instanceof ResultsUnavailable) throw cause
+  for (const cause of causesOf(error)) if (isA(cause, ResultsUnavailable)) throw cause
 }

@@ -1,26 +1,62 @@
 /** A call took longer than it may, or the service stops. */
 export class TimeUp extends Error {}
 
+/** Node fires timers of more than 2^31-1 ms (24.8 days) at once. */
+const MAX_TIMER = 2 ** 31 - 1
+
 /**
  * Runs a call for `ms` at most, and no longer than until `signal` aborts. Throws TimeUp then, whether the call heeds the
  * signal that it gets or not. Holds the process meanwhile: a command has nothing else that does.
+ *
+ * Afterwards nothing of it is left at `signal`, which lives as long as the service: no listener, and no
+ * `AbortSignal.any`, which Node 24 keeps as long as its longest source. Of a call that never ends only what the call
+ * itself holds stays.
  */
 export async function withinTime<T>(
   ms: number,
   signal: AbortSignal,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const late = new AbortController()
-  const timer = setTimeout(() => late.abort(), ms)
-  const either = AbortSignal.any([signal, late.signal])
-  const aborted = new Promise<never>((_, reject) => {
-    const end = () => reject(new TimeUp())
-    if (either.aborted) end()
-    else either.addEventListener('abort', end, { once: true })
-  })
+  if (signal.aborted) throw new TimeUp()
+  const ending = new AbortController()
+  const end = () => ending.abort()
+  const timer = setTimeout(end, Math.min(ms, MAX_TIMER))
+  signal.addEventListener('abort', end, { once: true })
   try {
-    return await Promise.race([run(either), aborted])
+    return await untilAborted(ending.signal, () => run(ending.signal))
   } finally {
     clearTimeout(timer)
+    signal.removeEventListener('abort', end)
   }
+}
+
+type Waiting<T> = { readonly resolve: (value: T) => void; readonly reject: (error: unknown) => void }
+
+/** A race that lets go of the loser: a promise that never settles keeps whatever waits for it. */
+function untilAborted<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+  const race: { waiting: Waiting<T> | null } = { waiting: null }
+  return new Promise<T>((resolve, reject) => {
+    race.waiting = { resolve, reject }
+    signal.addEventListener('abort', () => settle(race, (waiting) => waiting.reject(new TimeUp())), { once: true })
+    follow(race, run)
+  })
+}
+
+/** A function of its own: its closures hold the race, and nothing else of the call. */
+function follow<T>(race: { waiting: Waiting<T> | null }, run: () => Promise<T>): void {
+  begin(run).then(
+    (value) => settle(race, (waiting) => waiting.resolve(value)),
+    (error) => settle(race, (waiting) => waiting.reject(error)),
+  )
+}
+
+/** What the call throws before its first await counts as its failure too. */
+async function begin<T>(run: () => Promise<T>): Promise<T> {
+  return run()
+}
+
+function settle<T>(race: { waiting: Waiting<T> | null }, how: (waiting: Waiting<T>) => void): void {
+  const { waiting } = race
+  race.waiting = null
+  if (waiting) how(waiting)
 }

@@ -1,20 +1,27 @@
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { Readable } from 'node:stream'
 import type { Request, RequestHandler, Response } from 'express'
-import type { Links } from '../handler/links.ts'
-import { FILES, type FileEntry } from '../results/record.ts'
-import type { OpenFile, Results } from '../results/results.ts'
+import { isSavedPath, type Links } from '../handler/links.ts'
+import { isJobId } from '../job.ts'
+import type { JobRecord } from '../results/record.ts'
+import { type OpenFile, type Results, ResultsUnavailable } from '../results/results.ts'
 import { json, send } from './answers.ts'
+import { linked, lists } from './file-list.ts'
+import { PACE, type Pace, pour } from './pour.ts'
 
 export type SavedFilesDeps = {
-  readonly results: Pick<Results, 'open' | 'link'>
-  readonly links: Links
+  readonly results: Pick<Results, 'record' | 'open' | 'link'>
+  /** Null until there is a key to check them with. */
+  readonly links: () => Links | null
   readonly now: () => number
+  /** How fast whoever reads a file must be at least. */
+  readonly pace?: Pace
 }
 
 const FORBIDDEN = json(403, { error: 'link_not_valid', reason: 'the link is not complete, or older than 7 days' })
 const NOT_FOUND = json(404, { error: 'not_found', reason: 'the file is not saved any more' })
+/** What no link of ours has ever named. */
+const NO_SUCH_LINK = json(404, { error: 'not_found' })
+const UNAVAILABLE = json(503, { error: 'unavailable' }, { 'retry-after': '10' })
 
 /** Documents come from anywhere: a saved page or picture must never run as one of ours. */
 const INERT = {
@@ -24,52 +31,78 @@ const INERT = {
   'cache-control': 'private, no-store',
 } as const
 
-/** `GET /results/JOB/PATH`: a saved file, for whoever has its link. */
-export function savedFiles({ results, links, now }: SavedFilesDeps): RequestHandler {
-  /** Each line with a link of its own: whoever forwards a record cannot know the paths beforehand. */
-  async function* linked(jobId: string, file: OpenFile): AsyncIterable<string> {
-    try {
-      yield* linkedLines(jobId, file)
-    } finally {
-      // The line reader leaves it open when the client hangs up.
-      file.body.destroy()
-    }
-  }
+/** `GET /results/JOB/PATH`: a file that the record of a saved result names, for whoever has its link. */
+export function savedFiles(deps: SavedFilesDeps): RequestHandler {
+  const { results, links, now, pace = PACE } = deps
 
-  async function* linkedLines(jobId: string, file: OpenFile): AsyncIterable<string> {
-    for await (const line of createInterface({ input: file.body })) {
-      const entry = JSON.parse(line) as FileEntry
-      const url =
-        'path' in entry
-          ? ((await results.link(jobId, entry.path, now())) ?? links.to(jobId, entry.path, now()))
-          : undefined
-      yield `${JSON.stringify(url === undefined ? entry : { ...entry, url })}\n`
-    }
-  }
+  async function serve(request: Request, response: Response): Promise<void> {
+    const link = linkOf(request)
+    if (link === null) return send(response, NO_SUCH_LINK)
+    const signed = links()
+    if (signed === null) return send(response, UNAVAILABLE)
+    if (!signed.isGood(link, now())) return send(response, FORBIDDEN)
 
-  return async (request: Request, response: Response) => {
-    const jobId = String(request.params.job)
-    const path = ([request.params.file].flat() as string[]).join('/')
-    const { expires = '', signature = '' } = request.query
-    const link = { jobId, path, expires: String(expires), signature: String(signature) }
-    if (!links.isGood(link, now())) return send(response, FORBIDDEN)
-    const file = await results.open(jobId, path)
+    const { jobId, path } = link
+    const open = async (saved: string) => {
+      const file = await results.open(jobId, saved)
+      if (file !== null) closeWith(response, file.body)
+      return file
+    }
+    const record = await results.record(jobId)
+    if (record?.job_id !== jobId || !(await names(record, path, open))) return send(response, NOT_FOUND)
+    const file = await open(path)
     if (file === null) return send(response, NOT_FOUND)
-    const isList = path.endsWith(FILES)
-    response.writeHead(200, {
-      ...INERT,
-      'content-type': isList
-        ? 'application/jsonl'
-        : path.endsWith('.json')
-          ? 'application/json'
-          : 'application/octet-stream',
-      ...(isList ? {} : { 'content-length': file.bytes }),
-    })
-    if (request.method === 'HEAD') {
-      file.body.destroy()
-      return void response.end()
-    }
-    // Whoever hangs up, or a disk that fails half-way, breaks the answer off: its length tells.
-    await pipeline(isList ? Readable.from(linked(jobId, file)) : file.body, response).catch(() => response.destroy())
+
+    const isList = path === record.files.path
+    const length = isList ? {} : { 'content-length': file.bytes }
+    if (response.destroyed) return
+    response.writeHead(200, { ...INERT, 'content-type': contentType(path, isList), ...length })
+    if (request.method === 'HEAD') return void response.end()
+    const urlOf = async (saved: string) => (await results.link(jobId, saved, now())) ?? signed.to(jobId, saved, now())
+    await pour(isList ? linked(file.body, urlOf) : file.body, response, pace)
   }
+
+  return async (request, response) => {
+    try {
+      await serve(request, response)
+    } catch (error) {
+      // Of a client that hung up meanwhile, nothing is said.
+      if (response.destroyed) return
+      if (!(error instanceof ResultsUnavailable)) throw error
+      send(response, UNAVAILABLE)
+    }
+  }
+}
+
+async function names(
+  { job, files }: JobRecord,
+  path: string,
+  open: (path: string) => Promise<OpenFile | null>,
+): Promise<boolean> {
+  if (path === job.path || path === files.path) return true
+  const list = await open(files.path)
+  return list !== null && lists(list.body, path)
+}
+
+/** Closes the file with the answer, however that ends: a stream that waits for its store does not see it. */
+function closeWith(response: Response, body: Readable): void {
+  if (response.destroyed) body.destroy()
+  else response.once('close', () => body.destroy())
+}
+
+/** Null for what cannot be a link of ours, however it is encoded. */
+function linkOf({ params, query }: Request) {
+  const segments = [params.file].flat().map(String)
+  const { job: jobId } = params
+  const { expires = '', signature = '' } = query
+  if (!isJobId(jobId) || typeof expires !== 'string' || typeof signature !== 'string') return null
+  // Each by itself: an encoded slash is no way to write a path.
+  if (!segments.every((segment) => !segment.includes('/') && isSavedPath(segment))) return null
+  const path = segments.join('/')
+  return isSavedPath(path) ? { jobId, path, expires, signature } : null
+}
+
+function contentType(path: string, isList: boolean): string {
+  if (isList) return 'application/jsonl'
+  return path.endsWith('.json') ? 'application/json' : 'application/octet-stream'
 }

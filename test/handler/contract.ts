@@ -1,10 +1,14 @@
+import { getEventListeners } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { HandOver, SavedJob } from '../../src/handler/hand-over.ts'
 import { createFileResults } from '../../src/results/file.ts'
 import type { JobRecord } from '../../src/results/record.ts'
 import type { Results } from '../../src/results/results.ts'
+import { createScrub, type Scrub } from '../../src/scrub.ts'
 import { recordOf } from '../results/contract.ts'
 import { tempFolder } from '../support/temp.ts'
 
@@ -12,7 +16,7 @@ import { tempFolder } from '../support/temp.ts'
 export type Behaviour = 'take' | 'fail' | 'hang'
 
 /** A way of handing over, and the user's side of it. */
-export type OpenForTest = (options: { results: Results; timeout: number }) => Promise<{
+export type OpenForTest = (options: { results: Results; timeout: number; scrub: Scrub }) => Promise<{
   handOver: HandOver
   behave(...next: Behaviour[]): void
   /** The job ids of the calls so far. */
@@ -30,11 +34,37 @@ export async function savedResult(jobId: string, change: Partial<JobRecord> = {}
   return { root, record, results: createFileResults({ root, minFree: 0 }) }
 }
 
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+/** What all calls together may leave; one that leaves 200 bytes a call is over it. */
+const MAX_GROWTH = 2 * 1024 * 1024
+
+/** Hands over 10,000 times, whatever comes of it, and looks at what is left of that. */
+export async function staysFlat(handOver: HandOver, record: JobRecord): Promise<void> {
+  const service = new AbortController().signal
+  const run = async (times: number) => {
+    for (let done = 0; done < times; done += 10)
+      await Promise.all(
+        Array.from({ length: 10 }, (_, attempt) =>
+          handOver({ record, round: 1, attempt: done + attempt + 1 }, service),
+        ),
+      )
+    await new Promise(setImmediate)
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const before = await run(1_000)
+  const after = await run(10_000)
+  expect(getEventListeners(service, 'abort')).toHaveLength(0)
+  expect(after - before).toBeLessThan(MAX_GROWTH)
+}
+
 /** What every way of handing over promises. */
 export function handOverContract(name: string, openForTest: OpenForTest): void {
   async function openTest(change: Partial<JobRecord> = {}, timeout = 10_000) {
     const { record, results } = await savedResult('job-1', change)
-    const opened = await openForTest({ results, timeout })
+    const opened = await openForTest({ results, timeout, scrub: createScrub([]) })
     const job: SavedJob = { record, round: 1, attempt: 1 }
     return { ...opened, job, forEver: new AbortController().signal }
   }

@@ -1,18 +1,23 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { Webhook } from 'svix'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createForward } from '../../src/handler/forward.ts'
-import { createLinks, LIFETIME } from '../../src/handler/links.ts'
+import { parseExact } from '../../src/exact-json.ts'
+import { createForward, type ForwardOptions } from '../../src/handler/forward.ts'
+import { createLinks } from '../../src/handler/links.ts'
+import type { JobRecord } from '../../src/results/record.ts'
+import { createScrub } from '../../src/scrub.ts'
 import { newSecret } from '../../src/signing.ts'
 import { freePort } from '../support/port.ts'
 import { delivery, event, testService } from '../support/service.ts'
-import { type Behaviour, handOverContract, savedResult } from './contract.ts'
+import { type Behaviour, handOverContract, savedResult, staysFlat } from './contract.ts'
 
 type Call = { readonly headers: IncomingMessage['headers']; readonly body: string; readonly path: string }
 type Receiver = { readonly url: string; readonly calls: Call[]; answer(...next: Answer[]): void }
-type Answer = { status: number; headers?: Record<string, string> } | 'hang'
+type Answer = { status: number; headers?: Record<string, string>; body?: string; hangs?: boolean } | 'hang'
 
 /** The user's service. */
 async function receiver(): Promise<Receiver> {
@@ -22,7 +27,10 @@ async function receiver(): Promise<Receiver> {
     const body = Buffer.concat(await Array.fromAsync(request)).toString()
     calls.push({ headers: request.headers, body, path: request.url! })
     const answer = answers.shift() ?? { status: 204 }
-    if (answer !== 'hang') response.writeHead(answer.status, answer.headers).end()
+    if (answer === 'hang') return
+    response.writeHead(answer.status, answer.headers)
+    if (answer.hangs) response.write(answer.body ?? ' ')
+    else response.end(answer.body)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close().closeAllConnections())
@@ -31,12 +39,19 @@ async function receiver(): Promise<Receiver> {
 }
 
 const secret = newSecret()
+const API_KEY = 'rk_live_0123456789'
 const ANSWERS: Record<Behaviour, Answer> = { take: { status: 200 }, fail: { status: 500 }, hang: 'hang' }
 
-handOverContract('a forward', async ({ results, timeout }) => {
+const links = createLinks('https://receiver.example', randomBytes(32))
+const scrub = createScrub([secret, API_KEY])
+
+function forwardTo(options: Partial<ForwardOptions> & Pick<ForwardOptions, 'url' | 'results'>) {
+  return createForward({ secrets: [secret], timeout: 10_000, links, now: Date.now, scrub, ...options })
+}
+
+handOverContract('a forward', async ({ results, timeout, scrub }) => {
   const { url, calls, answer } = await receiver()
-  const links = createLinks('https://receiver.example', [secret])
-  const handOver = createForward({ url, secrets: [secret], timeout, results, links, now: Date.now })
+  const handOver = forwardTo({ url, timeout, results, scrub })
   return {
     handOver,
     behave: (...next) => answer(...next.map((behaviour) => ANSWERS[behaviour])),
@@ -47,18 +62,20 @@ handOverContract('a forward', async ({ results, timeout }) => {
 describe('a forward', () => {
   const forEver = new AbortController().signal
 
-  async function open(job?: string, secrets = [secret]) {
-    const saved = await savedResult('job-1', {}, job)
+  async function open(job?: string, options: Partial<ForwardOptions> = {}, change: Partial<JobRecord> = {}) {
+    const saved = await savedResult('job-1', change, job)
     const to = await receiver()
-    const links = createLinks('https://receiver.example', secrets)
-    const { url } = to
-    const handOver = createForward({ url, secrets, timeout: 10_000, results: saved.results, links, now: Date.now })
-    return { ...to, handOver: (round = 1, attempt = 1) => handOver({ record: saved.record, round, attempt }, forEver) }
+    const handOver = forwardTo({ url: to.url, results: saved.results, ...options })
+    return {
+      ...to,
+      root: saved.root,
+      handOver: (round = 1, attempt = 1) => handOver({ record: saved.record, round, attempt }, forEver),
+    }
   }
 
   it('is verified with the real library, with every secret while one is rotated', async () => {
     const older = newSecret()
-    const { handOver, calls } = await open(undefined, [secret, older])
+    const { handOver, calls } = await open(undefined, { secrets: [secret, older] })
     await handOver()
     const { body, headers, path } = calls[0]!
     for (const known of [secret, older]) new Webhook(known).verify(body, headers as Record<string, string>)
@@ -91,57 +108,203 @@ describe('a forward', () => {
     expect(JSON.parse(large.calls[0]!.body).job).not.toHaveProperty('content')
   })
 
-  it('takes a redirect for a failure, and honours Retry-After', async () => {
-    const { handOver, answer, calls } = await open()
-    answer({ status: 302, headers: { location: 'https://elsewhere.example/' } })
-    expect(await handOver()).toMatchObject({ is: 'retry', reason: { code: 'forward_302', message: /redirect/ } })
-    answer({ status: 429, headers: { 'retry-after': '30' } })
-    expect(await handOver()).toMatchObject({ is: 'retry', after: 30_000 })
-    expect(calls).toHaveLength(2)
+  it('is verified when it is large, as when it is small', async () => {
+    for (const size of [10, 16 * 1024, 1024 * 1024 - 100]) {
+      const { handOver, calls } = await open(JSON.stringify({ text: 'ä'.repeat(size / 2) }))
+      expect(await handOver()).toEqual({ is: 'taken' })
+      const { body, headers } = calls[0]!
+      expect(() => new Webhook(secret).verify(body, headers as Record<string, string>), String(size)).not.toThrow()
+    }
   })
 
-  it('says when nobody is there', async () => {
-    const { record, results } = await savedResult('job-1')
-    const links = createLinks('https://receiver.example', [secret])
-    const url = `http://127.0.0.1:${await freePort()}/`
-    const handOver = createForward({ url, secrets: [secret], timeout: 1_000, results, links, now: Date.now })
-    expect(await handOver({ record, round: 1, attempt: 1 }, forEver)).toMatchObject({
-      is: 'retry',
-      reason: { code: 'forward', message: 'FORWARD_URL cannot be reached: ECONNREFUSED' },
-    })
+  it('carries the saved text as it is, to the byte, with whatever space and order it has', async () => {
+    const text = '{ "status":"Completed",\n\t"b":1.0e2, "a" : [ -0, "\\u00e4ä\\/" , 1E400 ],"a":{} }'
+    const { handOver, calls } = await open(text, {}, { metadata: { price: 10, list: [null] } })
+    await handOver()
+    expect(calls[0]!.body).toContain(`"content":${text}}`)
+    expect(JSON.parse(calls[0]!.body)).toMatchObject({ job_id: 'job-1', metadata: { price: 10, list: [null] } })
+  })
+
+  it('carries the digits of the numbers of its metadata', async () => {
+    const metadata = parseExact('{"price":10.0,"id":12345678901234567890}')
+    const { handOver, calls } = await open(undefined, {}, { metadata })
+    await handOver()
+    expect(calls[0]!.body).toContain('"metadata":{"price":10.0,"id":12345678901234567890}')
+  })
+
+  it.each([
+    ['NaN in it', Buffer.from('{"a":NaN}')],
+    ['half of it', Buffer.from('{"a":')],
+    ['two values', Buffer.from('{}{}')],
+    ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22])],
+    ['nothing', Buffer.alloc(0)],
+    ['more than the record says', Buffer.from(JSON.stringify('x'.repeat(1024 * 1024)))],
+  ])('carries the link alone of a saved answer with %s', async (_, bytes) => {
+    const { handOver, calls, root } = await open()
+    writeFileSync(join(root, 'job-1', 'job.json'), bytes)
+    expect(await handOver()).toEqual({ is: 'taken' })
+    const { job } = JSON.parse(calls[0]!.body)
+    expect(job).not.toHaveProperty('content')
+    expect(job.url).toContain('/results/job-1/job.json?')
+  })
+
+  it('is not parsed while deliveries are waiting: others get their turn', async () => {
+    const text = `[${'{},'.repeat(300_000)}1]`
+    const { handOver } = await open(text)
+    let turns = 0
+    const count = setInterval(() => turns++, 0)
+    await handOver()
+    clearInterval(count)
+    expect(turns).toBeGreaterThan(5)
+  })
+
+  it('scrubs the reason that Reducto gave, whatever was saved', async () => {
+    const reason = `cannot read https://b.example/k?X-Amz-Signature=SENTINEL with ${API_KEY}`
+    const { handOver, calls } = await open(undefined, {}, { status: 'Failed', reason })
+    await handOver()
+    expect(JSON.parse(calls[0]!.body).reason).toBe('cannot read https://b.example/k with [secret]')
+  })
+
+  it('says so when the saved answer cannot be read, and does not blame the other side', async () => {
+    const { handOver, root, calls } = await open()
+    rmSync(join(root, 'job-1', 'job.json'))
+    const message = 'the saved result cannot be read: the saved file job.json is gone'
+    expect(await handOver()).toEqual({ is: 'retry', reason: { code: 'saved_file', message } })
+    expect(calls).toEqual([])
   })
 })
 
-describe('links', () => {
-  const links = createLinks('https://receiver.example', [secret])
-  const read = (url: string) => {
-    const { pathname, searchParams } = new URL(url)
-    const [, , jobId = '', ...path] = pathname.split('/')
-    const [expires, signature] = ['expires', 'signature'].map((name) => searchParams.get(name)!)
-    return { jobId, path: path.map(decodeURIComponent).join('/'), expires: expires!, signature: signature! }
+describe('the answer to a forward', () => {
+  const forEver = new AbortController().signal
+
+  async function answered(answer: Answer, options: Partial<ForwardOptions> = {}) {
+    const { record, results } = await savedResult('job-1')
+    const to = await receiver()
+    to.answer(answer)
+    const handed = await forwardTo({ url: to.url, results, ...options })({ record, round: 1, attempt: 1 }, forEver)
+    return { handed, calls: to.calls }
   }
 
-  it('are good for what they name, for seven days', () => {
-    const link = read(links.to('job-1', 'files/1-url.json', 0))
-    expect(links.isGood(link, LIFETIME)).toBe(true)
-    expect(links.isGood(link, LIFETIME + 1)).toBe(false)
-    for (const change of [
-      { jobId: 'job-2' },
-      { path: 'job.json' },
-      { expires: `${Number(link.expires) + 1}` },
-      { expires: '9e99' },
-      { signature: '' },
-      { signature: `${link.signature}AA` },
-    ])
-      expect(links.isGood({ ...link, ...change }, 0), JSON.stringify(change)).toBe(false)
+  it('tells its beginning in the reason', async () => {
+    const body = '{"error":"no such customer",\r\n "id": 7}'
+    expect((await answered({ status: 500, body })).handed).toEqual({
+      is: 'retry',
+      reason: { code: 'forward_500', message: 'FORWARD_URL answered 500: {"error":"no such customer", "id": 7}' },
+    })
   })
 
-  it('outlive the rotation of the secret', () => {
-    const rotated = createLinks('https://receiver.example', [newSecret(), secret])
-    expect(rotated.isGood(read(links.to('job-1', 'job.json', 0)), 0)).toBe(true)
-    const gone = createLinks('https://receiver.example', [newSecret()])
-    expect(gone.isGood(read(links.to('job-1', 'job.json', 0)), 0)).toBe(false)
+  it('of 200 characters, without control characters, secrets and links', async () => {
+    const body = `\x1b[31mno\x00 ${API_KEY} https://h.example/k?sig=SENTINEL for tenant=7 ${'x'.repeat(100_000)}`
+    const { handed } = await answered({ status: 500, body })
+    expect(handed).toMatchObject({
+      reason: {
+        message: expect.stringMatching(
+          /^FORWARD_URL answered 500: no \[secret\] https:\/\/h.example\/k for \[secret\] x{140,180}…$/,
+        ),
+      },
+    })
   })
+
+  it.each([410, 422])('%i refuses the result for good', async (status) => {
+    expect((await answered({ status, body: 'no such tenant' })).handed).toEqual({
+      is: 'refused',
+      reason: { code: `forward_${status}`, message: `FORWARD_URL answered ${status}: no such tenant` },
+    })
+  })
+
+  it.each([400, 401, 404, 409, 429, 500, 503])('%i is tried again', async (status) => {
+    expect((await answered({ status })).handed).toEqual({
+      is: 'retry',
+      reason: { code: `forward_${status}`, message: `FORWARD_URL answered ${status}` },
+    })
+  })
+
+  it('that is a redirect is not followed, and its target is named', async () => {
+    const { handed, calls } = await answered({
+      status: 308,
+      headers: { location: '/new/hook?tenant=7&token=SENTINEL' },
+    })
+    expect(handed).toMatchObject({
+      is: 'retry',
+      reason: {
+        code: 'forward_308',
+        message: expect.stringMatching(
+          /^FORWARD_URL answered 308, a redirect: give FORWARD_URL its target, http:\/\/127\.0\.0\.1:\d+\/new\/hook$/,
+        ),
+      },
+    })
+    expect(calls).toHaveLength(1)
+    expect((await answered({ status: 302, headers: { location: 'http://' } })).handed).toMatchObject({
+      reason: { message: 'FORWARD_URL answered 302, a redirect: give FORWARD_URL its target' },
+    })
+  })
+
+  it('may say when to come back', async () => {
+    expect((await answered({ status: 429, headers: { 'retry-after': '30' } })).handed).toMatchObject({ after: 30_000 })
+    const now = () => Date.parse('2026-01-01T00:00:00Z')
+    const headers = { 'retry-after': 'Thu, 01 Jan 2026 00:01:00 GMT' }
+    expect((await answered({ status: 503, headers }, { now })).handed).toMatchObject({ is: 'retry', after: 60_000 })
+  })
+
+  it('counts as soon as its head is there, though the body hangs', async () => {
+    expect((await answered({ status: 200, hangs: true })).handed).toEqual({ is: 'taken' })
+    const refused = await answered({ status: 422, hangs: true, body: 'no such' }, { timeout: 300 })
+    expect(refused.handed).toEqual({
+      is: 'refused',
+      reason: { code: 'forward_422', message: 'FORWARD_URL answered 422: no such' },
+    })
+  })
+
+  it('is read no further than it is told', async () => {
+    let sent = 0
+    const stream = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent++
+        controller.enqueue(new Uint8Array(1024).fill(0x78))
+      },
+    })
+    const fetch = async () => new Response(stream, { status: 500 })
+    const { handed } = await answered({ status: 500 }, { fetch })
+    expect(handed).toMatchObject({ reason: { message: /^FORWARD_URL answered 500: x+…$/ } })
+    expect(sent).toBeLessThan(10)
+  })
+})
+
+describe('a forward that reaches nobody', () => {
+  const forEver = new AbortController().signal
+
+  async function reason(url: string, options: Partial<ForwardOptions> = {}) {
+    const { record, results } = await savedResult('job-1')
+    const handed = await forwardTo({ url, results, ...options })({ record, round: 1, attempt: 1 }, forEver)
+    expect(handed).toMatchObject({ is: 'retry', reason: { code: 'forward' } })
+    return 'reason' in handed ? handed.reason.message : ''
+  }
+
+  it('names the code', async () => {
+    expect(await reason(`http://127.0.0.1:${await freePort()}/?token=SENTINEL`)).toBe(
+      'FORWARD_URL cannot be reached: ECONNREFUSED',
+    )
+    expect(await reason('http://nobody.invalid/hook?SENTINEL')).toMatch(/cannot be reached: E[A-Z_]+$/)
+  })
+
+  it('never tells the query of its URL, which may hold a token, nor who signs in', async () => {
+    const url = 'http://u:SENTINEL1@127.0.0.1:1/hook?SENTINEL2&key=SENTINEL3#x'
+    const failing = [
+      undefined,
+      async () => Promise.reject(new TypeError(`Failed to parse URL from ${url}`)),
+      async () => Promise.reject(new Error('fetch failed', { cause: new Error(`no route: SENTINEL2 SENTINEL3`) })),
+      async () => Promise.reject(`GET "/hook" with SENTINEL3`),
+    ]
+    for (const fetch of failing) expect(await reason(url, fetch ? { fetch } : {})).not.toContain('SENTINEL')
+  })
+})
+
+it('nothing of 10,000 forwards stays, neither a listener nor memory', async () => {
+  const { record, results } = await savedResult('job-1')
+  const answers = [() => new Response(null, { status: 204 }), () => new Response('no', { status: 500 })]
+  let calls = 0
+  const fetch = async () => answers[calls++ % 2]!()
+  await staysFlat(forwardTo({ url: 'http://127.0.0.1:9/', results, fetch, secrets: [secret] }), record)
 })
 
 describe('the whole service, forwarding', () => {

@@ -1,0 +1,107 @@
+/** A part of a text that is to be taken out, [start, end), and what stands there then. */
+export type Cut = { readonly start: number; readonly end: number; readonly by: '' | '[secret]' }
+
+/**
+ * Finds what looks like a credential, whoever's it is: of URLs the query (signed links), the fragment and the user info;
+ * parameters of such queries; values of names like `X-Amz-Signature` and `api_key`; Authorization headers, tokens, keys.
+ * What is in doubt is taken out. Every pattern is bounded, so that the time is linear in the text.
+ */
+export function findCredentials(text: string): Cut[] {
+  return [...inUrls(text), ...PARAMETERS(text), ...named(text), ...headers(text), ...tokens(text)]
+}
+
+const WORD = /[^\s"'<>]+/g
+const SCHEME = /[a-z][a-z0-9+.-]{0,30}:\/\//i
+/** A path's query without a `=` may be a token as a whole, if it is as long as one. */
+const MIN_TOKEN = 8
+
+function inUrls(text: string): Cut[] {
+  const cuts: Cut[] = []
+  for (const { 0: word, index } of text.matchAll(WORD)) {
+    const scheme = SCHEME.exec(word)
+    let begin = scheme ? scheme.index + scheme[0].length : word.indexOf('/')
+    if (begin === -1) continue
+    // User info runs to the last @ of a word, whatever is in it. A file has none, and may lie in a folder of that name.
+    const at = word.lastIndexOf('@')
+    if (scheme && at >= begin && !/^file:/i.test(scheme[0])) {
+      cuts.push({ start: index + begin, end: index + at + 1, by: '' })
+      begin = at + 1
+    }
+    const query = word.slice(begin).search(scheme ? /[?#]/ : /\?/)
+    if (query === -1) continue
+    const end = withoutPunctuation(word, begin + query)
+    if (scheme || end - begin - query > MIN_TOKEN) cuts.push({ start: index + begin + query, end: index + end, by: '' })
+  }
+  return cuts
+}
+
+/** Where a word ends without what closes the sentence, the bracket or the quotation around it. */
+function withoutPunctuation(word: string, begin: number): number {
+  let end = word.length
+  while (end > begin && ')]}`.,;:!*|'.includes(word[end - 1]!)) end--
+  return end
+}
+
+/** Also where a URL is told in parts: HTTPSConnectionPool(…): /key?X-Amz-Signature=… */
+const PARAMETERS = cutting(/[?&;][\w.-]{1,64}=[^\s"'<>&;)]*/g, '')
+
+const NAMED = /([\w.-]{1,64})(["']?\s{0,3}([:=])\s{0,3}["']?)([^\s"'<>,;&]+)/g
+/** Names of secrets wherever they stand. */
+const STRONG =
+  /signature|credential|security-?token|access-?(?:key|id|token)|secret|passw(?:or)?d|passphrase|\bpwd\b|api-?key|(?:auth|refresh|id|session|csrf|sas|bot|oauth)-?token|private-?key/
+/** Names that are those of secrets in parameters and settings, and ordinary words in a sentence. */
+const WEAK = /(?:^|-)(?:key|token|sig|auth|jwt|pass)$/
+
+function named(text: string): Cut[] {
+  const cuts: Cut[] = []
+  for (const { 1: name = '', 2: between = '', 3: sign, 4: value = '', index } of text.matchAll(NAMED)) {
+    const plain = name.toLowerCase().replace(/[_.]/g, '-')
+    const isParameter = sign === '=' || (/["']/.test(between) && plain !== 'key')
+    if (!STRONG.test(plain) && !(isParameter && WEAK.test(plain))) continue
+    if (value.startsWith('[secret')) continue
+    const start = index + name.length + between.length
+    const end = withoutPunctuation(text.slice(0, start + value.length), start)
+    if (end > start) cuts.push({ start, end, by: '[secret]' })
+  }
+  return cuts
+}
+
+const HEADERS = [
+  /\b(?:proxy-)?authorization["']?\s{0,3}[:=]\s{0,3}["'[]?([^\r\n"']+)/gi,
+  /\b(?:set-)?cookie["']?\s{0,3}[:=]\s{0,3}["'[]?([^\r\n"']+)/gi,
+  /\bbearer\s{1,3}(?!(?:tokens?|auth\w*|scheme|realm|error)\b)["']?([^\s"',;<>]+)/gi,
+].map((pattern) => cutting(pattern, '[secret]'))
+
+const BASIC = /\bbasic\s{1,3}([a-z0-9+/_-]{8,}={0,2})/gi
+
+function headers(text: string): Cut[] {
+  const basic = cutting(
+    BASIC,
+    '[secret]',
+  )(text).filter(({ start, end }) =>
+    // No word of a sentence, such as "basic authentication".
+    /[0-9=+/]|[a-z][A-Z]/.test(text.slice(start, end)),
+  )
+  return [...HEADERS.flatMap((find) => find(text)), ...basic]
+}
+
+const TOKENS = [
+  /whsec_[\w+/=-]+/gi,
+  /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
+  /(?<![\w-])eyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*/g,
+  /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END|$)/g,
+].map((pattern) => cutting(pattern, '[secret]'))
+
+function tokens(text: string): Cut[] {
+  return TOKENS.flatMap((find) => find(text))
+}
+
+/** Cuts the pattern's first group, or all of it where it has none. */
+function cutting(pattern: RegExp, by: Cut['by']): (text: string) => Cut[] {
+  return (text) =>
+    [...text.matchAll(pattern)].map(({ 0: all, 1: part = all, index }) => {
+      const end = index + all.length
+      const start = end - part.length
+      return { start, end: Math.max(withoutPunctuation(text.slice(0, end), start), start), by }
+    })
+}

@@ -1,0 +1,142 @@
+/** A text with escapes taken off: its character `i` stands for what is from `from[i]` to `to[i]` in the original. */
+export type Reading = { readonly text: string; readonly from: readonly number[]; readonly to: readonly number[] }
+
+/** Escapes of escapes of escapes are read. */
+const MAX_LAYERS = 3
+/** Kinds of escapes can be nested in any order; more combinations than this in one text are noise. */
+const MAX_READINGS = 24
+
+type Escape = { readonly pattern: RegExp; readonly decode: (escaped: string) => string }
+
+const ESCAPES: readonly Escape[] = [
+  // URLs: %2F, also of characters that are several bytes in UTF-8.
+  {
+    pattern:
+      /%[0-7][0-9a-f]|%[cd][0-9a-f]%[89ab][0-9a-f]|%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}/gi,
+    decode: (escaped) => attempt(() => decodeURIComponent(escaped), escaped),
+  },
+  // JSON and program text: \/, \n, \u002f, \x2f, \057, a line that goes on.
+  {
+    pattern: /\\(?:u\{[0-9a-f]{1,6}\}|u[0-9a-f]{4}|x[0-9a-f]{2}|[0-7]{3}|\r\n|[\s\S])/gi,
+    decode: decodeBackslash,
+  },
+  // HTML and XML.
+  {
+    pattern: /&(?:#\d{1,7}|#x[0-9a-f]{1,6}|amp|lt|gt|quot|apos|sol|equals|quest|num|colon|commat|plus|nbsp);/gi,
+    decode: decodeEntity,
+  },
+  // Colours of a terminal, and characters that nobody sees.
+  {
+    pattern:
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+      /\x1b\[[0-9;?]{0,32}[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]/g,
+    decode: () => '',
+  },
+]
+
+/** `raw` as it is, and as it reads with layers of escapes taken off, in whatever order they were put on. */
+export function readingsOf(raw: string): readonly Reading[] {
+  const from = Array.from({ length: raw.length }, (_, index) => index)
+  const readings: Reading[] = [{ text: raw, from, to: from.map((index) => index + 1) }]
+  const known = new Set([raw])
+  let layer = readings.slice()
+  for (let depth = 0; depth < MAX_LAYERS; depth++) {
+    const next: Reading[] = []
+    for (const reading of layer)
+      for (const kind of ESCAPES) {
+        const decoded = withoutEscapes(reading, kind)
+        if (decoded === null || known.has(decoded.text)) continue
+        if (known.size >= MAX_READINGS) return readings
+        known.add(decoded.text)
+        next.push(decoded)
+        readings.push(decoded)
+      }
+    layer = next
+  }
+  return readings
+}
+
+/** What wraps or indents a word, and what joins the parts of one: of a secret that is taken out too, less is left. */
+const JOINTS = [/[\s\\]+/g, /[\s\\"'`+,:;|]+/g]
+
+/** A reading without what stands between the parts of a word. */
+export function squeezed(reading: Reading): readonly Reading[] {
+  return JOINTS.flatMap((pattern) => withoutEscapes(reading, { pattern, decode: () => '' }) ?? [])
+}
+
+/** The same of a text that is searched for. */
+export function squeeze(text: string): readonly string[] {
+  return JOINTS.map((pattern) => text.replace(pattern, ''))
+}
+
+function withoutEscapes(reading: Reading, { pattern, decode }: Escape): Reading | null {
+  const from: number[] = []
+  const to: number[] = []
+  let text = ''
+  let end = 0
+  const copyUntil = (index: number) => {
+    text += reading.text.slice(end, index)
+    for (let at = end; at < index; at++) {
+      from.push(reading.from[at]!)
+      to.push(reading.to[at]!)
+    }
+  }
+  for (const { 0: escaped, index } of reading.text.matchAll(pattern)) {
+    copyUntil(index)
+    end = index + escaped.length
+    const meant = decode(escaped)
+    text += meant
+    for (let unit = 0; unit < meant.length; unit++) {
+      from.push(reading.from[index]!)
+      to.push(reading.to[end - 1]!)
+    }
+  }
+  if (end === 0) return null
+  copyUntil(reading.text.length)
+  return { text, from, to }
+}
+
+const CONTROLS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f', '\n': '', '\r\n': '' }
+
+function decodeBackslash(escaped: string): string {
+  const body = escaped.slice(1)
+  if (body.length === 1) return CONTROLS[body] ?? body
+  if (body === '\r\n') return ''
+  if (/^[0-7]{3}$/.test(body)) return String.fromCharCode(Number.parseInt(body, 8))
+  return fromCodePoint(Number.parseInt(body.replace(/^[ux]\{?/i, ''), 16), escaped)
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  sol: '/',
+  equals: '=',
+  quest: '?',
+  num: '#',
+  colon: ':',
+  commat: '@',
+  plus: '+',
+  nbsp: ' ',
+}
+
+function decodeEntity(escaped: string): string {
+  const name = escaped.slice(1, -1).toLowerCase()
+  if (name.startsWith('#x')) return fromCodePoint(Number.parseInt(name.slice(2), 16), escaped)
+  if (name.startsWith('#')) return fromCodePoint(Number(name.slice(1)), escaped)
+  return ENTITIES[name] ?? escaped
+}
+
+function fromCodePoint(code: number, otherwise: string): string {
+  return attempt(() => String.fromCodePoint(code), otherwise)
+}
+
+function attempt(decode: () => string, otherwise: string): string {
+  try {
+    return decode()
+  } catch {
+    return otherwise
+  }
+}

@@ -1,0 +1,73 @@
+import { addAbortSignal } from 'node:stream'
+import { stringifyExact } from '../exact-json.ts'
+import type { JobRecord } from '../results/record.ts'
+import type { Results } from '../results/results.ts'
+import type { Scrub } from '../scrub.ts'
+import { isJsonText } from './json-text.ts'
+import type { Links } from './links.ts'
+
+export type BodyDeps = {
+  readonly results: Pick<Results, 'open' | 'link'>
+  readonly links: Links
+  readonly now: () => number
+  readonly scrub: Scrub
+}
+
+/** An answer up to this size goes along in the call; larger ones are fetched through their link. */
+const MAX_CONTENT_BYTES = 1024 * 1024
+
+/**
+ * The record, with links to its files, and the answer itself unless that is large: as it was saved, to the byte. It is not
+ * parsed for that: a MiB of JSON takes up to half a second, in which no delivery is acknowledged.
+ */
+export async function forwardBody(record: JobRecord, deps: BodyDeps, signal: AbortSignal): Promise<string> {
+  const { results, links, now, scrub } = deps
+  const { job_id: jobId, job, files } = record
+  const direct = await results.link(jobId, job.path, now())
+  const linked = { ...job, url: direct ?? links.to(jobId, job.path, now()) }
+  const content = job.bytes > MAX_CONTENT_BYTES ? null : await readContent(record, results, signal)
+  const members = Object.entries({
+    ...record,
+    // Reducto's words may quote what they are about. Whatever was saved, no secret leaves.
+    reason: record.reason === null ? null : scrub(record.reason),
+    // Always through us: each line of it gets a link of its own.
+    files: { ...files, url: links.to(jobId, files.path, now()) },
+  }).map(([name, value]) => {
+    const text = name === 'job' ? withContent(stringifyExact(linked), content) : stringifyExact(value)
+    return `${JSON.stringify(name)}:${text}`
+  })
+  return `{${members.join(',')}}`
+}
+
+function withContent(job: string, content: string | null): string {
+  return content === null ? job : `${job.slice(0, -1)},"content":${content}}`
+}
+
+/** The saved answer; null when it is too large, or no JSON: then there is its link. */
+async function readContent(
+  { job_id: jobId, job }: JobRecord,
+  results: Pick<Results, 'open'>,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const file = await results.open(jobId, job.path)
+  if (file === null) throw new Error(`the saved file ${job.path} is gone`)
+  const chunks: Buffer[] = []
+  let bytes = 0
+  // Leaving the loop destroys the stream, and closes the file.
+  for await (const chunk of addAbortSignal(signal, file.body) as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > MAX_CONTENT_BYTES) return null
+    chunks.push(chunk)
+  }
+  const text = decode(Buffer.concat(chunks))
+  return text !== null && (await isJsonText(text)) ? text : null
+}
+
+/** Null for what is not UTF-8: decoded, it would be another text. */
+function decode(bytes: Buffer): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return null
+  }
+}
