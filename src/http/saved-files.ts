@@ -5,7 +5,7 @@ import type { Request, RequestHandler, Response } from 'express'
 import type { Links } from '../handler/links.ts'
 import { FILES, type FileEntry } from '../results/record.ts'
 import type { OpenFile, Results } from '../results/results.ts'
-import { json, send } from './answers.ts'
+import { json, send } from './replies.ts'
 
 export type SavedFilesDeps = {
   readonly results: Pick<Results, 'open' | 'link'>
