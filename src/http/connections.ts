@@ -53,7 +53,8 @@ export function createConnections(max: number, onEvicted: (socket: Socket) => vo
     },
     latest: (socket) => open.get(socket) ?? null,
     closeWithAnswers() {
-      for (const response of open.values()) if (response && !response.headersSent) response.setHeader('connection', 'close')
+      for (const response of open.values())
+        if (response && !response.headersSent) response.setHeader('connection', 'close')
     },
     destroyAll() {
       for (const socket of open.keys()) socket.destroy()

@@ -1,15 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Connections } from './connections.ts'
 import { peerOfSocket } from './peer.ts'
-import {
-  BAD_REQUEST,
-  HEADERS_TOO_LARGE,
-  isClosing,
-  type Reply,
-  TIMEOUT,
-  TOO_LARGE,
-  writeAndClose,
-} from './replies.ts'
+import { BAD_REQUEST, HEADERS_TOO_LARGE, isClosing, type Reply, TIMEOUT, TOO_LARGE, writeAndClose } from './replies.ts'
 
 type Answer = { readonly reply: Reply; readonly reason: string }
 

@@ -46,7 +46,7 @@ export function send(response: ServerResponse, reply: Reply): void {
 
 /** Sends a refusal. Keeps the connection if the request has arrived whole; else closes it, see `sendAndClose`. */
 export function sendRefusal(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  if (request.complete) send(response, reply)
+  if (hasArrived(request)) send(response, reply)
   else sendAndClose(request, response, reply)
 }
 
@@ -54,10 +54,15 @@ export function sendRefusal(request: IncomingMessage, response: ServerResponse, 
 export function sendAndClose(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
   const { socket } = request
   send(response, { ...reply, headers: { ...reply.headers, connection: 'close' } })
-  if (request.complete) return
+  if (hasArrived(request)) return
   // What of the body is parsed already.
   request.on('data', () => {})
   linger(socket)
+}
+
+/** Node calls a request complete only after it was handled, even one that has no body. */
+function hasArrived({ complete, headers }: IncomingMessage): boolean {
+  return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0)
 }
 
 /** Writes a reply to a connection that has no response object, because its bytes could not be parsed; destroys it. */

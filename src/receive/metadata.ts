@@ -162,5 +162,7 @@ function createParser(text: string): () => unknown {
 
 /** A digit, or one of `+ - . e E`. */
 function isPartOfNumber(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || code === 0x2b || code === 0x2d || code === 0x2e || code === 0x65 || code === 0x45
+  return (
+    (code >= 0x30 && code <= 0x39) || code === 0x2b || code === 0x2d || code === 0x2e || code === 0x65 || code === 0x45
+  )
 }
