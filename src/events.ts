@@ -6,7 +6,10 @@ export type PauseCause = 'reducto_auth' | 'results' | 'disk'
 
 /** What happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a payload. */
 export type Events = {
-  /** A request to a webhook route was answered. `ms` is from its arrival. */
+  /**
+   * A request to a webhook route was recorded and answered. `ms` is from its arrival. `unexpected`: it was ignored, and is
+   * not one of Svix's tests either; Reducto's payloads may have changed.
+   */
   delivery: [
     {
       readonly endpoint: string
@@ -15,6 +18,7 @@ export type Events = {
       readonly outcome: 'accepted' | 'duplicate' | 'requeued' | 'ignored' | 'invalid'
       readonly status: string | null
       readonly ms: number
+      readonly unexpected?: true
     },
   ]
   /**

@@ -136,7 +136,11 @@ function createLineLimit(now: () => number): (reason: string) => { suppressed?: 
 export function logEvents(events: EventBus, log: Log, now: () => number = () => performance.now()): void {
   const limit = createLineLimit(now)
 
-  events.on('delivery', ({ ms, ...delivery }) => log.info({ ...delivery, ms: round(ms) }, 'delivery'))
+  events.on('delivery', ({ ms, ...delivery }) => {
+    const line = { ...delivery, ms: round(ms) }
+    if (delivery.unexpected) log.warn(line, 'delivery ignored: not a Reducto job update, nor a test of Svix')
+    else log.info(line, 'delivery')
+  })
   events.on('refused', (refusal) => {
     const left = limit(refusal.reason)
     if (left !== null) log.warn({ ...refusal, ...left }, 'refused')

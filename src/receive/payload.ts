@@ -19,6 +19,20 @@ export function updateIn(payload: object): Readonly<Record<string, unknown>> | n
   return isWrapped ? (data as Record<string, unknown>) : null
 }
 
+/** Svix's own test messages are this short. */
+const MAX_TEST_LENGTH = 1_024
+
+/** Whether a body is one of those that Svix's dashboard sends as a test: `{"success":true}`, plain or wrapped. */
+export function isSvixTest(body: string): boolean {
+  if (body.length > MAX_TEST_LENGTH) return false
+  try {
+    const { success, data } = JSON.parse(withoutByteOrderMark(body)) as { success?: unknown; data?: unknown }
+    return success === true || (data as { success?: unknown } | null | undefined)?.success === true
+  } catch {
+    return false
+  }
+}
+
 /** Whether `text`, as JSON, is nested too deep. Counted over the text, so that nothing is built of it first. */
 export function isTooDeep(text: string): boolean {
   let depth = 0

@@ -4,6 +4,7 @@ import type { EventBus } from '../events.ts'
 import type { Content, Intake, Receipt } from '../inbox/inbox.ts'
 import { createGuard } from './check-verifier.ts'
 import { parse } from './parse.ts'
+import { isSvixTest } from './payload.ts'
 import {
   admitDirect,
   type EndpointKeys,
@@ -87,7 +88,8 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
 
   async function accept(delivery: VerifiedDelivery, svixId: string, content: Content, arrivedAt: number) {
     const { endpoint, body } = delivery
-    const receipt = await deps.inbox.accept({ svixId, endpoint, body, content, receivedAt: clock.now() })
+    const kept = content.is === 'job' ? body : startOf(body)
+    const receipt = await deps.inbox.accept({ svixId, endpoint, body: kept, content, receivedAt: clock.now() })
     const reply = replyTo(content, receipt)
     deps.events.emit('delivery', {
       endpoint,
@@ -96,6 +98,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       status: content.is === 'job' ? content.status : null,
       outcome: reply.is,
       ms: clock.monotonic() - arrivedAt,
+      ...(content.is === 'ignored' && !isSvixTest(body) ? { unexpected: true } : {}),
     })
     return reply
   }
@@ -120,6 +123,13 @@ function replyTo(content: Content, receipt: Receipt): WebhookReply {
   if (receipt.requeued) return { is: 'requeued', duplicate: receipt.duplicate }
   if (!receipt.duplicate || receipt.job === 'dead' || receipt.job === 'expected') return { is: 'accepted' }
   return { is: 'duplicate', job: receipt.job }
+}
+
+/** Kept of a body that concerns no job: enough to see what it was, too little to fill a disk. */
+const MAX_KEPT_BYTES = 4 * 1024
+
+function startOf(body: string): string {
+  return body.length * 3 <= MAX_KEPT_BYTES ? body : Buffer.from(body).subarray(0, MAX_KEPT_BYTES).toString()
 }
 
 function sameSecret(given: string, expected: string): boolean {
