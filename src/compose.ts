@@ -97,9 +97,9 @@ export async function startService(options: ComposeOptions): Promise<Service> {
       receiver: () => receiver,
       health,
       events,
-      saved: links && { results, links: () => links, now: clock.now },
+      ...(links ? { saved: () => ({ results, links, now: clock.now }) } : {}),
     })
-    const server = await listen(app, config.host, config.port)
+    const server = await listen(app, config.host, config.port, events)
     closers.push(() => server.close(0))
 
     inbox = await openInbox(config.database, {

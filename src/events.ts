@@ -9,7 +9,10 @@ export type Degraded = PauseCause | 'worker_paused' | 'handler' | 'downloads' | 
 
 /** What happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a payload. */
 export type Events = {
-  /** A request to a webhook route was answered. `ms` is from its arrival. */
+  /**
+   * A request to a webhook route was recorded and answered. `ms` is from its arrival. `unexpected`: it was ignored, and is
+   * not one of Svix's tests either; Reducto's payloads may have changed.
+   */
   delivery: [
     {
       readonly endpoint: string
@@ -18,13 +21,24 @@ export type Events = {
       readonly outcome: 'accepted' | 'duplicate' | 'requeued' | 'ignored' | 'invalid'
       readonly status: string | null
       readonly ms: number
+      readonly unexpected?: true
     },
   ]
   /**
-   * A request was refused before anything was recorded. Whatever it held is unverified, and so not
-   * told. `cause`: what is wrong on our side, if anything is.
+   * A request was refused, by the HTTP parser, by a path that does not exist, or by a check. What it held is not
+   * verified, and so not repeated. `status`: 0 when it got no answer; `reason`: one of a fixed set; `peer`: the caller's
+   * address, as TRUST_PROXY says; `code`: the parser's; `cause`: what is wrong with a verified payload, or on our side.
    */
-  refused: [{ readonly endpoint: string; readonly status: number; readonly reason: string; readonly cause?: string }]
+  refused: [
+    {
+      readonly endpoint: string
+      readonly status: number
+      readonly reason: string
+      readonly peer: string
+      readonly code?: string
+      readonly cause?: string
+    },
+  ]
   /** An attempt at a job begins. */
   started: [{ readonly jobId: string; readonly attempt: number }]
   /** An attempt is over and its outcome is stored. `ms`: its duration; `calls`: answers taken from Reducto. */

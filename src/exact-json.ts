@@ -17,6 +17,11 @@ export function parseExact(text: string): unknown {
   return changesNumbers(text) ? parseKeepingDigits(text) : value
 }
 
+/** A number that is written back as `source`, the text of a JSON number. */
+export function exactNumber(source: string): unknown {
+  return rawNumber(source)
+}
+
 /** `value` as JSON text; numbers from `parseExact` keep their digits. */
 export function stringifyExact(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent)

@@ -101,26 +101,55 @@ function describe(error: unknown, scrub: Scrub) {
   }
 }
 
-/** Lines a minute and reason about requests that were refused: anybody can cause these. */
-const REFUSALS_A_MINUTE = 10
+/** Lines in any minute, for each reason, about requests that were refused: anybody can cause these. */
+const MAX_REFUSED_LINES = 10
+const MINUTE_MS = 60_000
+/** Reasons are a fixed set of about thirty; whatever would go beyond shares one allowance. */
+const MAX_REASONS = 64
 
-/** Writes one wide line for each thing that happens. */
-export function logEvents(events: EventBus, log: Log): void {
-  const refusals = new Map<string, number>()
-  let minute = 0
+type Allowance = { readonly times: number[]; suppressed: number }
 
-  events.on('delivery', ({ ms, ...delivery }) => log.info({ ...delivery, ms: round(ms) }, 'delivery'))
+/** Counts lines by reason. Returns what a line should add about those left out, or null when it is one line too many. */
+function createLineLimit(now: () => number): (reason: string) => { suppressed?: number; more?: string } | null {
+  const byReason = new Map<string, Allowance>()
+
+  function allowanceOf(reason: string): Allowance {
+    const key = byReason.has(reason) || byReason.size < MAX_REASONS ? reason : 'other'
+    const allowance = byReason.get(key) ?? { times: [], suppressed: 0 }
+    byReason.set(key, allowance)
+    return allowance
+  }
+
+  return (reason) => {
+    const allowance = allowanceOf(reason)
+    const { times, suppressed } = allowance
+    const at = now()
+    while (times.length > 0 && times[0]! <= at - MINUTE_MS) times.shift()
+    if (times.length >= MAX_REFUSED_LINES) {
+      allowance.suppressed++
+      return null
+    }
+    times.push(at)
+    allowance.suppressed = 0
+    return {
+      ...(suppressed > 0 ? { suppressed } : {}),
+      ...(times.length === MAX_REFUSED_LINES ? { more: 'further ones of this minute are only counted' } : {}),
+    }
+  }
+}
+
+/** Writes one wide line for each thing that happens. `now`: a clock that never jumps, in ms. */
+export function logEvents(events: EventBus, log: Log, now: () => number = () => performance.now()): void {
+  const limit = createLineLimit(now)
+
+  events.on('delivery', ({ ms, ...delivery }) => {
+    const line = { ...delivery, ms: round(ms) }
+    if (delivery.unexpected) log.warn(line, 'delivery ignored: not a Reducto job update, nor a test of Svix')
+    else log.info(line, 'delivery')
+  })
   events.on('refused', (refusal) => {
-    const now = Math.floor(performance.now() / 60_000)
-    if (now !== minute) refusals.clear()
-    minute = now
-    const count = (refusals.get(refusal.reason) ?? 0) + 1
-    refusals.set(refusal.reason, count)
-    if (count > REFUSALS_A_MINUTE) return
-    log.warn(
-      count === REFUSALS_A_MINUTE ? { ...refusal, more: 'not logged for the rest of this minute' } : refusal,
-      'refused',
-    )
+    const left = limit(refusal.reason)
+    if (left !== null) log.warn({ ...refusal, ...left }, 'refused')
   })
   events.on('settled', ({ outcome, ms, dueAt, state, ...settled }) => {
     const reason = 'reason' in outcome ? { reason: outcome.reason } : {}

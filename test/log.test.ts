@@ -1,6 +1,8 @@
+import pino from 'pino'
 import { describe, expect, it } from 'vitest'
+import { createEvents } from '../src/events.ts'
 import { parseExact, stringifyExact } from '../src/exact-json.ts'
-import { errorSerializers } from '../src/log.ts'
+import { errorSerializers, logEvents } from '../src/log.ts'
 import { createScrub } from '../src/scrub.ts'
 import { newSecret } from '../src/signing.ts'
 import { formatBytes } from '../src/units.ts'
@@ -76,6 +78,56 @@ describe('exact JSON', () => {
     '{"a":0.1,"b":1,"c":null,"d":true,"e":{}}',
   ])('keeps %s', (text) => {
     expect(stringifyExact(parseExact(text))).toBe(text)
+  })
+})
+
+describe('lines about refused requests', () => {
+  function openTestLog() {
+    const lines: Record<string, unknown>[] = []
+    const events = createEvents()
+    const clock = { now: 59_990 }
+    const log = pino({ base: null }, { write: (line) => void lines.push(JSON.parse(line)) })
+    logEvents(events, log, () => clock.now)
+    const refuse = (reason: string, times = 1) => {
+      for (let time = 0; time < times; time++)
+        events.emit('refused', { endpoint: 'unknown', status: 400, reason, peer: '192.0.2.1', code: 'HPE_X' })
+    }
+    return { lines, clock, refuse }
+  }
+
+  it('carry status, reason, code and peer', () => {
+    const { lines, refuse } = openTestLog()
+    refuse('bad_request')
+    expect(lines).toMatchObject([
+      { level: 40, msg: 'refused', status: 400, reason: 'bad_request', code: 'HPE_X', peer: '192.0.2.1' },
+    ])
+  })
+
+  it('are at most ten in any minute for each reason, also across the turn of a minute', () => {
+    const { lines, clock, refuse } = openTestLog()
+    refuse('bad_request', 100)
+    refuse('no_match')
+    clock.now += 20
+    refuse('bad_request', 100)
+    expect(lines.filter(({ reason }) => reason === 'bad_request')).toHaveLength(10)
+    expect(lines.filter(({ reason }) => reason === 'no_match')).toHaveLength(1)
+    expect(lines[9]).toMatchObject({ more: expect.any(String) })
+  })
+
+  it('go on after a minute, and say how many were left out', () => {
+    const { lines, clock, refuse } = openTestLog()
+    refuse('bad_request', 25)
+    clock.now += 60_000
+    refuse('bad_request', 2)
+    expect(lines).toHaveLength(12)
+    expect(lines[10]).toMatchObject({ suppressed: 15 })
+    expect(lines[11]).not.toHaveProperty('suppressed')
+  })
+
+  it('share one allowance when reasons are without number', () => {
+    const { lines, refuse } = openTestLog()
+    for (let reason = 0; reason < 10_000; reason++) refuse(`reason ${reason}`)
+    expect(lines.length).toBeLessThan(100)
   })
 })
 

@@ -5,9 +5,7 @@ import type { Scrub } from '../scrub.ts'
 import { createForward } from './forward.ts'
 import type { HandOver } from './hand-over.ts'
 import type { Links } from './links.ts'
-import { loadInTime } from './load-in-time.ts'
-import { createModuleHandOver } from './module.ts'
-import { createWalkThread } from './walk-thread.ts'
+import { createModuleHandOver, loadHandler } from './module.ts'
 
 /** The way that the settings name. */
 export type HandlerChoice =

@@ -1,10 +1,12 @@
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import type { EventBus } from '../events.ts'
 import type { Receiver } from '../receive/receive.ts'
-import { json, sendAndClose } from './answers.ts'
 import { type BodyReader, createBodyReader } from './body.ts'
 import { type Health, healthz, readyz } from './health.ts'
-import { type SavedFilesDeps, savedFiles } from './saved-files.ts'
+import { peerOf } from './peer.ts'
+import { BAD_REQUEST, FAILED, NOT_FOUND, sendAndClose, sendRefusal } from './replies.ts'
+import { savedFilesWhenOpen } from './results-route.ts'
+import type { SavedFilesDeps } from './saved-files.ts'
 import { webhook } from './webhook.ts'
 
 export type AppDeps = {
@@ -12,13 +14,18 @@ export type AppDeps = {
   readonly receiver: () => Receiver | null
   readonly health: Health
   readonly events: EventBus
+  /** Which proxies in front are believed about the caller's address: Express's `trust proxy`. None by default. */
+  readonly trustProxy?: boolean | number | string | readonly string[]
   readonly bodies?: BodyReader
-  /** For the links of forwarded records; without it there are none. */
-  readonly saved?: SavedFilesDeps | null
+  /** For the links of forwarded records; without it there are none. Returns null until results can be read. */
+  readonly saved?: () => SavedFilesDeps | null
 }
 
 /** Who may call a route. Required, so that it cannot be forgotten. `signed`: the route itself verifies its caller. */
 type Caller = 'anyone' | 'signed'
+
+/** What stands in front of a route. A new kind of caller does not compile without its guard. */
+const GUARDS: Readonly<Record<Caller, readonly RequestHandler[]>> = { anyone: [], signed: [] }
 
 type Route = {
   readonly method: 'ALL' | 'GET'
@@ -29,6 +36,7 @@ type Route = {
 
 /** The whole surface of the service. Webhooks come before anything that costs. */
 export function createApp(deps: AppDeps): Express {
+  const { events } = deps
   const webhooks = { ...deps, bodies: deps.bodies ?? createBodyReader() }
   const direct = webhook(webhooks, (receiver, request) => receiver.direct(String(request.params.token)))
   const routes: readonly Route[] = [
@@ -42,7 +50,14 @@ export function createApp(deps: AppDeps): Express {
     { method: 'ALL', path: '/webhook/:name', caller: 'signed', handle: webhook(webhooks, namedEndpoint) },
     { method: 'ALL', path: '/webhook/direct/:token', caller: 'signed', handle: direct },
     ...(deps.saved
-      ? [{ method: 'GET', path: '/results/:job/*file', caller: 'signed', handle: savedFiles(deps.saved) } as const]
+      ? [
+          {
+            method: 'GET',
+            path: '/results/:job/*file',
+            caller: 'signed',
+            handle: savedFilesWhenOpen(deps.saved, events),
+          } as const,
+        ]
       : []),
     { method: 'GET', path: '/healthz', caller: 'anyone', handle: healthz },
     { method: 'GET', path: '/readyz', caller: 'anyone', handle: readyz(deps.health) },
@@ -51,30 +66,40 @@ export function createApp(deps: AppDeps): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  for (const { method, path, handle } of routes) {
-    if (method === 'ALL') app.all(path, handle)
-    else app.get(path, handle)
+  app.set('trust proxy', deps.trustProxy ?? false)
+  for (const { method, path, caller, handle } of routes) {
+    if (method === 'ALL') app.all(path, ...GUARDS[caller], handle)
+    else app.get(path, ...GUARDS[caller], handle)
   }
-  app.use(((request, response) => sendAndClose(request, response, NOT_FOUND)) satisfies RequestHandler)
-  app.use(failed(deps.events))
+  app.use(notFound(events))
+  app.use(failed(events))
   return app
 }
 
-const NOT_FOUND = json(404, { error: 'not_found' })
-const BAD_REQUEST = json(400, { error: 'bad_request' })
-const FAILED = json(500, { error: 'internal_error' })
-
 /** `/webhook/default` is not another name of `/webhook`: an endpoint has one URL. */
-function namedEndpoint(receiver: Receiver, request: express.Request) {
+function namedEndpoint(receiver: Receiver, request: Request) {
   const name = String(request.params.name)
   return name === 'default' ? null : receiver.endpoint(name)
+}
+
+function notFound(events: EventBus): RequestHandler {
+  return (request, response) => {
+    events.emit('refused', { endpoint: 'unknown', status: 404, reason: 'not_found', peer: peerOf(request) })
+    sendRefusal(request, response, NOT_FOUND)
+  }
 }
 
 /** Express's own error page shows stacks. A path that cannot be decoded is the caller's error, all else is ours. */
 function failed(events: EventBus): ErrorRequestHandler {
   return (error, request, response, _next) => {
-    if (error instanceof URIError) return sendAndClose(request, response, BAD_REQUEST)
+    if (error instanceof URIError) {
+      const peer = peerOf(request)
+      events.emit('refused', { endpoint: 'unknown', status: 400, reason: 'bad_request', peer, code: 'target' })
+      return sendAndClose(request, response, BAD_REQUEST)
+    }
     events.emit('stuck', { what: 'request', error })
-    sendAndClose(request, response, FAILED)
+    // Half an answer cannot be taken back.
+    if (response.headersSent) return void response.destroy()
+    sendRefusal(request, response, FAILED)
   }
 }

@@ -9,17 +9,20 @@ export class BodyRefused extends Error {
   }
 }
 
-/** Svix sends at most 1 MiB. */
-export const LARGEST_BODY = 1024 * 1024
-/** A body must be complete within this, ms. Svix itself waits 15 s for the answer. */
-export const BODY_TIMEOUT = 10_000
-/** Of all bodies that are arriving or being recorded. */
-export const IN_FLIGHT = 64 * 1024 * 1024
+/** The largest that Svix sends. */
+export const MAX_BODY_BYTES = 1024 * 1024
+/** A body must be complete within this. Svix itself waits 15 s for the answer. */
+export const BODY_TIMEOUT_MS = 10_000
+/** All bodies that are arriving or being recorded, together. */
+export const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 
-/** The first bytes of every body are free of that bound: large ones that stall keep no ordinary ones out. */
-const FREE = 16 * 1024
-/** A body in more pieces is no honest one: a network's packets make about 750 of the largest. */
-const MOST_PIECES = 4096
+/**
+ * Bytes of a body beyond these share three quarters of the room. The rest is for the first bytes of each body, so that
+ * large bodies that stall cannot block ordinary deliveries, which are smaller than this.
+ */
+const ORDINARY_BYTES = 16 * 1024
+/** Refuse bodies in more chunks than a network produces: 1 MiB is about 750 packets. */
+const MAX_CHUNKS = 4096
 
 export type BodyReader = {
   /** Throws BodyRefused when the declared length is too large. */
@@ -33,27 +36,34 @@ export type BodyReader = {
  * content type, and read to its end what it refuses.
  */
 export function createBodyReader(options: { timeout?: number; inFlight?: number } = {}): BodyReader {
-  const timeout = options.timeout ?? BODY_TIMEOUT
-  const limit = options.inFlight ?? IN_FLIGHT
+  const timeout = options.timeout ?? BODY_TIMEOUT_MS
+  const limit = options.inFlight ?? MAX_IN_FLIGHT_BYTES
+  const largeLimit = limit * 0.75
   let inFlight = 0
+  let large = 0
 
   async function read<T>(request: IncomingMessage, use: (body: Buffer) => Promise<T>): Promise<T> {
     let held = 0
-    const hold = (bytes: number) => {
-      if (inFlight + bytes > limit) throw new BodyRefused('too_much_in_flight')
-      inFlight += bytes
-      held += bytes
+    const hold = (size: number) => {
+      const more = size - held
+      const moreLarge = Math.max(size - ORDINARY_BYTES, 0) - Math.max(held - ORDINARY_BYTES, 0)
+      const isTooMuch = inFlight + more > limit || (moreLarge > 0 && large + moreLarge > largeLimit)
+      if (isTooMuch) throw new BodyRefused('too_much_in_flight')
+      inFlight += more
+      large += moreLarge
+      held = size
     }
     try {
       return await use(await collect(request, hold, timeout))
     } finally {
       inFlight -= held
+      large -= Math.max(held - ORDINARY_BYTES, 0)
     }
   }
 
   return {
     checkLength(request) {
-      if (Number(request.headers['content-length'] ?? 0) > LARGEST_BODY) throw new BodyRefused('too_large')
+      if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw new BodyRefused('too_large')
     },
     read,
   }
@@ -61,17 +71,17 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
 
 /**
  * Collects a body in one buffer that grows: a list of pieces would cost hundreds of bytes for each, and a sender may make
- * each piece a single byte. `hold` is told of every growth beyond what is free.
+ * each piece a single byte. `hold` is called with the buffer's new size before it grows; it throws when there is no room.
  */
-function collect(request: IncomingMessage, hold: (bytes: number) => void, timeout: number): Promise<Buffer> {
+function collect(request: IncomingMessage, hold: (size: number) => void, timeout: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let body = Buffer.alloc(0)
     let bytes = 0
-    let pieces = 0
+    let chunks = 0
     const timer = setTimeout(() => refuse('timeout'), timeout)
 
     function onData(chunk: Buffer): void {
-      if (bytes + chunk.length > LARGEST_BODY || ++pieces > MOST_PIECES) return refuse('too_large')
+      if (bytes + chunk.length > MAX_BODY_BYTES || ++chunks > MAX_CHUNKS) return refuse('too_large')
       try {
         append(chunk)
       } catch (error) {
@@ -81,8 +91,8 @@ function collect(request: IncomingMessage, hold: (bytes: number) => void, timeou
     function append(chunk: Buffer): void {
       if (bytes + chunk.length > body.length) {
         const size =
-          pieces === 1 ? chunk.length : Math.min(Math.max(body.length * 2, bytes + chunk.length), LARGEST_BODY)
-        hold(Math.max(size - FREE, 0) - Math.max(body.length - FREE, 0))
+          chunks === 1 ? chunk.length : Math.min(Math.max(body.length * 2, bytes + chunk.length), MAX_BODY_BYTES)
+        hold(size)
         const grown = Buffer.allocUnsafe(size)
         body.copy(grown, 0, 0, bytes)
         body = grown

@@ -4,7 +4,7 @@ import { isSavedPath, type Links } from '../handler/links.ts'
 import { isJobId } from '../job.ts'
 import type { JobRecord } from '../results/record.ts'
 import { type OpenFile, type Results, ResultsUnavailable } from '../results/results.ts'
-import { json, send } from './answers.ts'
+import { json, send } from './replies.ts'
 import { linked, lists } from './file-list.ts'
 import { PACE, type Pace, pour } from './pour.ts'
 

@@ -1,83 +1,170 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { isClosing, json } from './answers.ts'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import type { Express } from 'express'
+import type { EventBus } from '../events.ts'
+import { type Connections, connectionLimit, createConnections } from './connections.ts'
+import { createParserErrors } from './parser-errors.ts'
+import { peerBefore, peerOfSocket } from './peer.ts'
+import { BAD_REQUEST, sendAndClose, stopParsing, writeAndClose } from './replies.ts'
 
 /** A server that listens. */
 export type Listening = {
   readonly port: number
-  /** Answers go out with `Connection: close` from now on: clients come back elsewhere. */
+  /** Every answer from now on carries `Connection: close`: clients come back elsewhere. Idle connections stay open. */
   drain(): void
-  /** Takes no connections any more, and resolves when those there are have ended; after `grace` ms they are cut. */
+  /**
+   * Stops accepting connections, and resolves when the open ones have closed; after `grace` ms they are destroyed.
+   * Never takes longer than that.
+   */
   close(grace: number): Promise<void>
 }
 
-/** Longer than the 60 s that load balancers keep idle connections: they, not we, end them. */
-const KEEP_ALIVE = 75_000
-const HEADERS_TIMEOUT = 10_000
-/** Longer than headers and the body's own deadline together, which answers with a 408 of ours. */
-const REQUEST_TIMEOUT = 25_000
+/** Times in ms; connections: how many may be open. */
+export type Limits = {
+  /** Longer than whatever stands in front (Google's load balancers keep 600 s): they, not we, end idle connections. */
+  readonly keepAliveTimeout: number
+  /** From the first byte of a request, or from the connection's start, to the end of the head. */
+  readonly headersTimeout: number
+  /** From there to the end of the body. The body reader has a deadline of its own; both answer with the same 408. */
+  readonly requestTimeout: number
+  /** Without a byte in either direction while an answer is owed or on its way: a client that does not read. */
+  readonly idleTimeout: number
+  readonly checkInterval: number
+  readonly connections: number
+}
 
-/** Listens on `host` and `port` (0: any free one). Rejects with a message that says what to do. */
-export function listen(listener: RequestListener, host: string, port: number): Promise<Listening> {
+const LIMITS: Limits = {
+  keepAliveTimeout: 620_000,
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  idleTimeout: 30_000,
+  checkInterval: 1_000,
+  connections: connectionLimit(),
+}
+
+const MAX_HEADER_BYTES = 16 * 1024
+/** Connections that arrive in one turn of the event loop, before those destroyed for them are gone: Node's backlog. */
+const BURST = 512
+
+/**
+ * Listens on `host` and `port` (0: any free one). What never reaches `app` is answered here: bytes that are no HTTP,
+ * requests without a usable target, requests that do not wait for their turn. Rejects with a message that says what to do.
+ */
+export function listen(
+  app: Express,
+  host: string,
+  port: number,
+  events: EventBus,
+  changed: Partial<Limits> = {},
+): Promise<Listening> {
+  const limits = { ...LIMITS, ...changed }
   let draining = false
+
+  const connections = createConnections(limits.connections, (socket) =>
+    refused(0, 'too_many_connections', peerOfSocket(socket)),
+  )
   const server = createServer(
     {
-      keepAliveTimeout: KEEP_ALIVE,
-      headersTimeout: HEADERS_TIMEOUT,
-      requestTimeout: REQUEST_TIMEOUT,
-      connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: limits.keepAliveTimeout,
+      headersTimeout: limits.headersTimeout,
+      requestTimeout: limits.requestTimeout,
+      connectionsCheckingInterval: limits.checkInterval,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      // Node's own answer would have no body.
+      requireHostHeader: false,
     },
-    (request, response) => {
-      if (isClosing(request)) return
-      if (draining) response.setHeader('connection', 'close')
-      listener(request, response)
-    },
+    handle,
   )
+  server.timeout = limits.idleTimeout
+  server.maxConnections = limits.connections + BURST
+
+  function handle(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    if (!connections.begin(socket, response)) return cutOff(request)
+    if (draining) response.setHeader('connection', 'close')
+    const fault = faultOf(request)
+    if (fault === null) return app(request, response)
+    refused(BAD_REQUEST.status, 'bad_request', peerBefore(app, request), fault)
+    sendAndClose(request, response, BAD_REQUEST)
+  }
+
+  /** Nobody has to pipeline, and whoever does makes us keep what is not answered yet. */
+  function cutOff(request: IncomingMessage): void {
+    const { socket } = request
+    if (socket.destroyed) return
+    refused(0, 'pipelined', peerBefore(app, request))
+    stopParsing(socket)
+    socket.destroy()
+  }
+
+  /** A CONNECT takes the connection out of the server's hands. */
+  function refuseConnect(request: IncomingMessage, socket: Socket): void {
+    socket.on('error', () => {})
+    const last = connections.latest(socket)
+    if (last && !last.writableFinished) return cutOff(request)
+    refused(BAD_REQUEST.status, 'bad_request', peerBefore(app, request), 'connect')
+    writeAndClose(socket, BAD_REQUEST)
+  }
+
+  function refused(status: number, reason: string, peer: string, code?: string): void {
+    events.emit('refused', { endpoint: 'unknown', status, reason, peer, ...(code === undefined ? {} : { code }) })
+  }
+
+  server.on('connection', connections.add)
+  server.on('clientError', createParserErrors(connections, refused))
+  // Node would answer with an empty 417. A request may be answered as if it expected nothing.
+  server.on('checkExpectation', handle)
+  // Node would close the connection without a word.
+  server.on('connect', (request, socket) => refuseConnect(request, socket as Socket))
+  server.on('drop', (dropped) => refused(0, 'too_many_connections', dropped?.remoteAddress ?? ''))
+
   return new Promise((resolve, reject) => {
-    server.on('clientError', refuseUnreadable)
-    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)))
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explainListenError(error, host, port)))
     server.listen(port, host, () => {
       resolve({
         port: (server.address() as AddressInfo).port,
         drain() {
           draining = true
-          server.closeIdleConnections()
+          connections.closeWithAnswers()
         },
-        close: (grace) => close(server, grace),
+        close: (grace) => close(server, connections, grace),
       })
     })
   })
 }
 
-const UNREADABLE = json(400, { error: 'bad_request' })
+/** A target is a path of printable ASCII; Express would parse others as URLs, and Node warns about these on stderr. */
+const TARGET = /^\/(?!\/)[!-"$-~]*$/
 
-/** What is no HTTP gets an answer in JSON too, while the connection can still take one. */
-function refuseUnreadable(_error: Error, socket: Duplex): void {
-  if (!socket.writable) return void socket.destroy()
-  const headers = Object.entries({ ...UNREADABLE.headers, connection: 'close' }).map(
-    ([name, value]) => `${name}: ${value}\r\n`,
-  )
-  socket.end(`HTTP/1.1 400 Bad Request\r\n${headers.join('')}\r\n${UNREADABLE.body}`)
+/** Why a request that could be parsed is no request to this server, as a code; null when it is one. */
+function faultOf(request: IncomingMessage): string | null {
+  // The parser lets versions pass that nobody speaks this way.
+  if (request.httpVersionMajor !== 1) return 'http_version'
+  if (request.headers.host === undefined && request.httpVersionMinor > 0) return 'no_host'
+  return TARGET.test(request.url ?? '') ? null : 'target'
 }
 
-function close(server: Server, grace: number): Promise<void> {
+/** Not the HTTP server's own `close`: that would cut off idle connections at once, and with them what is on its way. */
+function close(server: Server, connections: Connections, grace: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), grace)
-    server.close(() => {
+    const finish = () => {
       clearTimeout(timer)
+      connections.destroyAll()
+      // Stops the timer that looks for slow requests.
+      server.close()
       resolve()
-    })
-    server.closeIdleConnections()
+    }
+    const timer = setTimeout(finish, grace)
+    NetServer.prototype.close.call(server, finish)
   })
 }
 
-function explain(error: NodeJS.ErrnoException, host: string, port: number): Error {
+function explainListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE')
     return new Error(`port ${port} is taken: stop what listens there, or set PORT`, { cause: error })
   if (error.code === 'EACCES')
     return new Error(`port ${port} may not be used by this user: set PORT to 1024 or above`, { cause: error })
   if (error.code === 'EADDRNOTAVAIL')
-    return new Error(`${host} is no address of this machine: set HOST`, { cause: error })
+    return new Error(`${host} is not an address of this machine: set HOST`, { cause: error })
   return error
 }

@@ -1,10 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express'
 import type { EventBus } from '../events.ts'
 import { InboxUnavailable } from '../inbox/inbox.ts'
-import type { Answer, Door, Receiver } from '../receive/receive.ts'
+import type { Receiver, WebhookEndpoint, WebhookReply } from '../receive/receive.ts'
 import { InvalidSignature, type Refusal } from '../receive/verify.ts'
-import { json, type Reply, send, sendAndClose } from './answers.ts'
 import { type BodyReader, BodyRefused } from './body.ts'
+import { peerOf } from './peer.ts'
+import { isClosing, json, type Reply, send, sendRefusal, TIMEOUT, TOO_LARGE, UNAVAILABLE } from './replies.ts'
 
 const REPLIES = {
   accepted: json(200, { received: true }),
@@ -18,10 +19,10 @@ const REPLIES = {
   requeuedDuplicate: json(200, { received: true, duplicate: true, requeued: true }),
   unknownEndpoint: json(404, { error: 'unknown_endpoint' }),
   wrongMethod: json(405, { error: 'method_not_allowed' }, { allow: 'POST' }),
-  timeout: json(408, { error: 'timeout' }),
-  tooLarge: json(413, { error: 'payload_too_large' }),
+  timeout: TIMEOUT,
+  tooLarge: TOO_LARGE,
   encoding: json(415, { error: 'encoding_not_supported' }),
-  unavailable: json(503, { error: 'unavailable' }, { 'retry-after': '5' }),
+  unavailable: UNAVAILABLE,
 } as const
 
 const INVALID_SIGNATURE = Object.fromEntries(
@@ -45,35 +46,43 @@ export type WebhookDeps = {
   readonly events: EventBus
 }
 
-/** The route's handler; `door` finds the endpoint that a request is for. */
-export type FindDoor = (receiver: Receiver, request: Request) => Door | null
+/** Finds the endpoint that a request is for. */
+export type FindEndpoint = (receiver: Receiver, request: Request) => WebhookEndpoint | null
 
 /**
  * A webhook route. Checks in this order, cheapest first: method, endpoint, encoding, headers and timestamp, declared
  * length, body while it arrives; then the receiver goes on with UTF-8, signature and payload.
  */
-export function webhook(deps: WebhookDeps, findDoor: FindDoor): RequestHandler {
+export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestHandler {
   const { bodies, events } = deps
 
   return async (request: Request, response: Response) => {
-    let endpoint = 'unknown'
+    let name = 'unknown'
+
+    function report(status: number, reason: string, cause?: string): void {
+      const peer = peerOf(request)
+      events.emit('refused', { endpoint: name, status, reason, peer, ...(cause === undefined ? {} : { cause }) })
+    }
     function refuse(reply: Reply, reason: string, cause?: string): void {
-      events.emit('refused', { endpoint, status: reply.status, reason, ...(cause === undefined ? {} : { cause }) })
-      sendAndClose(request, response, reply)
+      // The connection was given its last answer, and that was reported.
+      if (isClosing(request.socket)) return
+      report(reply.status, reason, cause)
+      sendRefusal(request, response, reply)
     }
 
     try {
       if (request.method !== 'POST') return refuse(REPLIES.wrongMethod, 'method')
       const receiver = deps.receiver()
       if (!receiver) return refuse(REPLIES.unavailable, 'not_ready')
-      const door = findDoor(receiver, request)
-      if (!door) return refuse(REPLIES.unknownEndpoint, 'unknown_endpoint')
-      endpoint = door.endpoint
+      const endpoint = findEndpoint(receiver, request)
+      if (!endpoint) return refuse(REPLIES.unknownEndpoint, 'unknown_endpoint')
+      name = endpoint.name
       if (request.headers['content-encoding'] !== undefined) return refuse(REPLIES.encoding, 'encoding')
-      const ticket = door.check(request.headers)
+      const pending = endpoint.check(request.headers)
       bodies.checkLength(request)
-      const answer = await bodies.read(request, ticket.receive)
-      send(response, replyTo(answer))
+      const reply = await bodies.read(request, pending.receive)
+      if (reply.is === 'invalid') report(400, 'invalid_payload', reply.reason)
+      send(response, answerWith(reply))
     } catch (error) {
       if (error instanceof InvalidSignature) return refuse(INVALID_SIGNATURE[error.reason], error.reason)
       if (error instanceof BodyRefused) return refuseBody(error.why)
@@ -82,25 +91,25 @@ export function webhook(deps: WebhookDeps, findDoor: FindDoor): RequestHandler {
     }
 
     function refuseBody(why: BodyRefused['why']): void {
-      if (why === 'broken_off') events.emit('refused', { endpoint, status: 0, reason: 'broken_off' })
-      else if (why === 'too_large') refuse(REPLIES.tooLarge, 'too_large')
+      if (why === 'too_large') refuse(REPLIES.tooLarge, 'too_large')
       else if (why === 'timeout') refuse(REPLIES.timeout, 'timeout')
-      else refuse(REPLIES.unavailable, 'too_much_in_flight')
+      else if (why === 'too_much_in_flight') refuse(REPLIES.unavailable, 'too_much_in_flight')
+      else if (!isClosing(request.socket)) report(0, 'broken_off')
     }
   }
 }
 
-function replyTo(answer: Answer): Reply {
-  switch (answer.is) {
+function answerWith(reply: WebhookReply): Reply {
+  switch (reply.is) {
     case 'accepted':
       return REPLIES.accepted
     case 'duplicate':
-      return REPLIES.duplicate[answer.job]
+      return REPLIES.duplicate[reply.job]
     case 'requeued':
-      return answer.duplicate ? REPLIES.requeuedDuplicate : REPLIES.requeued
+      return reply.duplicate ? REPLIES.requeuedDuplicate : REPLIES.requeued
     case 'ignored':
       return REPLIES.ignored
     case 'invalid':
-      return json(400, { error: 'invalid_payload', reason: answer.reason })
+      return json(400, { error: 'invalid_payload', reason: reply.reason })
   }
 }

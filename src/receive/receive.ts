@@ -2,7 +2,9 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { EventBus } from '../events.ts'
 import type { Content, Intake, Receipt } from '../inbox/inbox.ts'
+import { createGuard } from './check-verifier.ts'
 import { parse } from './parse.ts'
+import { isSvixTest } from './payload.ts'
 import {
   admitDirect,
   type EndpointKeys,
@@ -15,31 +17,31 @@ import {
 } from './verify.ts'
 
 /** What the sender is told about a request that was recorded. */
-export type Answer =
+export type WebhookReply =
   | { readonly is: 'accepted' }
   | { readonly is: 'duplicate'; readonly job: 'queued' | 'running' | 'done' }
   | { readonly is: 'requeued'; readonly duplicate: boolean }
   | { readonly is: 'ignored' }
   | { readonly is: 'invalid'; readonly reason: string }
 
-/** A door that a request may be sent to: what can be checked before the body is read, then the rest. */
-export type Door = {
-  readonly endpoint: string
+/** Where a request may be sent to: what can be checked before the body is read, then the rest. */
+export type WebhookEndpoint = {
+  readonly name: string
   /** @throws InvalidSignature */
-  check(headers: Headers): Ticket
+  check(headers: Headers): PendingDelivery
 }
 
-/** A request that may send its body. */
-export type Ticket = {
-  /** @throws InvalidSignature, InboxUnavailable */
-  receive(body: Buffer): Promise<Answer>
+/** A delivery whose headers are in order; its body may be read. */
+export type PendingDelivery = {
+  /** @throws InvalidSignature, InboxUnavailable, VerifierBroken */
+  receive(body: Buffer): Promise<WebhookReply>
 }
 
 export type Receiver = {
-  /** The door of the endpoint called `name`; null when there is none. */
-  endpoint(name: string): Door | null
-  /** The door for Reducto's unsigned direct webhooks; null when it is closed or `token` is wrong. */
-  direct(token: string): Door | null
+  /** The endpoint called `name`; null when there is none. */
+  endpoint(name: string): WebhookEndpoint | null
+  /** The endpoint of Reducto's unsigned direct webhooks; null when it is off or `token` is wrong. */
+  direct(token: string): WebhookEndpoint | null
 }
 
 export type ReceiverDeps = {
@@ -53,11 +55,14 @@ export type ReceiverDeps = {
 /** From bytes to durable: verify, parse, accept. Knows no HTTP server. */
 export function createReceiver(deps: ReceiverDeps): Receiver {
   const { directToken, clock } = deps
-  const doors = new Map([...deps.endpoints].map(([name, secrets]) => [name, signedDoor(endpointKeys(name, secrets))]))
+  const endpoints = new Map(
+    [...deps.endpoints].map(([name, secrets]) => [name, signedEndpoint(endpointKeys(name, secrets))]),
+  )
+  const guard = createGuard()
 
-  function signedDoor(keys: EndpointKeys): Door {
+  function signedEndpoint(keys: EndpointKeys): WebhookEndpoint {
     return {
-      endpoint: keys.endpoint,
+      name: keys.endpoint,
       check(headers) {
         const arrivedAt = clock.monotonic()
         const signature = readSignature(headers, clock.now())
@@ -67,6 +72,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
   }
 
   async function receive(body: Buffer, signature: SignatureHeaders, keys: EndpointKeys, arrivedAt: number) {
+    guard()
     const delivery = verify(body, signature, keys)
     const content = parse(delivery)
     return accept(delivery, delivery.svixId, content, arrivedAt)
@@ -82,21 +88,23 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
 
   async function accept(delivery: VerifiedDelivery, svixId: string, content: Content, arrivedAt: number) {
     const { endpoint, body } = delivery
-    const receipt = await deps.inbox.accept({ svixId, endpoint, body, content, receivedAt: clock.now() })
-    const answer = answerTo(content, receipt)
+    const kept = content.is === 'job' ? body : startOf(body)
+    const receipt = await deps.inbox.accept({ svixId, endpoint, body: kept, content, receivedAt: clock.now() })
+    const reply = replyTo(content, receipt)
     deps.events.emit('delivery', {
       endpoint,
       svixId,
       jobId: content.is === 'job' ? content.jobId : null,
       status: content.is === 'job' ? content.status : null,
-      outcome: answer.is,
+      outcome: reply.is,
       ms: clock.monotonic() - arrivedAt,
+      ...(content.is === 'ignored' && !isSvixTest(body) ? { unexpected: true } : {}),
     })
-    return answer
+    return reply
   }
 
-  const directDoor: Door = {
-    endpoint: 'direct',
+  const directEndpoint: WebhookEndpoint = {
+    name: 'direct',
     check() {
       const arrivedAt = clock.monotonic()
       return { receive: (body) => receiveDirect(body, arrivedAt) }
@@ -104,17 +112,24 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
   }
 
   return {
-    endpoint: (name) => doors.get(name) ?? null,
-    direct: (token) => (directToken !== null && sameSecret(token, directToken) ? directDoor : null),
+    endpoint: (name) => endpoints.get(name) ?? null,
+    direct: (token) => (directToken !== null && sameSecret(token, directToken) ? directEndpoint : null),
   }
 }
 
-function answerTo(content: Content, receipt: Receipt): Answer {
+function replyTo(content: Content, receipt: Receipt): WebhookReply {
   if (content.is === 'rejected') return { is: 'invalid', reason: content.reason }
   if (content.is === 'ignored' || receipt.job === null) return { is: 'ignored' }
   if (receipt.requeued) return { is: 'requeued', duplicate: receipt.duplicate }
   if (!receipt.duplicate || receipt.job === 'dead' || receipt.job === 'expected') return { is: 'accepted' }
   return { is: 'duplicate', job: receipt.job }
+}
+
+/** Kept of a body that concerns no job: enough to see what it was, too little to fill a disk. */
+const MAX_KEPT_BYTES = 4 * 1024
+
+function startOf(body: string): string {
+  return body.length * 3 <= MAX_KEPT_BYTES ? body : Buffer.from(body).subarray(0, MAX_KEPT_BYTES).toString()
 }
 
 function sameSecret(given: string, expected: string): boolean {

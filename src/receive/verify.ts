@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import { Webhook, WebhookVerificationError } from 'svix'
 
 /** Why a request is not trusted. The names are part of the 401 answer. */
@@ -37,14 +38,26 @@ export type VerifiedDelivery = {
   readonly body: string
 }
 
-/** What checks the signatures of an endpoint: one for each of its secrets. */
-export type EndpointKeys = { readonly endpoint: string; readonly webhooks: readonly Webhook[] }
+/** One secret: Svix's library, whose word counts, and the key itself. */
+type SigningKey = { readonly webhook: Webhook; readonly bytes: Buffer }
 
-/** Svix's tolerance, in seconds. */
-const TOLERANCE = 300
+/** What checks the signatures of an endpoint: one key for each of its secrets. */
+export type EndpointKeys = { readonly endpoint: string; readonly keys: readonly SigningKey[] }
+
+/** Svix's tolerance. */
+const TOLERANCE_SECONDS = 300
+/**
+ * Svix's library takes 9 ms for 1 MiB, for each secret. Larger bodies than this are first checked with Node's HMAC, 14
+ * times faster, so that a forged one never gets to the library. For ordinary ones the library alone is faster.
+ */
+export const MAX_UNSCREENED_BYTES = 16 * 1024
 
 export function endpointKeys(endpoint: string, secrets: readonly string[]): EndpointKeys {
-  return { endpoint, webhooks: secrets.map((secret) => new Webhook(secret)) }
+  const keys = secrets.map((secret) => ({
+    webhook: new Webhook(secret),
+    bytes: Buffer.from(secret.replace(/^whsec_/, ''), 'base64'),
+  }))
+  return { endpoint, keys }
 }
 
 /**
@@ -64,8 +77,8 @@ export function readSignature(headers: Headers, now: number): SignatureHeaders {
   if (!id || !timestamp || !signature) throw new InvalidSignature('missing_headers')
   if (!/^[1-9]\d{0,11}$/.test(timestamp)) throw new InvalidSignature('bad_timestamp')
   const age = Math.floor(now / 1000) - Number(timestamp)
-  if (age > TOLERANCE) throw new InvalidSignature('timestamp_too_old')
-  if (age < -TOLERANCE) throw new InvalidSignature('timestamp_too_new')
+  if (age > TOLERANCE_SECONDS) throw new InvalidSignature('timestamp_too_old')
+  if (age < -TOLERANCE_SECONDS) throw new InvalidSignature('timestamp_too_new')
   return { id, timestamp, signature }
 }
 
@@ -76,7 +89,7 @@ export function readSignature(headers: Headers, now: number): SignatureHeaders {
  * pass; only valid UTF-8, for which decoding is exact, gets that far.
  * @throws InvalidSignature
  */
-export function verify(body: Buffer, signature: SignatureHeaders, keys: EndpointKeys): VerifiedDelivery {
+export function verify(body: Buffer, signature: SignatureHeaders, { endpoint, keys }: EndpointKeys): VerifiedDelivery {
   if (!isUtf8(body)) throw new InvalidSignature('not_utf8')
   const text = body.toString('utf8')
   const headers = {
@@ -84,8 +97,12 @@ export function verify(body: Buffer, signature: SignatureHeaders, keys: Endpoint
     'svix-timestamp': signature.timestamp,
     'svix-signature': signature.signature,
   }
-  if (!keys.webhooks.some((webhook) => matches(webhook, text, headers))) throw new InvalidSignature('no_match')
-  return trusted(signature.id, keys.endpoint, text)
+  const isGenuine = keys.some(
+    ({ webhook, bytes }) =>
+      (body.length <= MAX_UNSCREENED_BYTES || isLikely(body, signature, bytes)) && matches(webhook, text, headers),
+  )
+  if (!isGenuine) throw new InvalidSignature('no_match')
+  return trusted(signature.id, endpoint, text)
 }
 
 /**
@@ -111,6 +128,17 @@ function matches(webhook: Webhook, text: string, headers: Record<string, string>
     if (error instanceof WebhookVerificationError) return false
     throw error
   }
+}
+
+/** Whether Node's HMAC agrees with one of the signatures. In constant time; the length of a signature is no secret. */
+function isLikely(body: Buffer, { id, timestamp, signature }: SignatureHeaders, key: Buffer): boolean {
+  const expected = Buffer.from(
+    `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`,
+  )
+  return signature.split(' ').some((given) => {
+    const bytes = Buffer.from(given)
+    return bytes.length === expected.length && timingSafeEqual(bytes, expected)
+  })
 }
 
 function headerSet(headers: Headers, prefix: 'svix' | 'webhook') {

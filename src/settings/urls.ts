@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js'
-import { isBlockedPort } from './blocked-ports.ts'
+import { isBlockedPort } from '../blocked-ports.ts'
 
 /**
  * An http(s) URL, without its last slash unless a query is allowed. http only where nobody else can listen in.

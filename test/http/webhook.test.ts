@@ -318,7 +318,7 @@ describe('body over 1 MiB; not complete in time', () => {
       events: createEvents(),
       bodies: createBodyReader({ timeout: 20 }),
     })
-    const server = await listen(app, '127.0.0.1', 0)
+    const server = await listen(app, '127.0.0.1', 0, createEvents())
     const answer = await raw(`${head(signed(service.secret, ''), 'content-length: 10')}half`, server.port)
     await server.close(0)
     expect(answer).toMatch(/^HTTP\/1\.1 408 /)
@@ -352,7 +352,7 @@ describe('not ready, inbox cannot commit, too much in flight', () => {
   })
 
   it('answers 503 when too much is in flight, keeps no small body out, and goes on when that is over', async () => {
-    const bodies = createBodyReader({ inFlight: 100_000 })
+    const bodies = createBodyReader({ inFlight: 160_000 })
     const accept = async () => ({ duplicate: false, requeued: false, job: null })
     const deps = { receiver: () => receiverOn({ accept }), bodies }
     const large = JSON.stringify({ success: 'x'.repeat(200_000) })
@@ -364,6 +364,17 @@ describe('not ready, inbox cannot commit, too much in flight', () => {
     held.resolve()
     await holding
     expect((await appWith(deps, JSON.stringify({ success: 'x'.repeat(60_000) }))).status).toBe(200)
+  })
+
+  it('bounds all bodies together, ordinary ones too, to the byte', async () => {
+    const bodies = createBodyReader({ inFlight: 40_000 })
+    const held = Promise.withResolvers<void>()
+    const hold = () => bodies.read(fakeRequest('x'.repeat(10_000)), () => held.promise)
+    const holding = [hold(), hold(), hold(), hold()]
+    await expect(bodies.read(fakeRequest('x'), async () => {})).rejects.toThrow('too_much_in_flight')
+    held.resolve()
+    await Promise.all(holding)
+    await bodies.read(fakeRequest('x'), async () => {})
   })
 
   it('takes no body that comes in thousands of tiny pieces, which would cost far more memory than it has bytes', async () => {

@@ -1,0 +1,32 @@
+import type { IncomingMessage } from 'node:http'
+import { isIP, type Socket } from 'node:net'
+import type { Express, Request } from 'express'
+
+/**
+ * The address of whoever sent the request, as the app's `trust proxy` says. It is always an address: what a client
+ * wrote into X-Forwarded-For is not repeated. Empty when it is not known.
+ */
+export function peerOf(request: Request): string {
+  const forwarded = addressIn(request.ip ?? '')
+  return forwarded ?? peerOfSocket(request.socket)
+}
+
+/** The same for a request that has not reached the app. */
+export function peerBefore(app: Express, request: IncomingMessage): string {
+  // What Express itself does first with a request.
+  return peerOf(Object.setPrototypeOf(request, app.request) as Request)
+}
+
+/** The address at the other end of a connection. */
+export function peerOfSocket(socket: Socket): string {
+  return addressIn(socket.remoteAddress ?? '') ?? ''
+}
+
+/** Some proxies add a port; sockets that take both kinds of IP show IPv4 as `::ffff:1.2.3.4`. */
+function addressIn(text: string): string | null {
+  const [, bracketed, withPort] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(text) ?? []
+  const address = bracketed ?? withPort ?? text
+  if (!isIP(address)) return null
+  const mapped = /^::ffff:([\d.]+)$/i.exec(address)
+  return mapped ? mapped[1]! : address.replace(/%.*$/, '')
+}
