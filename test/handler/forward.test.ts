@@ -371,7 +371,7 @@ describe('the whole service, forwarding', () => {
     const key = createHmac('sha256', secret).update('links to saved results').digest()
     for (const [job, path, encoded] of [
       [jobId, 'job.json', `${jobId}/job.json`],
-      ['../../proc', 'self/environ', '..%2F..%2Fproc/self/environ'],
+      ['../../../../proc', 'self/environ', '..%2F..%2F..%2F..%2Fproc/self/environ'],
     ] as const) {
       const signature = createHmac('sha256', key).update(`${job}\n${path}\n${expires}`).digest('base64url')
       const answer = await fetch(`${on.url}/results/${encoded}?expires=${expires}&signature=${signature}`)
