@@ -64,6 +64,8 @@ describe('no secret is left of a text', () => {
   it('in whatever way it is embedded', () => {
     fc.assert(
       fc.property(secretText, embedding, around, around, (secret, name, before, after) => {
+        // Of eight characters of which half are quotes, what is left without these is found in innocent text.
+        if (name === 'parts that are joined') fc.pre(secret.replace(/[\s\\"'`+,:;|]/g, '').length >= 6)
         const embedded = EMBEDDINGS[name]!(secret)
         expect(createScrub([secret])(`${before}${embedded}${after}`)).not.toContain(embedded)
       }),

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -363,6 +363,35 @@ describe('the whole service, forwarding', () => {
     }
     await on.results.remove(jobId, new AbortController().signal)
     expect((await follow(record.job.url)).status).toBe(404)
+  })
+
+  it('gives no file to who has the secret of the forwards, and nothing outside of a result to anybody', async () => {
+    const { jobId, on } = await forwarded()
+    const expires = Math.floor(Date.now() / 1000) + 3_600
+    const key = createHmac('sha256', secret).update('links to saved results').digest()
+    for (const [job, path, encoded] of [
+      [jobId, 'job.json', `${jobId}/job.json`],
+      ['../../../../proc', 'self/environ', '..%2F..%2F..%2F..%2Fproc/self/environ'],
+    ] as const) {
+      const signature = createHmac('sha256', key).update(`${job}\n${path}\n${expires}`).digest('base64url')
+      const answer = await fetch(`${on.url}/results/${encoded}?expires=${expires}&signature=${signature}`)
+      expect([403, 404]).toContain(answer.status)
+      expect(await answer.text()).not.toContain('PATH=')
+    }
+  })
+
+  it('makes a job dead that the other side refuses for good, and says why', async () => {
+    const to = await receiver()
+    to.answer({ status: 422, body: 'no such tenant' })
+    const on = await testService({
+      env: { FORWARD_URL: to.url, FORWARD_SECRET: secret, PUBLIC_URL: 'http://127.0.0.1:9' },
+    })
+    const settled = event(on.events, 'settled')
+    await on.inbox.accept(delivery(on.reducto.addJob()))
+    expect(await settled).toMatchObject({
+      state: 'dead',
+      outcome: { reason: { code: 'forward_422', message: 'FORWARD_URL answered 422: no such tenant' } },
+    })
   })
 
   it('has no such route without FORWARD_URL', async () => {
