@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { scrubFor, startService } from '../compose.ts'
 import { createEvents } from '../events.ts'
-import { loadInTime } from '../handler/load-in-time.ts'
+import { loadHandler } from '../handler/module.ts'
 import { openHandOver } from '../handler/open.ts'
 import { openLog } from '../log.ts'
 import { openResults } from '../results/open.ts'
@@ -42,7 +42,7 @@ export const handle: Command = async (args) => {
     throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
   // First what the author has just changed.
   const { handlerTimeout } = loadConfig(environment(), ['handlerTimeout'])
-  await loadInTime(path, handlerTimeout)
+  await loadHandler(path, { timeout: handlerTimeout })
   const saved = values.job === undefined ? await sample(kind) : await savedJob(values.job)
 
   const { config, results, record } = saved

@@ -199,7 +199,7 @@ function describe(job: JobDetail, record: JobRecord | null, place: string): stri
   ])
   const attempts = job.attempts.map((one) => [
     time(one.startedAt),
-    one.stage === 'fetch' ? 'fetch' : 'hand over',
+    one.task.replace('_', ' '),
     one.outcome,
     `${one.ms} ms`,
     one.reason ? `${one.reason.code}: ${one.reason.message}` : '',

@@ -97,7 +97,7 @@ function failed(events: EventBus): ErrorRequestHandler {
       events.emit('refused', { endpoint: 'unknown', status: 400, reason: 'bad_request', peer, code: 'target' })
       return sendAndClose(request, response, BAD_REQUEST)
     }
-    events.emit('stuck', { what: 'request', error })
+    events.emit('failing', { what: 'request', error })
     // Half an answer cannot be taken back.
     if (response.headersSent) return void response.destroy()
     sendRefusal(request, response, FAILED)

@@ -26,12 +26,19 @@ export type JobRecord = {
   readonly fetched_at: string
   /** False when a file is missing, or was saved although it could not be read. */
   readonly complete: boolean
+  /** Why the answer itself cannot be relied on; absent when it can. */
+  readonly warning?: string
+  /** Why the job was given up: what is here is what was had, and not its result. Absent when it is the result. */
+  readonly gave_up?: { readonly code: string; readonly message: string }
   readonly job: SavedFile
   readonly files: SavedFile & { readonly count: number; readonly failed: number }
 }
 
 /** A record that is about to be saved: what Reducto gave as the reason has been scrubbed. */
-export type NewRecord = JobRecord & { readonly reason: CleanText | null }
+export type NewRecord = JobRecord & {
+  readonly reason: CleanText | null
+  readonly gave_up?: { readonly code: string; readonly message: CleanText }
+}
 
 /** A saved file: its path within the job's folder, its size and SHA-256 (hex). */
 export type SavedFile = { readonly path: string; readonly bytes: number; readonly sha256?: string }

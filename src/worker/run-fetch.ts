@@ -4,8 +4,8 @@ import type { ScanDocument } from '../answer/scan-thread.ts'
 import type { Download } from '../download/download.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
-import { FILES, JOB, type JobRecord, type SavedFile } from '../results/record.ts'
-import type { Draft, NewRecord, Results } from '../results/results.ts'
+import { FILES, JOB, type JobRecord, type NewRecord, type SavedFile } from '../results/record.ts'
+import type { Draft, Results } from '../results/results.ts'
 import type { Scrub } from '../scrub.ts'
 import { FINAL, fetchAnswer, type JobAnswer, piecesOf } from './answer.ts'
 import type { AttemptResult, PartialResult } from './attempt.ts'
@@ -127,7 +127,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
     status: string,
     job: SavedFile,
     listed: Listed,
-    gaveUp: NewRecord['gave_up'],
+    gaveUp: NonNullable<NewRecord['gave_up']> | null,
   ): NewRecord {
     seen.bytes = job.bytes + listed.files.bytes
     return {

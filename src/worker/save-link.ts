@@ -14,7 +14,11 @@ const MAX_CRASHES = 2
 
 /** A link that was followed: the file, and what it links to itself. */
 export type SavedLink = {
-  readonly file: SavedFile & { readonly content_type: string | null; readonly warning?: string }
+  readonly file: SavedFile & {
+    readonly sha256: string
+    readonly content_type: string | null
+    readonly warning?: string
+  }
   readonly reading: Reading | null
 }
 
