@@ -1,31 +1,37 @@
+import { createHash } from 'node:crypto'
 import { createScanThread } from './answer/scan-thread.ts'
-import { randomBytes } from 'node:crypto'
-import { type Clock, createWorkingClock, systemClock, type WorkingClock } from './clock.ts'
-import { type Config, SettingsError } from './config.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { createDownloader } from './download/download.ts'
-import { createEvents, type EventBus } from './events.ts'
+import { createEvents, type Degraded, type EventBus } from './events.ts'
 import type { HandOver } from './handler/hand-over.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
-import { openHandOver } from './handler/open.ts'
+import { type PreparedHandOver, prepareHandOver } from './handler/open.ts'
 import { createApp } from './http/app.ts'
-import type { Degraded, NotReady } from './http/health.ts'
+import type { NotReady } from './http/health.ts'
 import { type Listening, listen } from './http/server.ts'
 import type { Inbox } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
 import type { Log } from './log.ts'
+import { createOutboundFetch } from './outbound/fetch.ts'
+import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
+import { checkVerifier } from './receive/check-verifier.ts'
+import { metadataOf } from './receive/metadata.ts'
 import { createReceiver, type Receiver } from './receive/receive.ts'
-import { createClient } from './reducto/client.ts'
+import { type Client, createClient } from './reducto/client.ts'
 import { createFetchJob } from './reducto/fetch-job.ts'
+import { createListJobs } from './reducto/list-jobs.ts'
 import { createProbeAccount } from './reducto/probe.ts'
 import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { createScrub, type Scrub } from './scrub.ts'
 import { type Config, SettingsError } from './settings/config.ts'
-import { createDownloadAgent } from './worker/addresses.ts'
-import { createDownload, IDLE_TIMEOUT } from './worker/download.ts'
-import { type RunJobDeps, runJob } from './worker/run-job.ts'
-import { startSweeps } from './worker/sweep.ts'
+import { createJudge } from './worker/judge.ts'
+import { type Retention, startRetention } from './worker/retention.ts'
+import { type FetchDeps, runFetch } from './worker/run-fetch.ts'
+import { runHandOver } from './worker/run-hand-over.ts'
+import { runSideFiles } from './worker/run-side-files.ts'
+import { createSuspicion } from './worker/suspicion.ts'
 import { createWorker, type Worker } from './worker/worker.ts'
 
 /** The running service. */
@@ -69,127 +75,132 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   const events = options.events ?? createEvents()
   const signal = options.signal ?? new AbortController().signal
   const onFatal = options.onFatal ?? (() => {})
-  const closers: (() => unknown)[] = []
-  const closeAll = async () => {
-    for (let closer = closers.pop(); closer; closer = closers.pop()) await closer()
-  }
+  await using opening = new AsyncDisposableStack()
 
   let stage: 'starting' | 'inbox_locked' | 'ready' | 'draining' | 'inbox' = 'starting'
   let receiver: Receiver | null = null
   let worker: Worker | null = null
   let inbox: Inbox | null = null
-  const working = createWorkingClock(clock, 'worker')
+  let retention: Retention | null = null
+  let links: Links | null = null
+  let results: Results | null = null
   const health = (): { notReady: NotReady[]; degraded: Degraded[] } => ({
     notReady: stage !== 'ready' ? [stage] : inbox?.isFailing() ? ['inbox'] : [],
     degraded: [
-      ...(working.isHeld('operator') ? ['worker_paused' as const] : []),
-      ...(worker?.pausedBy ? [worker.pausedBy] : []),
-      ...(worker?.handlerFails ? ['handler' as const] : []),
+      ...(inbox?.isPaused() ? ['worker_paused' as const] : []),
+      ...(worker?.degraded ?? []),
+      ...(retention?.isWaitingForClock ? ['clock' as const] : []),
     ],
   })
 
-  try {
-    const results = await openResults(config.results, { minFree: config.minFreeDisk })
-    const { handler, publicUrl } = config
-    const links = handler?.kind === 'forward' ? createLinks(publicUrl!, randomBytes(32)) : null
-    const handOver = await openHandler({ config, results, links, clock, log, signal, closers })
-    const app = createApp({
-      receiver: () => receiver,
-      health,
-      events,
-      ...(links ? { saved: () => ({ results, links, now: clock.now }) } : {}),
-    })
-    const server = await listen(app, config.host, config.port, events)
-    closers.push(() => server.close(0))
+  const scrub = scrubFor(config)
+  const { handler, publicUrl, trustProxy } = config
+  const app = createApp({
+    receiver: () => receiver,
+    health,
+    events,
+    trustProxy,
+    ...(handler?.kind === 'forward'
+      ? { saved: () => (results && links ? { results, links: () => links, now: clock.now } : null) }
+      : {}),
+  })
+  const server = await listen(app, config.host, config.port, events)
+  opening.defer(() => server.close(0))
 
-    inbox = await openInbox(config.database, {
-      retryFor: config.fetchRetryFor,
-      clock,
-      working,
-      signal,
-      onWait() {
-        stage = 'inbox_locked'
-        log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
-      },
-      onWarning: (message) => log.warn(message),
-      onDeath(error) {
-        stage = 'inbox'
-        onFatal(error)
-      },
-    })
-    const opened = inbox
-    closers.push(() => opened.close())
-    const scrub = scrubFor(config)
-    worker = composeWorker({ config, inbox, results, handOver, clock, working, events, scrub, closers })
-    const { retention, resultsRetention } = config
-    const stopSweeps = startSweeps({ inbox, results, clock, log, retention, resultsRetention })
-    closers.push(stopSweeps)
+  const proxies = proxiesOf(config)
+  const outbound = createOutboundFetch(proxies)
+  opening.defer(() => outbound.close())
+  const prepared = await prepareHandler({ config, log, scrub, signal, fetch: outbound.fetch as typeof fetch })
+  // The handler's code shares this process: what checks signatures must still refuse a forged one.
+  checkVerifier()
 
-    receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
-    stage = 'ready'
-    worker.start()
+  inbox = await openInbox(config.database, {
+    clock,
+    minFree: config.minFreeDisk,
+    signal,
+    onWait() {
+      stage = 'inbox_locked'
+      log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
+    },
+    onWarning: (message) => log.warn(message),
+    onDeath(error) {
+      stage = 'inbox'
+      onFatal(error)
+    },
+  })
+  const opened = opening.adopt(inbox, (one) => one.close())
+  const linkKey = await opened.linkKey()
+  if (handler?.kind === 'forward') links = createLinks(publicUrl!, linkKey)
+  const store = await openResults(config.results, {
+    minFree: config.minFreeDisk,
+    owner: ownerOf(linkKey),
+    onWarning: (message) => log.warn(message),
+  })
+  results = store
+  const handOver = prepared?.open({ results: store, links, now: clock.now }) ?? null
+  if (handOver) opening.defer(() => handOver.close())
 
-    const stop = once(() => shutDown(server, worker!, stopSweeps, config.shutdownGrace))
-    return { port: server.port, events, inbox, results, stop, interrupt: async () => {} }
-  } catch (error) {
-    await closeAll()
-    throw error
-  }
+  const client = createClient({ ...config.reducto, fetch: outbound.fetch })
+  const parts = { config, inbox: opened, results: store, clock, events, scrub, proxies, client, opening }
+  worker = composeWorker({ ...parts, handOver: handOver?.handOver ?? null })
+  const retaining = startRetention({
+    inbox: opened,
+    results: store,
+    clock,
+    log,
+    retention: config.retention,
+    resultsRetention: config.resultsRetention,
+  })
+  retention = retaining
+  opening.defer(() => retaining.stop())
 
-  async function shutDown(
-    server: Listening,
-    running: Worker,
-    stopSweeps: () => Promise<void>,
-    grace: number,
-  ): Promise<void> {
+  receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
+  stage = 'ready'
+  worker.start()
+  const closing = opening.move()
+  const stop = memoized(() => shutDown(server, worker!))
+  return { port: server.port, events, inbox: opened, results: store, stop, interrupt: () => opened.stopAsked() }
+
+  async function shutDown(listening: Listening, running: Worker): Promise<void> {
     stage = 'draining'
+    const grace = config.shutdownGrace
     const accepting = grace / 4
-    server.drain()
-    const settled = Promise.all([running.stop(grace - accepting), stopSweeps()])
+    listening.drain()
+    // Written when it is asked for: whatever ends the process from now on is no crash.
+    const noted = opened.stopAsked().catch((error) => void events.emit('failing', { what: 'record the stop', error }))
+    const settled = Promise.all([running.stop(grace - accepting), retaining.stop(), noted])
     // Balancers take a moment to see that this service is unready: what they still send is taken.
     await clock.sleep(accepting, new AbortController().signal)
-    await server.close(accepting)
+    await listening.close(accepting)
     receiver = null
     await settled
-    await closeAll()
+    await closing.disposeAsync()
   }
+}
+
+/** Whose drafts are whose, for services that share a folder of results: by the inbox, and nothing that tells its key. */
+function ownerOf(linkKey: Buffer): string {
+  return createHash('sha256').update('owner of drafts').update(linkKey).digest('hex').slice(0, 16)
+}
+
+function proxiesOf({ proxy }: Config): ProxySettings {
+  return createProxySettings({ httpsProxy: proxy.https, httpProxy: proxy.http, noProxy: proxy.no })
 }
 
 type HandlerParts = {
   readonly config: Config
-  readonly results: Results
-  readonly links: Links | null
-  readonly clock: Clock
   readonly log: Log
+  readonly scrub: Scrub
   readonly signal: AbortSignal
-  readonly closers: (() => unknown)[]
+  readonly fetch: typeof globalThis.fetch
 }
 
-/** The user's code is loaded before anything listens: what is wrong with it is a wrong setting. */
-async function openHandler({
-  config,
-  results,
-  links,
-  clock,
-  log,
-  signal,
-  closers,
-}: HandlerParts): Promise<HandOver | null> {
+/** What is wrong with the user's code is a wrong setting, and is told before a database is touched. */
+async function prepareHandler({ config, ...parts }: HandlerParts): Promise<PreparedHandOver | null> {
   if (config.handler === null) return null
-  const timeout = config.handlerTimeout
-  const { handOver, close } = await openHandOver(config.handler, {
-    results,
-    links,
-    timeout,
-    now: clock.now,
-    log,
-    scrub: scrubFor(config),
-    signal,
-  }).catch((error) => {
+  return prepareHandOver(config.handler, { ...parts, timeout: config.handlerTimeout }).catch((error) => {
     throw error instanceof HandlerUnusable ? new SettingsError([`HANDLER: ${error.message}`]) : error
   })
-  closers.push(close)
-  return handOver
 }
 
 type WorkerParts = {
@@ -198,48 +209,57 @@ type WorkerParts = {
   readonly results: Results
   readonly handOver: HandOver | null
   readonly clock: Clock
-  readonly working: WorkingClock
   readonly events: EventBus
   readonly scrub: Scrub
-  readonly closers: (() => unknown)[]
+  readonly proxies: ProxySettings
+  readonly client: Client
+  readonly opening: AsyncDisposableStack
 }
 
 function composeWorker(parts: WorkerParts): Worker {
-  const { config, inbox, results, handOver, clock, working, events, scrub, closers } = parts
+  const { config, inbox, results, handOver, clock, events, scrub, client, opening } = parts
   const scanner = createScanThread()
-  closers.push(() => scanner.close())
-  const downloader = createDownloader({ allowPrivateHosts: config.allowPrivateHosts, clock })
-  closers.push(() => downloader.close())
-  const client = createClient(config.reducto)
+  opening.defer(() => scanner.close())
+  const downloader = createDownloader({ allowPrivateHosts: config.allowPrivateHosts, proxies: parts.proxies, clock })
+  opening.defer(() => downloader.close())
   const probeAccount = createProbeAccount(client, clock.now)
-  const deps: RunJobDeps = {
+  const suspicion = createSuspicion({
+    listJobs: createListJobs(client, clock.now),
+    isOurs: async (jobId) => (await inbox.get(jobId)) !== null,
+  })
+  const fetching: FetchDeps = {
     fetchJob: createFetchJob(client, clock.now),
     probeAccount,
-    results,
-    handOver,
     download: downloader.download,
     scan: scanner.scan,
+    results,
+    lost: inbox.lost,
+    metadataOf,
     maxBytes: config.maxResultBytes,
-    scrub,
-    holds: async (claim) => (await inbox.extend([claim])).length === 0,
     clock,
+    scrub,
   }
   return createWorker({
     queue: inbox,
-    run: (claim, run) => runJob(claim, run, deps),
-    results,
-    probeAccount,
+    judge: createJudge({ results, queue: inbox, probeAccount, suspicion, clock, events, scrub }),
+    runFetch: (claim, signal) => runFetch(claim, signal, fetching),
+    runHandOver: (claim, signal) => runHandOver(claim, signal, { results, handOver }),
+    runSideFiles: (claim, signal) => runSideFiles(claim, signal, fetching),
+    removeAbandonedDrafts: (signal) =>
+      results.removeAbandonedDrafts(async ({ jobId, token }) => {
+        const claims = (['fetch', 'side_files'] as const).map((task) => ({ jobId, task, token }))
+        return (await inbox.lost(claims)).length === claims.length
+      }, signal),
     concurrency: config.concurrency,
-    handsOver: handOver !== null,
-    patience: { fetch: config.fetchRetryFor, hand_over: config.handlerRetryFor },
+    hasHandler: handOver !== null,
+    patience: { fetch: config.fetchRetryFor, hand_over: config.handlerRetryFor, side_files: config.fetchRetryFor },
     clock,
-    working,
     events,
     scrub,
   })
 }
 
-function once<T>(run: () => Promise<T>): () => Promise<T> {
+function memoized<T>(run: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | null = null
   return () => {
     result ??= run()

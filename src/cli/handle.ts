@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { scrubFor, startService } from '../compose.ts'
 import { createEvents } from '../events.ts'
 import { loadHandler } from '../handler/module.ts'
-import { openHandOver } from '../handler/open.ts'
+import { prepareHandOver } from '../handler/open.ts'
 import { openLog } from '../log.ts'
 import { openResults } from '../results/open.ts'
 import type { JobRecord } from '../results/record.ts'
@@ -48,10 +48,11 @@ export const handle: Command = async (args) => {
   const { config, results, record } = saved
   const terminal = process.stdout.isTTY && !values.json
   const { log, flush } = openLog({ level: values.json ? 'silent' : 'debug', scrub: scrubFor(config), terminal })
-  const { handOver, close } = await openHandOver(
+  const prepared = await prepareHandOver(
     { kind: 'module', path },
-    { results, links: null, timeout: config.handlerTimeout, now: Date.now, log, scrub: scrubFor(config) },
+    { timeout: config.handlerTimeout, log, scrub: scrubFor(config) },
   )
+  const { handOver, close } = prepared.open({ results, links: null, now: Date.now })
   const began = performance.now()
   try {
     const handed = await handOver({ record, round: 1, attempt: 1 }, new AbortController().signal)

@@ -63,8 +63,8 @@ export const jobs: Command = async (args) => {
   const command = COMMANDS[given.name]
   if (!command) throw new WrongUse(`jobs takes one of ${Object.keys(COMMANDS).join(', ')}`)
   check(given, command)
-  const config = loadConfig(environment(), ['database', 'results', 'fetchRetryFor', 'minFreeDisk'])
-  const ledger = await openLedger(config.database, config.fetchRetryFor)
+  const config = loadConfig(environment(), ['database', 'results', 'minFreeDisk'])
+  const ledger = await openLedger(config.database)
   try {
     const results = await openResults(config.results, { minFree: config.minFreeDisk })
     const place = resultsPlace(config.results)

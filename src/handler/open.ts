@@ -12,13 +12,9 @@ export type HandlerChoice =
   | { readonly kind: 'module'; readonly path: string }
   | { readonly kind: 'forward'; readonly url: string; readonly secrets: readonly string[] }
 
-export type OpenHandOverDeps = {
-  readonly results: Results
-  /** For `forward`. */
-  readonly links: Links | null
+export type PrepareDeps = {
   /** One call, and loading a module, ms. */
   readonly timeout: number
-  readonly now: () => number
   readonly log: Log
   readonly scrub: Scrub
   /** Ends a start that is still under way. */
@@ -27,20 +23,36 @@ export type OpenHandOverDeps = {
   readonly fetch?: typeof globalThis.fetch
 }
 
+export type OpenDeps = {
+  readonly results: Results
+  /** For `forward`. */
+  readonly links: Links | null
+  readonly now: () => number
+}
+
+/** The user's code, loaded; `open` connects it with what is saved. */
+export type PreparedHandOver = {
+  open(deps: OpenDeps): { readonly handOver: HandOver; close(): Promise<void> }
+}
+
 /**
- * Opens the way to the user's code.
+ * Loads the way to the user's code, before anything else is opened: what is wrong with it is a wrong setting.
  * @throws HandlerUnusable, or the reason of `signal`
  */
-export async function openHandOver(
-  choice: HandlerChoice,
-  deps: OpenHandOverDeps,
-): Promise<{ handOver: HandOver; close(): Promise<void> }> {
-  if (choice.kind === 'forward') {
-    const { links, ...rest } = deps
-    return { handOver: createForward({ ...rest, ...choice, links: links! }), close: async () => {} }
-  }
+export async function prepareHandOver(choice: HandlerChoice, deps: PrepareDeps): Promise<PreparedHandOver> {
+  if (choice.kind === 'forward')
+    return {
+      open: ({ links, ...rest }) => ({
+        handOver: createForward({ ...deps, ...rest, ...choice, links: links! }),
+        close: async () => {},
+      }),
+    }
   const handler = await loadHandler(choice.path, deps)
-  const { results, timeout, log, scrub } = deps
-  const walk = createWalkThread()
-  return { handOver: createModuleHandOver(handler, { results, walk, timeout, log, scrub }), close: walk.close }
+  const { timeout, log, scrub } = deps
+  return {
+    open({ results }) {
+      const walk = createWalkThread()
+      return { handOver: createModuleHandOver(handler, { results, walk, timeout, log, scrub }), close: walk.close }
+    },
+  }
 }

@@ -4,9 +4,9 @@ import { isSavedPath, type Links } from '../handler/links.ts'
 import { isJobId } from '../job.ts'
 import type { JobRecord } from '../results/record.ts'
 import { type OpenFile, type Results, ResultsUnavailable } from '../results/results.ts'
-import { json, send } from './replies.ts'
 import { linked, lists } from './file-list.ts'
 import { PACE, type Pace, pour } from './pour.ts'
+import { json, send } from './replies.ts'
 
 export type SavedFilesDeps = {
   readonly results: Pick<Results, 'record' | 'open' | 'link'>
@@ -48,7 +48,7 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
       if (file !== null) closeWith(response, file.body)
       return file
     }
-    const record = await results.record(jobId)
+    const record = await results.record(jobId, new AbortController().signal)
     if (record?.job_id !== jobId || !(await names(record, path, open))) return send(response, NOT_FOUND)
     const file = await open(path)
     if (file === null) return send(response, NOT_FOUND)

@@ -14,7 +14,7 @@ export function webUrl(text: string, { query = false, called = false } = {}): st
     throw new Error(`must be without user name, password${query ? '' : ', query'} and fragment`)
   if (url.protocol === 'http:' && !isPrivateHost(url.hostname))
     throw new Error('must be https:// (http:// is for loopback and private hosts)')
-  if (called && url.port !== '' && isBlockedPort(Number(url.port)))
+  if (called && isBlockedPort(url))
     throw new Error(`must have another port: calls to port ${url.port} are blocked, as in browsers`)
   return query ? url.href : url.href.replace(/\/+$/, '')
 }

@@ -113,7 +113,13 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
 
   async function pass(links: readonly FoundLink[], running: AbortSignal, touch: () => void): Promise<void> {
     using all = linkSignals(running)
-    const current = { signal: all.signal, touch, incomplete: incompleteDocuments(), byUrl: new Map(), inSlot: createSlots() }
+    const current = {
+      signal: all.signal,
+      touch,
+      incomplete: incompleteDocuments(),
+      byUrl: new Map(),
+      inSlot: createSlots(),
+    }
     await follow(current, root.path, links, all.abort)
     all.signal.throwIfAborted()
   }
@@ -139,7 +145,12 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
     await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, links.length) }, lane))
   }
 
-  async function visit(current: Pass, document: string, link: FoundLink, fail: (error: unknown) => void): Promise<void> {
+  async function visit(
+    current: Pass,
+    document: string,
+    link: FoundLink,
+    fail: (error: unknown) => void,
+  ): Promise<void> {
     const key = keyOf(document, link.pointer)
     const one = {
       link,
@@ -185,7 +196,8 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
     const found = new Set<string>()
     for (const entry of entries.values())
       if ('error' in entry)
-        for (let at: string | undefined = entry.in; at !== undefined && !found.has(at); at = owners.get(at)) found.add(at)
+        for (let at: string | undefined = entry.in; at !== undefined && !found.has(at); at = owners.get(at))
+          found.add(at)
     return found
   }
 

@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.ts'
-import type { Claim, ClaimId } from '../inbox/inbox.ts'
 import type { ScanDocument } from '../answer/scan-thread.ts'
+import type { Clock } from '../clock.ts'
 import type { Download } from '../download/download.ts'
+import type { Claim, ClaimId } from '../inbox/inbox.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import { FILES, JOB, type JobRecord, type NewRecord, type SavedFile } from '../results/record.ts'
@@ -57,7 +57,10 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
   }
 
   async function ask(): Promise<JobAnswer> {
-    const counted = { ...deps, fetchJob: (jobId: string, until: AbortSignal) => (seen.calls++, deps.fetchJob(jobId, until)) }
+    const counted = {
+      ...deps,
+      fetchJob: (jobId: string, until: AbortSignal) => (seen.calls++, deps.fetchJob(jobId, until)),
+    }
     const answer = await fetchAnswer(claim.jobId, counted, signal)
     seen.known = true
     return answer

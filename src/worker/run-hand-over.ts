@@ -38,7 +38,15 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
     return { is: 'unsaved', reason: { ...reason, message: `${reason.message}; it is fetched again` } }
   }
 
-  const nothing = { known: false, calls: 0, files: 0, bytes: 0, partial: null, missingSideFiles: null, blockedHosts: [] }
+  const nothing = {
+    known: false,
+    calls: 0,
+    files: 0,
+    bytes: 0,
+    partial: null,
+    missingSideFiles: null,
+    blockedHosts: [],
+  }
   try {
     return { outcome: await attempt(), record, shared: null, ...nothing }
   } catch (error) {

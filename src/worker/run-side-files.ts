@@ -43,7 +43,10 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
       const budget = createBudget(deps.maxBytes, sizeOf(record, had))
       const saver = createLinkSaver({ draft, download: deps.download, scan: deps.scan, hosts, budget })
       const root = { path: record.job.path, links }
-      const collector = createCollector({ root, had, freshLinks: ask, signal }, { draft, saver, hosts, clock: deps.clock })
+      const collector = createCollector(
+        { root, had, freshLinks: ask, signal },
+        { draft, saver, hosts, clock: deps.clock },
+      )
       await collector.run()
       const listed = await collector.list()
       if (listed.files.failed >= record.files.failed) {

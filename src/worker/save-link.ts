@@ -97,34 +97,47 @@ export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
       counted += bytes
       deps.budget.take(bytes)
     }
-    return following(one, scanning, () => deps.budget.giveBack(counted), async ({ contentType, body }) => {
-      count(MIN_FILE_BYTES)
-      const name = `files/${number}-${link.field}${extensionOf(contentType)}`
-      let bytes = 0
-      const saved = await deps.draft.write(name, tee(body, scanning, one, (more) => {
-        const over = Math.max(bytes + more - MIN_FILE_BYTES, 0) - Math.max(bytes - MIN_FILE_BYTES, 0)
-        bytes += more
-        count(over)
-      }))
-      const file = { ...saved, content_type: contentType }
-      if (!scanning) return { file, reading: null }
-      try {
-        return whole(link, file, await scanning.end())
-      } catch (error) {
-        if (!(error instanceof NotJson) || !isSameAgain(number, saved.sha256)) throw error
-        return { file: { ...file, warning: `saved as it is: ${error.message}` }, reading: null }
-      }
-    })
+    return following(
+      one,
+      scanning,
+      () => deps.budget.giveBack(counted),
+      async ({ contentType, body }) => {
+        count(MIN_FILE_BYTES)
+        const name = `files/${number}-${link.field}${extensionOf(contentType)}`
+        let bytes = 0
+        const saved = await deps.draft.write(
+          name,
+          tee(body, scanning, one, (more) => {
+            const over = Math.max(bytes + more - MIN_FILE_BYTES, 0) - Math.max(bytes - MIN_FILE_BYTES, 0)
+            bytes += more
+            count(over)
+          }),
+        )
+        const file = { ...saved, content_type: contentType }
+        if (!scanning) return { file, reading: null }
+        try {
+          return whole(link, file, await scanning.end())
+        } catch (error) {
+          if (!(error instanceof NotJson) || !isSameAgain(number, saved.sha256)) throw error
+          return { file: { ...file, warning: `saved as it is: ${error.message}` }, reading: null }
+        }
+      },
+    )
   }
 
   async function lookThrough(one: LinkTry): Promise<Reading | LinkFailure> {
     const scanning = deps.scan(one.link.contents!)
-    return following(one, scanning, () => {}, async ({ body }) => {
-      for await (const _ of tee(body, scanning, one, () => {})) {
-        // The scan has seen it.
-      }
-      return scanning.end()
-    })
+    return following(
+      one,
+      scanning,
+      () => {},
+      async ({ body }) => {
+        for await (const _ of tee(body, scanning, one, () => {})) {
+          // The scan has seen it.
+        }
+        return scanning.end()
+      },
+    )
   }
 
   /** What a failed try means, for this link and its host. */
