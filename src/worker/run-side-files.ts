@@ -56,7 +56,8 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
       signal.throwIfAborted()
       if ((await deps.lost([claim])).length > 0) throw new ClaimLost('the result is fetched anew')
       const reason = record.reason === null ? null : deps.scrub(record.reason)
-      const better = { ...record, reason, complete: listed.isComplete, files: listed.files }
+      const { gave_up: _, ...result } = record
+      const better = { ...result, reason, complete: listed.isComplete, files: listed.files }
       await draft.commit(better, { replace: true })
       const again = listed.isComplete || !listed.isWorthRetrying ? null : { after: hosts.longestRest }
       return { ...over(better), again }
