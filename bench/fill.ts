@@ -5,7 +5,7 @@ import { messageId } from './load.ts'
 
 /** Fills an inbox with `count` deliveries of as many done jobs, over the last 90 days, through the store's own writer. */
 export function fill(path: string, count: number): void {
-  const db = openForWriting(path)
+  const db = openForWriting(path, { migrate: true })
   db.exec('PRAGMA synchronous = OFF')
   const writer = createWriter(db, { retryFor: 0 })
   const done = db.prepare(`UPDATE job SET state = 'done', recorded = 'Completed' WHERE state = 'queued'`)

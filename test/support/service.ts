@@ -101,7 +101,7 @@ export function delivery(
   }
 }
 
-/** Room for so many jobs, of whichever stage. */
-export function places(most: number): Places {
-  return { fetches: most, handOvers: most, most }
+/** Room for so many jobs of a stage. */
+export function places(limit: number): Places {
+  return { limit, total: limit, newestFirst: false }
 }

@@ -27,7 +27,7 @@ async function open(path: string) {
 
 describe('the database', () => {
   it('commits to the disk: write-ahead log, synced in full, as read back', () => {
-    const db = openForWriting(join(tempFolder(), 'inbox.db'))
+    const db = openForWriting(join(tempFolder(), "inbox.db"), { migrate: true })
     expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' })
     expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 })
     db.close()
@@ -35,7 +35,7 @@ describe('the database', () => {
 
   it('refuses a newer schema, by name', async () => {
     const path = join(tempFolder(), 'inbox.db')
-    const db = openForWriting(path)
+    const db = openForWriting(path, { migrate: true })
     db.exec('PRAGMA user_version = 99')
     db.close()
     const refused = await open(path).catch((error) => error)
