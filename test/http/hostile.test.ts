@@ -20,7 +20,7 @@ let bugs: unknown[]
 beforeEach(async () => {
   events = createEvents()
   bugs = []
-  events.on('stuck', (trouble) => bugs.push(trouble))
+  events.on('failing', (trouble) => bugs.push(trouble))
   service = await testService({
     events,
     env: { WORKER_CONCURRENCY: '0', DIRECT_WEBHOOK_TOKEN: 'direct-token-of-24-characters' },

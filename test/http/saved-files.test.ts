@@ -56,7 +56,7 @@ async function open(change: Partial<SavedFilesDeps> = {}) {
   const { root, results } = savedResult()
   const events = createEvents()
   const stuck: unknown[] = []
-  events.on('stuck', (trouble) => stuck.push(trouble))
+  events.on('failing', (trouble) => stuck.push(trouble))
   const deps: SavedFilesDeps = { results, links: () => links, now: () => 0, ...change }
   const app = createApp({
     receiver: () => null,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { openSqlite } from '../../src/inbox/sqlite/store.ts'
+import { openSqlite } from '../../src/inbox/sqlite/inbox.ts'
 import { inboxContract } from './contract.ts'
 
 inboxContract('SQLite', ({ place, ...options }) =>

@@ -495,7 +495,7 @@ describe('settling is fenced by the claim', () => {
         return draft
       },
     })
-    const fenced = event(on.events, 'fenced')
+    const fenced = event(on.events, 'claimLost')
     await on.inbox.accept(delivery(jobId))
     expect(await fenced).toEqual({ jobId })
     expect(await on.inbox.get(jobId)).toMatchObject({ state: 'dead' })
@@ -509,7 +509,7 @@ describe('a settlement that the inbox cannot take', () => {
     const jobId = on.reducto.addJob()
     const { settle } = on.inbox
     on.inbox.settle = () => Promise.reject(new Error('disk full'))
-    const stuck = event(on.events, 'stuck')
+    const stuck = event(on.events, 'failing')
     await on.inbox.accept(delivery(jobId))
     expect(await stuck).toMatchObject({ what: expect.stringContaining('settle') })
     await on.clock.sleeping(1_000)
@@ -526,7 +526,7 @@ describe('trouble with the inbox', () => {
     const on = await rig()
     const { claim } = on.inbox
     on.inbox.claim = () => Promise.reject(new Error('database is locked'))
-    const stuck = event(on.events, 'stuck')
+    const stuck = event(on.events, 'failing')
     const jobId = on.reducto.addJob()
     await on.inbox.accept(delivery(jobId))
     expect(await stuck).toMatchObject({ what: 'claim' })
