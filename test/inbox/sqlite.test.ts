@@ -7,7 +7,8 @@ inboxContract('SQLite', ({ place, ...options }) =>
   openSqlite({
     ...options,
     path: join(place, 'inbox.db'),
-    recover: true,
+    minFree: 0,
+    isService: true,
     onDeath: (error) => expect.unreachable(error.message),
   }),
 )
