@@ -80,7 +80,7 @@ const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/@aws-sdk/, /^results\/s3\//, 'S3 stays in its store, which is loaded when it is used'],
   [/from '\.\/s3\.ts'/, /^results\/open\.ts$/, 'for its options alone'],
   [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],
-  [/from 'undici'/, /^worker\/(download|addresses)\.ts$/, 'downloads have one door'],
+  [/from 'undici'/, /^(outbound|download)\//, 'what leaves for a host of others has one way out'],
   [
     /process\.env/,
     /^(settings\/environment\.ts|bin\.js)$/,
