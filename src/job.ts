@@ -117,7 +117,9 @@ export function onDelivery(
 ): DeliveryEffect {
   const plain = { duplicate: delivery.known, requeued: false }
   if (job === null || job.state === 'expected') return { queue: 'fetch', refetch: false, ...plain }
-  const refetch = contradicts(job.savedStatus ?? job.announced, delivery.status)
+  // A done job without a saved result was erased.
+  const earlier = job.state === 'done' ? job.savedStatus : (job.savedStatus ?? job.announced)
+  const refetch = contradicts(earlier, delivery.status)
   if (job.state === 'dead')
     return { queue: refetch ? 'fetch' : savedStage(job), refetch, duplicate: delivery.known, requeued: true }
   if (delivery.known || !refetch) return { queue: null, refetch: false, ...plain }

@@ -1,22 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createWorkingClock, type WorkingClock } from '../../src/clock.ts'
 import type { Attempt, Claim, Inbox, JobFilter } from '../../src/inbox/inbox.ts'
-import type { Standing } from '../../src/job.ts'
+import type { CleanReason, JobProgress, Stage } from '../../src/job.ts'
+import type { CleanText } from '../../src/scrub.ts'
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
 import { delivery, places } from '../support/service.ts'
 import { tempFolder } from '../support/temp.ts'
 
 /** Opens an inbox on what is kept under `place`; opened again, it is the same inbox after a restart. */
-export type OpenForTest = (options: {
-  place: string
-  clock: ManualClock
-  working: WorkingClock
-  retryFor: number
-}) => Promise<Inbox>
+export type OpenForTest = (options: { place: string; clock: ManualClock }) => Promise<Inbox>
 
-const RETRY_FOR = 12 * 3_600_000
 const DAY = 86_400_000
+
+const because = (code: string, message: string): CleanReason => ({ code, message: message as CleanText })
 
 /** What every inbox promises, whatever it stores things in. */
 export function inboxContract(name: string, openForTest: OpenForTest): void {
@@ -25,10 +21,9 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
     const clock = createManualClock()
     const opened: Inbox[] = []
     const open = async () => {
-      const working = createWorkingClock(clock)
-      const inbox = await openForTest({ place, clock, working, retryFor: RETRY_FOR })
+      const inbox = await openForTest({ place, clock })
       opened.push(inbox)
-      return { inbox, working }
+      return { inbox }
     }
     onTestFinished(async () => {
       for (const inbox of opened) await inbox.close()
@@ -36,18 +31,20 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
     return { clock, open, ...(await open()) }
   }
 
-  const attempt = (outcome = 'done', recorded: string | null = 'Completed'): Attempt => ({
+  const attempt = (outcome = 'done', savedStatus: string | null = 'Completed'): Attempt => ({
     startedAt: 1_000,
     ms: 5,
-    stage: 'fetch',
+    task: 'fetch',
     outcome,
     reason: null,
-    recorded,
-    type: recorded && 'Parse',
+    savedStatus,
+    type: savedStatus && 'Parse',
   })
-  const standing = (claim: Claim, change: Partial<Standing>): Standing => ({ ...claim.standing, ...change })
-  const done = (claim: Claim) => standing(claim, { state: 'done' })
-  const dead = (claim: Claim) => standing(claim, { state: 'dead', reason: { code: 'x', message: 'gave up' } })
+  const progress = (claim: Claim, change: Partial<JobProgress>): JobProgress => ({ ...claim.progress, ...change })
+  const done = (claim: Claim) => progress(claim, { state: 'done' })
+  const dead = (claim: Claim) => progress(claim, { state: 'dead', reason: because('x', 'gave up') })
+
+  const claimFrom = (inbox: Inbox, limit: number, stage: Stage = 'fetch') => inbox.claim(stage, places(limit))
 
   describe(`${name}: accept`, () => {
     it('records a new delivery, and queues its job as due now', async () => {
@@ -71,65 +68,65 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const { inbox } = await openTest()
       await Promise.all(Array.from({ length: 50 }, () => inbox.accept(delivery('job-1'))))
       expect((await inbox.get('job-1'))!.deliveries).toHaveLength(50)
-      expect(await inbox.claim(places(10))).toHaveLength(1)
+      expect(await claimFrom(inbox, 10)).toHaveLength(1)
     })
 
     it('attaches a further delivery to a job that is queued, running or done', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1'))
       expect(await inbox.accept(delivery('job-1'))).toEqual({ duplicate: false, requeued: false, job: 'queued' })
-      const [claim] = await inbox.claim(places(1))
+      const [claim] = await claimFrom(inbox, 1)
       expect(await inbox.accept(delivery('job-1'))).toMatchObject({ job: 'running' })
-      await inbox.settle(claim!, done(claim!), attempt())
+      await inbox.settle(claim!, done(claim!), attempt(), null)
       expect(await inbox.accept(delivery('job-1'))).toEqual({ duplicate: false, requeued: false, job: 'done' })
-      expect(await inbox.claim(places(1))).toEqual([])
+      expect(await claimFrom(inbox, 1)).toEqual([])
     })
 
     it.each([true, false])('queues a dead job again (known id: %s) with fresh attempts', async (known) => {
       const { inbox, clock, working } = await openTest()
       const first = delivery('job-1')
       await inbox.accept(first)
-      const [claim] = await inbox.claim(places(1))
-      await inbox.settle(claim!, { ...dead(claim!), tries: 7 }, attempt('dead', null))
+      const [claim] = await claimFrom(inbox, 1)
+      await inbox.settle(claim!, { ...dead(claim!), failures: 7 }, attempt('dead', null), null)
       clock.advance(DAY)
       const receipt = await inbox.accept(known ? first : delivery('job-1'))
       expect(receipt).toEqual({ duplicate: known, requeued: true, job: 'queued' })
-      const [again] = await inbox.claim(places(1))
-      expect(again).toMatchObject({ standing: { tries: 0, reason: null, giveUpAt: working.read() + RETRY_FOR } })
+      const [again] = await claimFrom(inbox, 1)
+      expect(again).toMatchObject({ progress: { failures: 0, reason: null, giveUpAt: working.read() + RETRY_FOR } })
     })
 
     it('has a done job fetched anew when a new delivery contradicts what was recorded', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1', { status: 'Failed' }))
-      const [claim] = await inbox.claim(places(1))
+      const [claim] = await claimFrom(inbox, 1)
       expect(claim!.refetch).toBe(false)
-      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'))
+      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'), null)
       await inbox.accept(delivery('job-1', { status: 'Completed' }))
-      const [again] = await inbox.claim(places(1))
+      const [again] = await claimFrom(inbox, 1)
       expect(again!.refetch).toBe(true)
-      await inbox.settle(again!, done(again!), attempt('done', 'Completed'))
+      await inbox.settle(again!, done(again!), attempt('done', 'Completed'), null)
       await inbox.accept(delivery('job-1', { status: 'Completed' }))
-      expect(await inbox.claim(places(1))).toEqual([])
+      expect(await claimFrom(inbox, 1)).toEqual([])
     })
 
     it('does the same when the contradicting delivery comes while the job runs', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1', { status: 'Failed' }))
-      const [claim] = await inbox.claim(places(1))
+      const [claim] = await claimFrom(inbox, 1)
       await inbox.accept(delivery('job-1', { status: 'Completed' }))
-      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'))
-      expect(await inbox.claim(places(1))).toMatchObject([{ jobId: 'job-1', refetch: true }])
+      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'), null)
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ jobId: 'job-1', refetch: true }])
     })
 
     it('tells a claim what has been announced since the job was last done', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1'))
       await inbox.accept(delivery('job-1', { status: 'Failed' }))
-      const [claim] = await inbox.claim(places(1))
+      const [claim] = await claimFrom(inbox, 1)
       expect(claim).toMatchObject({ news: 1, announced: 'Failed' })
-      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'))
+      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'), null)
       await inbox.requeue({ jobId: 'job-1' })
-      expect(await inbox.claim(places(1))).toMatchObject([{ news: 0, announced: 'Failed' }])
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ news: 0, announced: 'Failed' }])
     })
 
     it('keeps deliveries that concern no job, once each', async () => {
@@ -148,14 +145,14 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       await inbox.accept(delivery('job-1', { svixId: 'msg_1' }))
       await inbox.accept(delivery('job-1', { svixId: 'msg_1', endpoint: 'dev' }))
       await inbox.accept(delivery('job-1', { endpoint: 'dev' }))
-      expect(await inbox.claim(places(1))).toMatchObject([{ endpoint: 'default', endpoints: ['default', 'dev'] }])
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ endpoint: 'default', endpoints: ['default', 'dev'] }])
     })
 
     it('keeps text exactly', async () => {
       const { inbox } = await openTest()
       const body = '{"job_id":"job-1","status":"Completed","metadata":"\u0000 Ω€😀 \\u0000"}'
       await inbox.accept({ ...delivery('job-1'), body })
-      expect(await inbox.claim(places(1))).toMatchObject([{ body }])
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ body }])
     })
   })
 
@@ -166,16 +163,16 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
         await inbox.accept(delivery(id))
         clock.advance(1)
       }
-      expect((await inbox.claim(places(2))).map(({ jobId }) => jobId)).toEqual(['a', 'b'])
-      expect((await inbox.claim(places(2))).map(({ jobId }) => jobId)).toEqual(['c'])
-      expect(await inbox.claim(places(2))).toEqual([])
+      expect((await claimFrom(inbox, 2)).map(({ jobId }) => jobId)).toEqual(['a', 'b'])
+      expect((await claimFrom(inbox, 2)).map(({ jobId }) => jobId)).toEqual(['c'])
+      expect(await claimFrom(inbox, 2)).toEqual([])
     })
 
     it('tells what the worker needs', async () => {
       const { inbox, clock, working } = await openTest()
       const one = delivery('job-1', { svixId: 'msg_1' })
       await inbox.accept(one)
-      expect(await inbox.claim(places(1))).toEqual([
+      expect(await claimFrom(inbox, 1)).toEqual([
         {
           jobId: 'job-1',
           token: expect.any(Number),
@@ -189,15 +186,15 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
           refetch: false,
           news: 0,
           announced: 'Completed',
-          standing: {
+          progress: {
             state: 'running',
             stage: 'fetch',
-            tries: 0,
-            waits: 0,
+            failures: 0,
+            polls: 0,
             crashes: 0,
             dueAt: clock.now(),
             giveUpAt: working.read() + RETRY_FOR,
-            goneSince: null,
+            goneSpent: null,
             reason: null,
           },
         },
@@ -207,75 +204,80 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
     it('keeps the standing that it is given, and gives the job out when it is due', async () => {
       const { inbox, clock } = await openTest()
       await inbox.accept(delivery('job-1'))
-      const [claim] = await inbox.claim(places(1))
-      const next = standing(claim!, {
+      const [claim] = await claimFrom(inbox, 1)
+      const next = progress(claim!, {
         state: 'queued',
-        tries: 3,
-        waits: 2,
+        failures: 3,
+        polls: 2,
         crashes: 1,
         dueAt: clock.now() + 5_000,
-        goneSince: 42,
-        reason: { code: 'http_503', message: 'Reducto answered 503' },
+        goneSpent: 42,
+        reason: because('http_503', 'Reducto answered 503'),
       })
-      expect(await inbox.settle(claim!, next, attempt('retry', null))).toBe(true)
+      expect(await inbox.settle(claim!, next, attempt('retry', null), null)).toBe(true)
       clock.advance(4_999)
-      expect(await inbox.claim(places(1))).toEqual([])
+      expect(await claimFrom(inbox, 1)).toEqual([])
       clock.advance(1)
-      const [again] = await inbox.claim(places(1))
-      expect(again!.standing).toEqual({ ...next, state: 'running' })
+      const [again] = await claimFrom(inbox, 1)
+      expect(again!.progress).toEqual({ ...next, state: 'running' })
       expect(again!.token).toBeGreaterThan(claim!.token)
     })
 
     it('fences: an old claim changes nothing', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1'))
-      const [old] = await inbox.claim(places(1))
-      await inbox.settle(old!, standing(old!, { state: 'queued' }), attempt('retry', null))
-      const [current] = await inbox.claim(places(1))
-      expect(await inbox.extend([old!, current!])).toEqual([old])
-      expect(await inbox.settle(old!, done(old!), attempt())).toBe(false)
+      const [old] = await claimFrom(inbox, 1)
+      await inbox.settle(old!, progress(old!, { state: 'queued' }), attempt('retry', null), null)
+      const [current] = await claimFrom(inbox, 1)
+      expect(await inbox.lost([old!, current!])).toEqual([old])
+      expect(await inbox.settle(old!, done(old!), attempt(), null)).toBe(false)
       expect(await inbox.get('job-1')).toMatchObject({ state: 'running' })
-      expect(await inbox.settle(current!, done(current!), attempt())).toBe(true)
-      expect(await inbox.settle(current!, dead(current!), attempt())).toBe(false)
+      expect(await inbox.settle(current!, done(current!), attempt(), null)).toBe(true)
+      expect(await inbox.settle(current!, dead(current!), attempt(), null)).toBe(false)
       expect(await inbox.get('job-1')).toMatchObject({ state: 'done' })
     })
 
     it('lets a job that has crashed twice run alone', async () => {
       const { inbox, clock } = await openTest()
       await inbox.accept(delivery('crasher'))
-      const [claim] = await inbox.claim(places(1))
-      await inbox.settle(claim!, standing(claim!, { state: 'queued', crashes: 2 }), attempt('interrupted', null))
+      const [claim] = await claimFrom(inbox, 1)
+      await inbox.settle(claim!, progress(claim!, { state: 'queued', crashes: 2 }), attempt('interrupted', null), null)
       clock.advance(1)
       await inbox.accept(delivery('a'))
       await inbox.accept(delivery('b'))
-      const alone = await inbox.claim(places(8))
+      const alone = await claimFrom(inbox, 8)
       expect(alone.map(({ jobId }) => jobId)).toEqual(['crasher'])
-      expect(await inbox.claim(places(8))).toEqual([])
-      await inbox.settle(alone[0]!, done(alone[0]!), attempt())
-      expect(await inbox.claim(places(8))).toHaveLength(2)
+      expect(await claimFrom(inbox, 8)).toEqual([])
+      await inbox.settle(alone[0]!, done(alone[0]!), attempt(), null)
+      expect(await claimFrom(inbox, 8)).toHaveLength(2)
     })
 
     it('waits for the others to end before it gives out a job that must run alone', async () => {
       const { inbox, clock } = await openTest()
       await inbox.accept(delivery('crasher'))
-      const [claim] = await inbox.claim(places(1))
+      const [claim] = await claimFrom(inbox, 1)
       await inbox.accept(delivery('other'))
       clock.advance(1)
-      const [other] = await inbox.claim(places(1))
-      await inbox.settle(claim!, standing(claim!, { state: 'queued', crashes: 2 }), attempt('interrupted', null))
-      expect(await inbox.claim(places(8))).toEqual([])
-      await inbox.settle(other!, done(other!), attempt())
-      expect(await inbox.claim(places(8))).toMatchObject([{ jobId: 'crasher' }])
+      const [other] = await claimFrom(inbox, 1)
+      await inbox.settle(claim!, progress(claim!, { state: 'queued', crashes: 2 }), attempt('interrupted', null), null)
+      expect(await claimFrom(inbox, 8)).toEqual([])
+      await inbox.settle(other!, done(other!), attempt(), null)
+      expect(await claimFrom(inbox, 8)).toMatchObject([{ jobId: 'crasher' }])
     })
 
     it('notes attempts, the latest first', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1'))
-      const [first] = await inbox.claim(places(1))
-      const reason = { code: 'http_503', message: 'Reducto answered 503' }
-      await inbox.settle(first!, standing(first!, { state: 'queued', reason }), { ...attempt('retry', null), reason })
-      const [second] = await inbox.claim(places(1))
-      await inbox.settle(second!, done(second!), { ...attempt(), startedAt: 2_000 })
+      const [first] = await claimFrom(inbox, 1)
+      const reason = because('http_503', 'Reducto answered 503')
+      await inbox.settle(
+        first!,
+        progress(first!, { state: 'queued', reason }),
+        { ...attempt('retry', null), reason },
+        null,
+      )
+      const [second] = await claimFrom(inbox, 1)
+      await inbox.settle(second!, done(second!), { ...attempt(), startedAt: 2_000 }, null)
       expect((await inbox.get('job-1'))!.attempts).toEqual([
         {
           startedAt: 2_000,
@@ -296,33 +298,34 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
 
     it('resolves when a delivery is accepted', async () => {
       const { inbox } = await openTest()
-      await inbox.claim(places(1))
-      const ready = inbox.ready(patience)
+      await claimFrom(inbox, 1)
+      const ready = inbox.ready('fetch', patience)
       await inbox.accept(delivery('job-1'))
       await ready
-      expect(await inbox.claim(places(1))).toHaveLength(1)
+      expect(await claimFrom(inbox, 1)).toHaveLength(1)
     })
 
     it('resolves at once when something came between the claim and the wait', async () => {
       const { inbox } = await openTest()
-      const claim = inbox.claim(places(1))
+      const claim = claimFrom(inbox, 1)
       const accepted = inbox.accept(delivery('job-1'))
       await Promise.all([claim, accepted])
-      await inbox.ready(patience)
+      await inbox.ready('fetch', patience)
     })
 
     it('resolves when a job falls due, and when the clock has jumped back', async () => {
       for (const move of ['advance', 'jump'] as const) {
         const { inbox, clock } = await openTest()
         await inbox.accept(delivery('job-1'))
-        const [claim] = await inbox.claim(places(1))
+        const [claim] = await claimFrom(inbox, 1)
         await inbox.settle(
           claim!,
-          standing(claim!, { state: 'queued', dueAt: clock.now() + 700 }),
+          progress(claim!, { state: 'queued', dueAt: clock.now() + 700 }),
           attempt('retry', null),
+          null,
         )
-        expect(await inbox.claim(places(1))).toEqual([])
-        const ready = inbox.ready(patience)
+        expect(await claimFrom(inbox, 1)).toEqual([])
+        const ready = inbox.ready('fetch', patience)
         if (move === 'jump') {
           // As far back as no backoff reaches: the job is due within ten minutes all the same.
           clock.jump(-DAY)
@@ -331,15 +334,15 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
           clock.advance(600_000)
         } else clock.advance(700)
         await ready
-        expect(await inbox.claim(places(1))).toHaveLength(1)
+        expect(await claimFrom(inbox, 1)).toHaveLength(1)
       }
     })
 
     it('resolves when the signal aborts', async () => {
       const { inbox } = await openTest()
-      await inbox.claim(places(1))
+      await claimFrom(inbox, 1)
       const stop = new AbortController()
-      const ready = inbox.ready(stop.signal)
+      const ready = inbox.ready('fetch', stop.signal)
       stop.abort()
       await ready
     })
@@ -348,16 +351,16 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const { inbox } = await openTest()
       await inbox.pause(true)
       await inbox.accept(delivery('job-1'))
-      expect(await inbox.claim(places(1))).toEqual([])
+      expect(await claimFrom(inbox, 1)).toEqual([])
       let resolved = false
-      const ready = inbox.ready(patience).then(() => {
+      const ready = inbox.ready('fetch', patience).then(() => {
         resolved = true
       })
       await inbox.stats()
       expect(resolved).toBe(false)
       await inbox.pause(false)
       await ready
-      expect(await inbox.claim(places(1))).toHaveLength(1)
+      expect(await claimFrom(inbox, 1)).toHaveLength(1)
     })
   })
 
@@ -373,9 +376,9 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       await inbox.accept(delivery('a', { at }))
       clock.advance(10)
       for (const id of ['b', 'c', 'd']) await inbox.accept(delivery(id, { at: clock.now() }))
-      const [a, b, c] = await inbox.claim(places(3))
-      await inbox.settle(b!, done(b!), attempt())
-      await inbox.settle(c!, dead(c!), attempt('dead', null))
+      const [a, b, c] = await claimFrom(inbox, 3)
+      await inbox.settle(b!, done(b!), attempt(), null)
+      await inbox.settle(c!, dead(c!), attempt('dead', null), null)
       expect(await inbox.stats()).toEqual({
         jobs: { expected: 0, queued: 1, running: 1, done: 1, dead: 1 },
         deliveries: { job: 4, ignored: 0, rejected: 0 },
@@ -389,8 +392,8 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
     it('lists jobs, newest first, by state', async () => {
       const { inbox } = await openTest()
       for (const id of ['a', 'b', 'c']) await inbox.accept(delivery(id))
-      const [a] = await inbox.claim(places(1))
-      await inbox.settle(a!, dead(a!), attempt('dead', null))
+      const [a] = await claimFrom(inbox, 1)
+      await inbox.settle(a!, dead(a!), attempt('dead', null), null)
       const first = await inbox.list({}, { limit: 2 })
       expect(first.rows.map(({ jobId }) => jobId)).toEqual(['c', 'b'])
       const second = await inbox.list({}, { limit: 2, cursor: first.next! })
@@ -405,8 +408,8 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       clock.advance(1_000)
       await inbox.accept(delivery('invoice-2', { status: 'Failed' }))
       await inbox.accept(delivery('invoice-2', { svixId: 'msg_xyz', status: 'Failed' }))
-      const [one] = await inbox.claim(places(1))
-      await inbox.settle(one!, { ...dead(one!), reason: { code: 'gone', message: 'Has GONE away' } }, attempt())
+      const [one] = await claimFrom(inbox, 1)
+      await inbox.settle(one!, { ...dead(one!), reason: because('gone', 'Has GONE away') }, attempt(), null)
       const found = async (filter: JobFilter) => (await inbox.list(filter, { limit: 9 })).rows.map((row) => row.jobId)
       for (const filter of [
         { state: 'dead' },
@@ -432,11 +435,11 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
     it('queues dead jobs again, or only counts them', async () => {
       const { inbox } = await openTest()
       for (const id of ['a', 'b']) await inbox.accept(delivery(id))
-      for (const claim of await inbox.claim(places(2))) await inbox.settle(claim, dead(claim), attempt('dead', null))
+      for (const claim of await claimFrom(inbox, 2)) await inbox.settle(claim, dead(claim), attempt('dead', null), null)
       expect(await inbox.requeue({ state: 'dead' }, { dryRun: true })).toBe(2)
-      expect(await inbox.claim(places(2))).toEqual([])
+      expect(await claimFrom(inbox, 2)).toEqual([])
       expect(await inbox.requeue({ state: 'dead', jobId: 'a' })).toBe(1)
-      expect(await inbox.claim(places(2))).toMatchObject([{ jobId: 'a', standing: { tries: 0, reason: null } }])
+      expect(await claimFrom(inbox, 2)).toMatchObject([{ jobId: 'a', progress: { failures: 0, reason: null } }])
       expect((await inbox.stats()).jobs).toMatchObject({ dead: 1, running: 1 })
     })
 
@@ -444,44 +447,44 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const { inbox, clock } = await openTest()
       for (let index = 0; index < 1_200; index++) void inbox.accept(delivery(`job-${index}`))
       await inbox.accept(delivery('last'))
-      const claims = await inbox.claim(places(1_201))
-      await Promise.all(claims.map((claim) => inbox.settle(claim, dead(claim), attempt('dead', null))))
+      const claims = await claimFrom(inbox, 1_201)
+      await Promise.all(claims.map((claim) => inbox.settle(claim, dead(claim), attempt('dead', null), null)))
       expect(await inbox.requeue({ state: 'dead' })).toBe(1_201)
-      expect(await inbox.claim(places(1_201))).toHaveLength(1)
+      expect(await claimFrom(inbox, 1_201)).toHaveLength(1)
       clock.advance(10_000)
-      const due = await inbox.claim(places(1_201))
+      const due = await claimFrom(inbox, 1_201)
       expect(due.length).toBeGreaterThan(400)
       expect(due.length).toBeLessThan(600)
       clock.advance(600_000)
-      expect(await inbox.claim(places(1_201))).toHaveLength(1_200 - due.length)
+      expect(await claimFrom(inbox, 1_201)).toHaveLength(1_200 - due.length)
     })
 
     it('repeats done jobs, as a round of their own, and fetches them anew only when asked to', async () => {
       const { inbox, clock } = await openTest()
       await inbox.accept(delivery('a'))
-      const [first] = await inbox.claim(places(1))
+      const [first] = await claimFrom(inbox, 1)
       expect(first).toMatchObject({ round: 1, refetch: false })
-      await inbox.settle(first!, done(first!), attempt())
+      await inbox.settle(first!, done(first!), attempt(), null)
       clock.advance(1_000)
       expect(await inbox.requeue({ jobId: 'a' })).toBe(1)
-      const [second] = await inbox.claim(places(1))
+      const [second] = await claimFrom(inbox, 1)
       expect(second).toMatchObject({ round: 2, refetch: false, queuedAt: clock.now() })
-      await inbox.settle(second!, done(second!), attempt())
+      await inbox.settle(second!, done(second!), attempt(), null)
       await inbox.requeue({ jobId: 'a' }, { refetch: true })
-      expect(await inbox.claim(places(1))).toMatchObject([{ round: 3, refetch: true }])
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ round: 3, refetch: true }])
     })
 
     it('remembers the stage, and does not ask for what is saved again', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('a'))
-      const [first] = await inbox.claim(places(1))
-      await inbox.settle(first!, done(first!), attempt())
+      const [first] = await claimFrom(inbox, 1)
+      await inbox.settle(first!, done(first!), attempt(), null)
       await inbox.requeue({ jobId: 'a' }, { refetch: true })
-      const [again] = await inbox.claim(places(1))
-      const saved = standing(again!, { state: 'queued', stage: 'hand_over', tries: 3 })
-      await inbox.settle(again!, saved, { ...attempt('retry'), stage: 'hand_over' })
-      expect(await inbox.claim(places(1))).toMatchObject([
-        { round: 2, refetch: false, standing: { stage: 'hand_over', tries: 3 } },
+      const [again] = await claimFrom(inbox, 1)
+      const saved = progress(again!, { state: 'queued', stage: 'hand_over', failures: 3 })
+      await inbox.settle(again!, saved, { ...attempt('retry'), stage: 'hand_over' }, null)
+      expect(await claimFrom(inbox, 1)).toMatchObject([
+        { round: 2, refetch: false, progress: { stage: 'hand_over', failures: 3 } },
       ])
       const detail = await inbox.get('a')
       expect(detail).toMatchObject({ stage: 'hand_over', type: 'Parse', status: 'Completed' })
@@ -494,9 +497,9 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
         await inbox.accept(delivery(id))
         clock.advance(1)
       }
-      for (const claim of await inbox.claim(places(2))) {
-        const saved = standing(claim, { state: 'queued', stage: 'hand_over' })
-        await inbox.settle(claim, saved, { ...attempt('saved'), stage: 'hand_over' })
+      for (const claim of await claimFrom(inbox, 2)) {
+        const saved = progress(claim, { state: 'queued', stage: 'hand_over' })
+        await inbox.settle(claim, saved, { ...attempt('saved'), stage: 'hand_over' }, null)
       }
       const stages = async (...free: [number, number]) =>
         (await inbox.claim({ fetches: free[0], handOvers: free[1], most: free[0] + free[1] })).map(
@@ -514,14 +517,14 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
     it('is ready for what there is a place for, though another stage has had due jobs for long', async () => {
       const { inbox, clock } = await openTest()
       for (const id of ['saved', 'later']) await inbox.accept(delivery(id))
-      const [saved, later] = await inbox.claim(places(2))
-      await inbox.settle(saved!, standing(saved!, { state: 'queued', stage: 'hand_over' }), attempt())
-      const due = standing(later!, { state: 'queued', dueAt: clock.now() + 5_000 })
-      await inbox.settle(later!, due, attempt('retry', null))
+      const [saved, later] = await claimFrom(inbox, 2)
+      await inbox.settle(saved!, progress(saved!, { state: 'queued', stage: 'hand_over' }), attempt(), null)
+      const due = progress(later!, { state: 'queued', dueAt: clock.now() + 5_000 })
+      await inbox.settle(later!, due, attempt('retry', null), null)
       const fetchesOnly = { fetches: 1, handOvers: 0, most: 1 }
       expect(await inbox.claim(fetchesOnly)).toEqual([])
       let isReady = false
-      const ready = inbox.ready(new AbortController().signal).then(() => {
+      const ready = inbox.ready('fetch', new AbortController().signal).then(() => {
         isReady = true
       })
       await expect
@@ -539,9 +542,9 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const first = delivery('a', { metadata: { name: 'Ada' } })
       await inbox.accept(first)
       await inbox.accept(delivery('a'))
-      const [claim] = await inbox.claim(places(1))
+      const [claim] = await claimFrom(inbox, 1)
       expect(await inbox.erase('a')).toBe('running')
-      await inbox.settle(claim!, dead(claim!), attempt())
+      await inbox.settle(claim!, dead(claim!), attempt(), null)
       expect(await inbox.erase('a')).toBe('erased')
       expect(await inbox.erase('nobody')).toBe('unknown')
       expect(await inbox.get('a')).toMatchObject({ state: 'done', reason: { code: 'erased' }, attempts: [] })
@@ -549,7 +552,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       expect(await inbox.accept(first)).toEqual({ duplicate: true, requeued: false, job: 'done' })
       expect(await inbox.accept(delivery('a', { status: 'Failed' }))).toMatchObject({ job: 'done' })
       expect(await inbox.requeue({ jobId: 'a' })).toBe(0)
-      expect(await inbox.claim(places(1))).toEqual([])
+      expect(await claimFrom(inbox, 1)).toEqual([])
       expect((await inbox.stats()).jobs).toMatchObject({ done: 1, dead: 0 })
     })
 
@@ -557,13 +560,13 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const test = await openTest()
       await test.inbox.pause(true)
       await test.inbox.accept(delivery('a'))
-      expect(await test.inbox.claim(places(1))).toEqual([])
+      expect(await claimFrom(test.inbox, 1)).toEqual([])
       await test.inbox.close()
       const { inbox } = await test.open()
       expect((await inbox.stats()).paused).toBe(true)
-      expect(await inbox.claim(places(1))).toEqual([])
+      expect(await claimFrom(inbox, 1)).toEqual([])
       await inbox.pause(false)
-      expect(await inbox.claim(places(1))).toHaveLength(1)
+      expect(await claimFrom(inbox, 1)).toHaveLength(1)
     })
 
     it('lets the working clock stand still while paused', async () => {
@@ -582,16 +585,16 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       for (const id of ['done', 'dead', 'active']) await inbox.accept(delivery(id, { at: clock.now() }))
       const ping = { ...delivery('', { at: clock.now() }), content: { is: 'ignored' } } as const
       await inbox.accept(ping)
-      const claims = await inbox.claim(places(3))
+      const claims = await claimFrom(inbox, 3)
       for (const claim of claims) {
         const dies = claim.jobId === 'dead'
-        await inbox.settle(claim, dies ? dead(claim) : done(claim), attempt(dies ? 'dead' : 'done'))
+        await inbox.settle(claim, dies ? dead(claim) : done(claim), attempt(dies ? 'dead' : 'done'), null)
       }
       await inbox.accept(delivery('queued', { at: clock.now() }))
       clock.advance(100 * DAY)
       await inbox.accept(delivery('active', { at: clock.now() }))
       clock.advance(1)
-      expect(await inbox.forget(clock.now() - 100 * DAY)).toBeGreaterThan(0)
+      expect(await inbox.prune(clock.now() - 100 * DAY)).toBeGreaterThan(0)
       expect(await inbox.get('done')).toBeNull()
       for (const id of ['dead', 'active', 'queued']) expect(await inbox.get(id)).not.toBeNull()
       expect(await inbox.stats()).toMatchObject({
@@ -605,10 +608,10 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const { inbox, clock } = await openTest()
       const ids = Array.from({ length: 1_200 }, () => randomUUID())
       await Promise.all(ids.map((id) => inbox.accept(delivery(id, { at: clock.now() }))))
-      const claims = await inbox.claim(places(1_200))
-      await Promise.all(claims.map((claim) => inbox.settle(claim, done(claim), attempt())))
+      const claims = await claimFrom(inbox, 1_200)
+      await Promise.all(claims.map((claim) => inbox.settle(claim, done(claim), attempt(), null)))
       clock.advance(DAY)
-      await inbox.forget(clock.now())
+      await inbox.prune(clock.now())
       expect(await inbox.stats()).toMatchObject({ jobs: { done: 0 }, deliveries: { job: 0 } })
     })
   })
@@ -621,16 +624,16 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       await test.inbox.close()
       const { inbox } = await test.open()
       expect(await inbox.accept(one)).toMatchObject({ duplicate: true, job: 'queued' })
-      expect(await inbox.claim(places(1))).toHaveLength(1)
+      expect(await claimFrom(inbox, 1)).toHaveLength(1)
     })
 
     it('queues what was running when the process died, and counts the crash', async () => {
       const test = await openTest()
       await test.inbox.accept(delivery('job-1'))
-      await test.inbox.claim(places(1))
+      await claimFrom(test.inbox, 1)
       await test.inbox.close()
       const { inbox } = await test.open()
-      expect(await inbox.claim(places(1))).toMatchObject([{ jobId: 'job-1', standing: { crashes: 1 } }])
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ jobId: 'job-1', progress: { crashes: 1 } }])
     })
 
     it('makes a job dead that died five times, the last ones alone', async () => {
@@ -638,11 +641,11 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       await test.inbox.accept(delivery('job-1'))
       let { inbox } = test
       for (let death = 0; death < 5; death++) {
-        expect(await inbox.claim(places(1))).toHaveLength(1)
+        expect(await claimFrom(inbox, 1)).toHaveLength(1)
         await inbox.close()
         inbox = (await test.open()).inbox
       }
-      expect(await inbox.claim(places(1))).toEqual([])
+      expect(await claimFrom(inbox, 1)).toEqual([])
       expect(await inbox.get('job-1')).toMatchObject({ state: 'dead', reason: { code: 'crashed' } })
     })
 
@@ -659,14 +662,14 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
     it('has no job wait longer than the longest backoff when the clock has jumped back', async () => {
       const test = await openTest()
       await test.inbox.accept(delivery('job-1'))
-      const [claim] = await test.inbox.claim(places(1))
-      const next = standing(claim!, { state: 'queued', dueAt: test.clock.now() + 5_000 })
-      await test.inbox.settle(claim!, next, attempt('retry', null))
+      const [claim] = await claimFrom(test.inbox, 1)
+      const next = progress(claim!, { state: 'queued', dueAt: test.clock.now() + 5_000 })
+      await test.inbox.settle(claim!, next, attempt('retry', null), null)
       await test.inbox.close()
       test.clock.jump(-DAY)
       const { inbox } = await test.open()
       test.clock.advance(600_000)
-      expect(await inbox.claim(places(1))).toHaveLength(1)
+      expect(await claimFrom(inbox, 1)).toHaveLength(1)
     })
 
     it('refuses everything when it is closed', async () => {

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createWorkingClock, systemClock } from '../../../src/clock.ts'
+import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import { InboxLocked, LOCK_PATIENCE, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
 import { DatabaseRefused, MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
-import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
 import { delivery, places } from '../../support/service.ts'
 import { tempFolder } from '../../support/temp.ts'
@@ -27,7 +27,7 @@ async function open(path: string) {
 
 describe('the database', () => {
   it('commits to the disk: write-ahead log, synced in full, as read back', () => {
-    const db = openForWriting(join(tempFolder(), "inbox.db"), { migrate: true })
+    const db = openForWriting(join(tempFolder(), 'inbox.db'), { migrate: true })
     expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' })
     expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 })
     db.close()
