@@ -83,7 +83,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
     })
 
     it.each([true, false])('queues a dead job again (known id: %s) with fresh attempts', async (known) => {
-      const { inbox, clock, working } = await openTest()
+      const { inbox, clock } = await openTest()
       const first = delivery('job-1')
       await inbox.accept(first)
       const [claim] = await claimFrom(inbox, 1)
@@ -92,18 +92,18 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const receipt = await inbox.accept(known ? first : delivery('job-1'))
       expect(receipt).toEqual({ duplicate: known, requeued: true, job: 'queued' })
       const [again] = await claimFrom(inbox, 1)
-      expect(again).toMatchObject({ progress: { failures: 0, reason: null, giveUpAt: working.read() + RETRY_FOR } })
+      expect(again).toMatchObject({ progress: { failures: 0, spent: 0, reason: null }, round: 2 })
     })
 
     it('has a done job fetched anew when a new delivery contradicts what was recorded', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1', { status: 'Failed' }))
       const [claim] = await claimFrom(inbox, 1)
-      expect(claim!.refetch).toBe(false)
+      expect(claim).toMatchObject({ round: 1, fetchSince: 0 })
       await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'), null)
       await inbox.accept(delivery('job-1', { status: 'Completed' }))
       const [again] = await claimFrom(inbox, 1)
-      expect(again!.refetch).toBe(true)
+      expect(again).toMatchObject({ round: 2, fetchSince: 2 })
       await inbox.settle(again!, done(again!), attempt('done', 'Completed'), null)
       await inbox.accept(delivery('job-1', { status: 'Completed' }))
       expect(await claimFrom(inbox, 1)).toEqual([])
@@ -115,18 +115,24 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const [claim] = await claimFrom(inbox, 1)
       await inbox.accept(delivery('job-1', { status: 'Completed' }))
       await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'), null)
-      expect(await claimFrom(inbox, 1)).toMatchObject([{ jobId: 'job-1', refetch: true }])
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ jobId: 'job-1', round: 2, fetchSince: 2 }])
     })
 
-    it('tells a claim what has been announced since the job was last done', async () => {
+    it('tells a claim what was announced last', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1'))
       await inbox.accept(delivery('job-1', { status: 'Failed' }))
-      const [claim] = await claimFrom(inbox, 1)
-      expect(claim).toMatchObject({ news: 1, announced: 'Failed' })
-      await inbox.settle(claim!, done(claim!), attempt('done', 'Failed'), null)
-      await inbox.requeue({ jobId: 'job-1' })
-      expect(await claimFrom(inbox, 1)).toMatchObject([{ news: 0, announced: 'Failed' }])
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ announced: 'Failed', round: 2, fetchSince: 2 }])
+    })
+
+    it('takes a message of another endpoint with an id that is taken for one of its own', async () => {
+      const { inbox } = await openTest()
+      const ignored = { ...delivery(''), body: '{"x":1}', content: { is: 'ignored' } } as const
+      await inbox.accept({ ...ignored, svixId: 'msg_1', endpoint: 'leaked' })
+      const real = delivery('job-1', { svixId: 'msg_1', metadata: { name: 'Ada' } })
+      expect(await inbox.accept(real)).toEqual({ duplicate: false, requeued: false, job: 'queued' })
+      expect(await inbox.accept(real)).toMatchObject({ duplicate: true })
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ jobId: 'job-1', body: real.body }])
     })
 
     it('keeps deliveries that concern no job, once each', async () => {
@@ -157,19 +163,19 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   })
 
   describe(`${name}: claim and settle`, () => {
-    it('gives out due jobs, the longest due first, each once', async () => {
+    it('gives out due jobs, the oldest and the newest by turns, each once', async () => {
       const { inbox, clock } = await openTest()
       for (const id of ['a', 'b', 'c']) {
         await inbox.accept(delivery(id))
         clock.advance(1)
       }
-      expect((await claimFrom(inbox, 2)).map(({ jobId }) => jobId)).toEqual(['a', 'b'])
-      expect((await claimFrom(inbox, 2)).map(({ jobId }) => jobId)).toEqual(['c'])
+      expect((await claimFrom(inbox, 2)).map(({ jobId }) => jobId)).toEqual(['a', 'c'])
+      expect((await claimFrom(inbox, 2)).map(({ jobId }) => jobId)).toEqual(['b'])
       expect(await claimFrom(inbox, 2)).toEqual([])
     })
 
     it('tells what the worker needs', async () => {
-      const { inbox, clock, working } = await openTest()
+      const { inbox, clock } = await openTest()
       const one = delivery('job-1', { svixId: 'msg_1' })
       await inbox.accept(one)
       expect(await claimFrom(inbox, 1)).toEqual([
@@ -180,11 +186,11 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
           endpoints: ['default'],
           svixId: 'msg_1',
           receivedAt: one.receivedAt,
-          queuedAt: clock.now(),
+          task: 'fetch',
+          sideFiles: null,
           round: 1,
+          fetchSince: 0,
           body: one.body,
-          refetch: false,
-          news: 0,
           announced: 'Completed',
           progress: {
             state: 'running',
@@ -193,7 +199,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
             polls: 0,
             crashes: 0,
             dueAt: clock.now(),
-            giveUpAt: working.read() + RETRY_FOR,
+            spent: 0,
             goneSpent: null,
             reason: null,
           },
@@ -282,13 +288,13 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
         {
           startedAt: 2_000,
           ms: 5,
-          stage: 'fetch',
+          task: 'fetch',
           outcome: 'done',
           reason: null,
-          recorded: 'Completed',
+          savedStatus: 'Completed',
           type: 'Parse',
         },
-        { startedAt: 1_000, ms: 5, stage: 'fetch', outcome: 'retry', reason, recorded: null, type: null },
+        { startedAt: 1_000, ms: 5, task: 'fetch', outcome: 'retry', reason, savedStatus: null, type: null },
       ])
     })
   })
@@ -459,82 +465,152 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       expect(await claimFrom(inbox, 1_201)).toHaveLength(1_200 - due.length)
     })
 
-    it('repeats done jobs, as a round of their own, and fetches them anew only when asked to', async () => {
-      const { inbox, clock } = await openTest()
-      await inbox.accept(delivery('a'))
-      const [first] = await claimFrom(inbox, 1)
-      expect(first).toMatchObject({ round: 1, refetch: false })
-      await inbox.settle(first!, done(first!), attempt(), null)
-      clock.advance(1_000)
-      expect(await inbox.requeue({ jobId: 'a' })).toBe(1)
-      const [second] = await claimFrom(inbox, 1)
-      expect(second).toMatchObject({ round: 2, refetch: false, queuedAt: clock.now() })
-      await inbox.settle(second!, done(second!), attempt(), null)
-      await inbox.requeue({ jobId: 'a' }, { refetch: true })
-      expect(await claimFrom(inbox, 1)).toMatchObject([{ round: 3, refetch: true }])
-    })
-
-    it('remembers the stage, and does not ask for what is saved again', async () => {
+    it('hands what is saved over again, as a round of its own, and fetches it anew only when asked to', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('a'))
       const [first] = await claimFrom(inbox, 1)
+      expect(first).toMatchObject({ round: 1, fetchSince: 0 })
       await inbox.settle(first!, done(first!), attempt(), null)
+      expect(await inbox.requeue({ jobId: 'a' })).toBe(1)
+      expect(await claimFrom(inbox, 1)).toEqual([])
+      const [second] = await claimFrom(inbox, 1, 'hand_over')
+      expect(second).toMatchObject({ task: 'hand_over', round: 2, fetchSince: 0 })
+      await inbox.settle(second!, done(second!), attempt(), null)
       await inbox.requeue({ jobId: 'a' }, { refetch: true })
-      const [again] = await claimFrom(inbox, 1)
-      const saved = progress(again!, { state: 'queued', stage: 'hand_over', failures: 3 })
-      await inbox.settle(again!, saved, { ...attempt('retry'), stage: 'hand_over' }, null)
-      expect(await claimFrom(inbox, 1)).toMatchObject([
-        { round: 2, refetch: false, progress: { stage: 'hand_over', failures: 3 } },
-      ])
-      const detail = await inbox.get('a')
-      expect(detail).toMatchObject({ stage: 'hand_over', type: 'Parse', status: 'Completed' })
-      expect(detail!.attempts[0]).toMatchObject({ stage: 'hand_over', outcome: 'retry', recorded: 'Completed' })
+      const [third] = await claimFrom(inbox, 1)
+      expect(third).toMatchObject({ task: 'fetch', round: 3, fetchSince: 3 })
+      // What died without its fetch is handed over as it was saved.
+      await inbox.settle(third!, dead(third!), attempt('dead', null), null)
+      await inbox.requeue({ jobId: 'a' })
+      expect(await claimFrom(inbox, 1, 'hand_over')).toMatchObject([{ task: 'hand_over', round: 4 }])
     })
 
-    it('gives out as many jobs of each stage as there are places for', async () => {
+    it('gives out the jobs of one stage only', async () => {
       const { inbox, clock } = await openTest()
-      for (const id of ['a', 'b', 'c', 'd']) {
+      for (const id of ['a', 'b']) {
         await inbox.accept(delivery(id))
         clock.advance(1)
       }
-      for (const claim of await claimFrom(inbox, 2)) {
-        const saved = progress(claim, { state: 'queued', stage: 'hand_over' })
-        await inbox.settle(claim, saved, { ...attempt('saved'), stage: 'hand_over' }, null)
-      }
-      const stages = async (...free: [number, number]) =>
-        (await inbox.claim({ fetches: free[0], handOvers: free[1], most: free[0] + free[1] })).map(
-          ({ jobId, standing }) => [jobId, standing.stage],
-        )
-      expect(await stages(0, 1)).toEqual([['a', 'hand_over']])
-      expect(await stages(1, 0)).toEqual([['c', 'fetch']])
-      expect(await stages(9, 9)).toEqual([
-        ['b', 'hand_over'],
-        ['d', 'fetch'],
-      ])
-      expect(await stages(9, 9)).toEqual([])
+      const [a] = await claimFrom(inbox, 1)
+      const saved = progress(a!, { state: 'queued', stage: 'hand_over', dueAt: clock.now() })
+      await inbox.settle(a!, saved, attempt('saved'), null)
+      expect(await claimFrom(inbox, 9)).toMatchObject([{ jobId: 'b', task: 'fetch' }])
+      expect(await claimFrom(inbox, 9, 'hand_over')).toMatchObject([{ jobId: 'a', task: 'hand_over' }])
+      expect(await inbox.get('a')).toMatchObject({ stage: 'hand_over', type: 'Parse', status: 'Completed' })
     })
 
-    it('is ready for what there is a place for, though another stage has had due jobs for long', async () => {
+    it('is ready for a stage, though another stage has had due jobs for long', async () => {
       const { inbox, clock } = await openTest()
       for (const id of ['saved', 'later']) await inbox.accept(delivery(id))
       const [saved, later] = await claimFrom(inbox, 2)
       await inbox.settle(saved!, progress(saved!, { state: 'queued', stage: 'hand_over' }), attempt(), null)
       const due = progress(later!, { state: 'queued', dueAt: clock.now() + 5_000 })
       await inbox.settle(later!, due, attempt('retry', null), null)
-      const fetchesOnly = { fetches: 1, handOvers: 0, most: 1 }
-      expect(await inbox.claim(fetchesOnly)).toEqual([])
-      let isReady = false
-      const ready = inbox.ready('fetch', new AbortController().signal).then(() => {
-        isReady = true
-      })
-      await expect
-        .poll(() => {
-          clock.advance(1_000)
-          return isReady
-        })
-        .toBe(true)
+      expect(await claimFrom(inbox, 1)).toEqual([])
+      const ready = inbox.ready('fetch', new AbortController().signal)
+      clock.advance(5_000)
       await ready
-      expect(await inbox.claim(fetchesOnly)).toMatchObject([{ jobId: 'later' }])
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ jobId: later!.jobId }])
+    })
+
+    it('lets retries hold half of the places at most', async () => {
+      const { inbox, clock } = await openTest()
+      for (const id of ['a', 'b', 'c', 'd', 'e']) await inbox.accept(delivery(id))
+      for (const claim of await claimFrom(inbox, 5))
+        await inbox.settle(claim, progress(claim, { state: 'queued', failures: 1 }), attempt('retry', null), null)
+      clock.advance(1)
+      expect(await inbox.claim('fetch', { limit: 4, total: 4, newestFirst: false })).toHaveLength(2)
+      expect(await inbox.claim('fetch', { limit: 2, total: 4, newestFirst: false })).toEqual([])
+      await inbox.accept(delivery('new'))
+      expect(await inbox.claim('fetch', { limit: 2, total: 4, newestFirst: false })).toMatchObject([{ jobId: 'new' }])
+    })
+
+    it('lets endpoints take turns', async () => {
+      const { inbox, clock } = await openTest()
+      for (let index = 0; index < 100; index++)
+        await inbox.accept(delivery(`invented-${index}`, { endpoint: 'leaked' }))
+      clock.advance(1)
+      await inbox.accept(delivery('real'))
+      for (let index = 0; index < 100; index++) await inbox.accept(delivery(`more-${index}`, { endpoint: 'leaked' }))
+      const claims = await inbox.claim('fetch', { limit: 8, total: 8, newestFirst: false })
+      expect(claims.map(({ jobId }) => jobId)).toContain('real')
+    })
+
+    it('gives out the newest first as a trial', async () => {
+      const { inbox, clock } = await openTest()
+      for (const id of ['old', 'middle', 'new']) {
+        await inbox.accept(delivery(id))
+        clock.advance(1)
+      }
+      const claims = await inbox.claim('fetch', { limit: 2, total: 8, newestFirst: true })
+      expect(claims.map(({ jobId }) => jobId)).toEqual(['new', 'middle'])
+    })
+
+    it('tries missing side files again beside the hand-over, and not while the job is fetched anew', async () => {
+      const { inbox, clock } = await openTest()
+      await inbox.accept(delivery('a'))
+      const [fetched] = await claimFrom(inbox, 1)
+      const saved = progress(fetched!, { state: 'queued', stage: 'hand_over', dueAt: clock.now() })
+      const sideFiles = { failures: 0, crashes: 0, dueAt: clock.now() + 1_000, spent: 1_000 }
+      await inbox.settle(fetched!, saved, attempt('saved'), sideFiles)
+      expect(await claimFrom(inbox, 1)).toEqual([])
+      clock.advance(1_000)
+      const [handed] = await claimFrom(inbox, 1, 'hand_over')
+      const [side] = await claimFrom(inbox, 1)
+      expect(side).toMatchObject({ jobId: 'a', task: 'side_files', sideFiles })
+      expect(await inbox.lost([side!, handed!, { ...side!, token: 1 }])).toMatchObject([{ token: 1 }])
+      await inbox.settle(handed!, done(handed!), attempt(), null)
+      await inbox.requeue({ jobId: 'a' }, { refetch: true })
+      expect(await inbox.settleSideFiles(side!, null, attempt())).toBe(false)
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ jobId: 'a', task: 'fetch' }])
+    })
+
+    it('keeps what is still missing for the next try, and ends when nothing is', async () => {
+      const { inbox, clock } = await openTest()
+      await inbox.accept(delivery('a'))
+      const [fetched] = await claimFrom(inbox, 1)
+      const next = { failures: 0, crashes: 0, dueAt: clock.now(), spent: 1_000 }
+      await inbox.settle(fetched!, done(fetched!), attempt(), next)
+      const [first] = await claimFrom(inbox, 1)
+      const later = { ...next, failures: 1, dueAt: clock.now() + 2_000 }
+      expect(await inbox.settleSideFiles(first!, later, { ...attempt('retry'), task: 'side_files' })).toBe(true)
+      const ready = inbox.ready('fetch', new AbortController().signal)
+      expect(await claimFrom(inbox, 1)).toEqual([])
+      clock.advance(2_000)
+      await ready
+      const [second] = await claimFrom(inbox, 1)
+      expect(second).toMatchObject({ task: 'side_files', sideFiles: { failures: 1 } })
+      await inbox.settleSideFiles(second!, null, { ...attempt(), task: 'side_files' })
+      clock.advance(DAY)
+      expect(await claimFrom(inbox, 1)).toEqual([])
+      expect(await inbox.get('a')).toMatchObject({
+        state: 'done',
+        attempts: [{ task: 'side_files' }, { task: 'side_files' }, {}],
+      })
+    })
+
+    it('walks far in bounded steps, and says how far it got', async () => {
+      const { inbox } = await openTest()
+      await Promise.all(Array.from({ length: 9_000 }, (_, index) => inbox.accept(delivery(`job-${index}`))))
+      await inbox.accept(delivery('wanted'))
+      let cursor: string | undefined
+      let rows = 0
+      do {
+        const page = await inbox.list({ q: 'msg_' }, { limit: 1_000_000, ...(cursor ? { cursor } : {}) })
+        rows += page.rows.length
+        cursor = page.next ?? undefined
+        expect(page.searchedTo === null).toBe(page.next === null)
+      } while (cursor)
+      expect(rows).toBe(9_001)
+    })
+
+    it('keeps one key for links, over restarts', async () => {
+      const test = await openTest()
+      const key = await test.inbox.linkKey()
+      expect(key).toHaveLength(32)
+      expect(await test.inbox.linkKey()).toEqual(key)
+      await test.inbox.close()
+      expect(await (await test.open()).inbox.linkKey()).toEqual(key)
     })
 
     it('erases what a job holds, and keeps its ids, so that nothing brings it back', async () => {
@@ -567,17 +643,6 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       expect(await claimFrom(inbox, 1)).toEqual([])
       await inbox.pause(false)
       expect(await claimFrom(inbox, 1)).toHaveLength(1)
-    })
-
-    it('lets the working clock stand still while paused', async () => {
-      const { inbox, clock, working } = await openTest()
-      await inbox.pause(true)
-      const before = working.read()
-      clock.advance(DAY)
-      expect(working.read()).toBe(before)
-      await inbox.pause(false)
-      clock.advance(1_000)
-      expect(working.read()).toBe(before + 1_000)
     })
 
     it('forgets deliveries and done jobs from their last activity on; queued and dead ones stay', async () => {
@@ -649,14 +714,19 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       expect(await inbox.get('job-1')).toMatchObject({ state: 'dead', reason: { code: 'crashed' } })
     })
 
-    it('goes on with the working clock where it was: a stop costs no patience', async () => {
+    it('counts no crash when a stop was asked for, and notes the attempt of a crash', async () => {
       const test = await openTest()
-      test.clock.advance(5_000)
       await test.inbox.accept(delivery('job-1'))
+      await claimFrom(test.inbox, 1)
+      await test.inbox.stopAsked()
       await test.inbox.close()
-      test.clock.advance(30 * DAY)
-      const { working } = await test.open()
-      expect(working.read()).toBe(5_000)
+      const second = await test.open()
+      expect(await claimFrom(second.inbox, 1)).toMatchObject([{ progress: { crashes: 0 } }])
+      expect((await second.inbox.get('job-1'))!.attempts).toEqual([])
+      await second.inbox.close()
+      const third = await test.open()
+      expect(await claimFrom(third.inbox, 1)).toMatchObject([{ progress: { crashes: 1 } }])
+      expect((await third.inbox.get('job-1'))!.attempts).toMatchObject([{ outcome: 'crashed' }])
     })
 
     it('has no job wait longer than the longest backoff when the clock has jumped back', async () => {
