@@ -414,7 +414,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       clock.advance(1_000)
       await inbox.accept(delivery('invoice-2', { status: 'Failed' }))
       await inbox.accept(delivery('invoice-2', { svixId: 'msg_xyz', status: 'Failed' }))
-      const [one] = await claimFrom(inbox, 1)
+      const one = (await claimFrom(inbox, 2)).find(({ jobId }) => jobId === 'invoice-1')
       await inbox.settle(one!, { ...dead(one!), reason: because('gone', 'Has GONE away') }, attempt(), null)
       const found = async (filter: JobFilter) => (await inbox.list(filter, { limit: 9 })).rows.map((row) => row.jobId)
       for (const filter of [

@@ -1,8 +1,8 @@
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createWorkingClock, systemClock } from '../../../src/clock.ts'
+import { systemClock } from '../../../src/clock.ts'
 import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import { InboxLocked, LOCK_PATIENCE, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
 import { DatabaseRefused, MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
@@ -15,10 +15,9 @@ import { tempFolder } from '../../support/temp.ts'
 async function open(path: string) {
   const inbox = await openSqlite({
     path,
-    retryFor: 1_000,
     clock: systemClock,
-    working: createWorkingClock(systemClock),
-    recover: true,
+    minFree: 0,
+    isService: true,
     onDeath: (error) => expect.unreachable(error.message),
   })
   onTestFinished(() => inbox.close())
@@ -51,11 +50,51 @@ describe('the database', () => {
               VALUES ('job-1', 'queued', 'default', 0, 0, 0, 0, 0)`)
     old.close()
     const inbox = await open(path)
-    expect(await inbox.claim(places(1))).toMatchObject([{ jobId: 'job-1', round: 1, standing: { stage: 'fetch' } }])
+    expect(await inbox.claim('fetch', places(1))).toMatchObject([
+      { jobId: 'job-1', round: 1, progress: { stage: 'fetch' } },
+    ])
     const copy = new DatabaseSync(`${path}.before-v${MIGRATIONS.length}`, { readOnly: true })
     onTestFinished(() => copy.close())
     expect(copy.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 })
     expect(copy.prepare('SELECT job_id FROM job').all()).toEqual([{ job_id: 'job-1' }])
+  })
+
+  it('is not migrated by a command beside an older service, which says which version to use', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const old = new DatabaseSync(path)
+    old.exec(`${MIGRATIONS[0]}; PRAGMA user_version = 1`)
+    old.close()
+    const opening = openSqlite({ path, clock: systemClock, minFree: 0, isService: false, onDeath: () => {} })
+    await expect(opening).rejects.toThrow(/schema version 1, this command knows version \d+: start the service/)
+    const after = new DatabaseSync(path, { readOnly: true })
+    onTestFinished(() => after.close())
+    expect(after.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 })
+    expect(readdirSync(dirname(path)).filter((name) => name.includes('before'))).toEqual([])
+  })
+
+  it('keeps nothing of an erased job, in its file or its log', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const inbox = await open(path)
+    const secret = 'Ada-Lovelace-was-born-1815'
+    await inbox.accept(delivery('job-1', { metadata: { name: secret } }))
+    const held = () => [path, `${path}-wal`].some((file) => existsSync(file) && readFileSync(file).includes(secret))
+    expect(held()).toBe(true)
+    expect(await inbox.erase('job-1')).toBe('erased')
+    expect(held()).toBe(false)
+  })
+
+  it('says when there is less room on its disk than MIN_FREE_DISK', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const inbox = await openSqlite({
+      path,
+      clock: systemClock,
+      minFree: Number.MAX_SAFE_INTEGER,
+      isService: true,
+      onDeath: (error) => expect.unreachable(error.message),
+    })
+    onTestFinished(() => inbox.close())
+    expect(await inbox.lowDisk()).toMatch(/free on the disk of .*less than MIN_FREE_DISK/)
+    expect(await (await open(join(tempFolder(), 'inbox.db'))).lowDisk()).toBeNull()
   })
 
   it('tells a file that is no database', async () => {
@@ -111,11 +150,11 @@ describe('errors', () => {
     await inbox.accept(delivery('a'))
     const other = new DatabaseSync(path)
     other.exec('BEGIN IMMEDIATE')
-    await expect(inbox.claim(places(1))).rejects.toMatchObject({ code: 'failed' })
+    await expect(inbox.claim('fetch', places(1))).rejects.toMatchObject({ code: 'failed' })
     other.exec('ROLLBACK')
     other.close()
-    await inbox.ready(new AbortController().signal)
-    expect(await inbox.claim(places(1))).toHaveLength(1)
+    await inbox.ready('fetch', new AbortController().signal)
+    expect(await inbox.claim('fetch', places(1))).toHaveLength(1)
   })
 
   it('full: too many that wait are refused at once', async () => {
@@ -134,21 +173,20 @@ describe('other processes', () => {
   it('their writes are seen within a second', async () => {
     const path = join(tempFolder(), 'inbox.db')
     const clock = createManualClock()
-    const working = createWorkingClock(clock)
-    const options = { path, retryFor: 1_000, clock, working, recover: false, onDeath: () => {} }
-    const inbox = await openSqlite(options)
-    const other = await openSqlite(options)
+    const options = { path, clock, minFree: 0, onDeath: () => {} }
+    const inbox = await openSqlite({ ...options, isService: true })
+    const other = await openSqlite({ ...options, isService: false })
     onTestFinished(async () => {
       await inbox.close()
       await other.close()
     })
-    expect(await inbox.claim(places(1))).toEqual([])
-    const ready = inbox.ready(new AbortController().signal)
+    expect(await inbox.claim('fetch', places(1))).toEqual([])
+    const ready = inbox.ready('fetch', new AbortController().signal)
     await clock.sleeping(1_000)
     await other.accept(delivery('a'))
     clock.advance(1_000)
     await ready
-    expect(await inbox.claim(places(1))).toHaveLength(1)
+    expect(await inbox.claim('fetch', places(1))).toHaveLength(1)
   })
 })
 
