@@ -7,8 +7,8 @@ import { messageId } from './load.ts'
 export function fill(path: string, count: number): void {
   const db = openForWriting(path, { migrate: true })
   db.exec('PRAGMA synchronous = OFF')
-  const writer = createWriter(db, { retryFor: 0 })
-  const done = db.prepare(`UPDATE job SET state = 'done', recorded = 'Completed' WHERE state = 'queued'`)
+  const writer = createWriter(db)
+  const done = db.prepare(`UPDATE job SET state = 'done', saved_status = 'Completed' WHERE state = 'queued'`)
   const since = Date.now() - 90 * 86_400_000
   for (let index = 0; index < count; ) {
     db.exec('BEGIN')
@@ -17,13 +17,10 @@ export function fill(path: string, count: number): void {
       const jobId = randomUUID()
       const body = JSON.stringify({ status: 'Completed', job_id: jobId, metadata: { user_id: '123' } })
       const content = { is: 'job', jobId, status: 'Completed' } as const
-      writer.accept(
-        { svixId: messageId(at, index), endpoint: 'default', receivedAt: at, body, content },
-        { now: at, working: 0 },
-      )
+      writer.accept({ svixId: messageId(at, index), endpoint: 'default', receivedAt: at, body, content }, at)
     }
     done.run()
-    writer.finish(0)
+    writer.tally.finish()
     db.exec('COMMIT')
   }
   db.exec(

@@ -179,9 +179,9 @@ export function createWorker(deps: WorkerDeps): Worker {
   /** Deliveries are accepted while this goes on, however much there is. */
   async function removeAbandonedDrafts(): Promise<void> {
     using stop = aborted(stopping.signal)
-    const removing = deps
-      .removeAbandonedDrafts(stopping.signal)
-      .catch((error) => void events.emit('failing', { what: 'remove abandoned drafts', error }))
+    const removing = deps.removeAbandonedDrafts(stopping.signal).catch((error) => {
+      if (!stopping.signal.aborted) events.emit('failing', { what: 'remove abandoned drafts', error })
+    })
     await Promise.race([removing, stop.promise])
   }
 
