@@ -27,6 +27,8 @@ export type SqliteOptions = {
 
 /** How often the disk, the log and slow accepts are looked at, ms. */
 const LOOK_EVERY_MS = 1_000
+/** How often the log is looked at while there are commits, ms: a small disk could be full of it within a second. */
+const LOG_LOOK_EVERY_MS = 100
 /** Jobs that one transaction queues again, and the pause before the next, ms. */
 const REQUEUE_BATCH = 200
 const REQUEUE_PAUSE_MS = 10
@@ -57,6 +59,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       paused = committed.paused
       // A claim in a transaction that failed has seen nothing.
       wakeUp.committed(committed.failed ? [] : batch.flatMap(stageOfClaim), committed.queued, committed.nextDue)
+      lookAtLog()
     },
   })
   const { change } = batcher
@@ -67,6 +70,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     rest: () => writer.request({ checkpoint: 'truncate' }),
   })
 
+  let logLookedAt = 0
+  function lookAtLog(): void {
+    if (!isService || performance.now() - logLookedAt < LOG_LOOK_EVERY_MS) return
+    logLookedAt = performance.now()
+    void checkpointer.look()
+  }
+
   async function ask<T>(...question: Question): Promise<T> {
     return (await reader.request({ ask: question })).answer as T
   }
@@ -75,7 +85,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     batcher.giveUpSlowAccepts()
     // While writes fail, probe: a load balancer that saw the failure sends no traffic that would tell.
     if (batcher.isFailing && batcher.isIdle) change('probe', []).catch(() => {})
-    if (isService) void checkpointer.look()
+    lookAtLog()
   }
   const looks = setInterval(look, LOOK_EVERY_MS)
   looks.unref()
