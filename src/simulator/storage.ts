@@ -27,6 +27,8 @@ export type StorageFault =
 /** Object storage with signed links that expire, as results are linked to. */
 export type Storage = {
   put(name: string, object: StoredObject): void
+  /** Forgets all objects, and what was asked for. */
+  clear(): void
   /** A fresh link, good for `lifetime` ms. */
   link(name: string): string
   fail(name: string, ...faults: StorageFault[]): void
@@ -75,6 +77,9 @@ export function createStorage(options: { base: () => string; lifetime: number })
   }
 
   return {
+    clear() {
+      for (const map of [objects, faults, downloads]) map.clear()
+    },
     put: (name, object) => void objects.set(name, object),
     link(name) {
       const expires = String(Date.now() + options.lifetime)

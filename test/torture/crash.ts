@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
@@ -12,6 +11,7 @@ import type { Kind } from '../../src/simulator/documents/documents.ts'
 import { type Reducto, startReducto } from '../../src/simulator/reducto.ts'
 import { createSvix, type Svix } from '../../src/simulator/svix.ts'
 import { freePort } from '../support/port.ts'
+import { end, PATIENCE, ready, start } from './child.ts'
 import { afterPowerCut, compileShim, takeForSynced } from './power-loss.ts'
 
 /**
@@ -22,12 +22,9 @@ import { afterPowerCut, compileShim, takeForSynced } from './power-loss.ts'
 export type Damage = { readonly acknowledged: number; readonly done: number; readonly problems: readonly string[] }
 
 const BAD_HANDLER = resolve(import.meta.dirname, 'handler.ts')
-const BIN = resolve(import.meta.dirname, '../../src/bin.js')
 const KINDS: readonly Kind[] = ['parse', 'parse-url', 'pipeline', 'edit', 'classify', 'extract']
 /** Jobs that are delivered in each life. */
 const JOBS = 12
-/** A process that is not ready by then is broken, ms. */
-const PATIENCE = 60_000
 
 type World = {
   readonly folder: string
@@ -190,30 +187,6 @@ export async function powerCut(): Promise<Damage | null> {
   } finally {
     await world.stop()
   }
-}
-
-function start(env: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, [BIN, 'serve'], { env, stdio: ['ignore', 'inherit', 'inherit'] })
-}
-
-/** True when it is ready; false when it has ended before, and may. */
-async function ready(env: Record<string, string>, child: ChildProcess, { mayEnd = false } = {}): Promise<boolean> {
-  const deadline = Date.now() + PATIENCE
-  while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
-    const response = await fetch(`http://127.0.0.1:${env.PORT}/readyz`).catch(() => null)
-    await response?.arrayBuffer().catch(() => {})
-    if (response?.status === 200) return true
-    await delay(5)
-  }
-  if (mayEnd && Date.now() < deadline) return false
-  throw new Error('the service does not become ready')
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill(signal)
-  await exited
 }
 
 function deliverSome({ reducto, svix, jobs }: World): void {

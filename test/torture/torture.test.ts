@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { crash, powerCut } from './crash.ts'
+import { soak } from './soak.ts'
 
 it('killed 50 times at random moments under load: nothing acknowledged is lost, half-written or fetched twice', async () => {
   const { acknowledged, problems } = await crash(50)
@@ -21,3 +22,15 @@ it('loses its power five times under load: what was acknowledged or settled had 
     expect(damage.acknowledged).toBeGreaterThan(0)
   }
 }, 300_000)
+
+it.each(['module', 'forward'] as const)(
+  'holds no more after 600 jobs than after 60, handing over to a %s',
+  async (way) => {
+    const { done, early, late } = await soak(600, way)
+    expect(done).toBe(600)
+    // A listener that stays holds 2 to 6 kB; what is measured is the whole process, whose memory breathes by some MiB.
+    expect(late.rss - early.rss).toBeLessThan(64 * 1024 * 1024)
+    expect(late.descriptors - early.descriptors).toBeLessThan(16)
+  },
+  120_000,
+)
