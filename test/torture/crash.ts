@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -11,6 +11,7 @@ import type { Kind } from '../../src/simulator/documents/documents.ts'
 import { type Reducto, startReducto } from '../../src/simulator/reducto.ts'
 import { createSvix, type Svix } from '../../src/simulator/svix.ts'
 import { freePort } from '../support/port.ts'
+import { startBucket } from './bucket.ts'
 import { end, PATIENCE, ready, start } from './child.ts'
 import { afterPowerCut, compileShim, takeForSynced } from './power-loss.ts'
 
@@ -32,20 +33,25 @@ type World = {
   readonly reducto: Reducto
   readonly svix: Svix
   readonly env: Record<string, string>
+  /** What a result's file is called on the disk of its store: a bucket's server adds an ending. */
+  readonly fileOf: (data: string, jobId: string, path: string) => string
   /** Job id → the message that announced it. */
   readonly jobs: Map<string, string>
   readonly refetched: string[]
   stop(): Promise<void>
 }
 
-async function createWorld(): Promise<World> {
+async function createWorld({ onS3 = false } = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'receiver-torture-'))
   const data = join(folder, 'data')
   mkdirSync(data)
   const refetched: string[] = []
+  const bucket = onS3 ? await startBucket(folder) : null
+  const fileOf: World['fileOf'] = (root, jobId, path) =>
+    bucket?.fileOf(jobId, path) ?? join(root, 'results', jobId, path)
   const reducto = await startReducto({
     onFetch(jobId) {
-      if (existsSync(join(data, 'results', jobId, 'record.json'))) refetched.push(jobId)
+      if (existsSync(fileOf(data, jobId, 'record.json'))) refetched.push(jobId)
     },
   })
   const secret = newSecret()
@@ -66,6 +72,7 @@ async function createWorld(): Promise<World> {
     MIN_FREE_DISK: '0',
     SHUTDOWN_GRACE: '1s',
     LOG_LEVEL: 'error',
+    ...bucket?.env,
   }
   return {
     folder,
@@ -73,11 +80,13 @@ async function createWorld(): Promise<World> {
     reducto,
     svix,
     env,
+    fileOf,
     jobs: new Map(),
     refetched,
     async stop() {
       await svix.stop()
       await reducto.stop()
+      await bucket?.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   }
@@ -85,10 +94,10 @@ async function createWorld(): Promise<World> {
 
 /**
  * Kills the process `kills` times with SIGKILL, at any moment from its start on, then lets it finish. `withHandler`: it
- * hands results to a handler that fails at random, and kills the process too.
+ * hands results to a handler that fails at random, and kills the process too. `onS3`: results go to a bucket.
  */
-export async function crash(kills: number, { withHandler = false } = {}): Promise<Damage> {
-  const world = await createWorld()
+export async function crash(kills: number, { withHandler = false, onS3 = false } = {}): Promise<Damage> {
+  const world = await createWorld({ onS3 })
   const taken = join(world.folder, 'taken')
   const env = withHandler ? { ...world.env, HANDLER: BAD_HANDLER, TAKEN_FILE: taken } : world.env
   try {
@@ -221,8 +230,7 @@ function states(data: string): Map<string, string> {
 
 async function allDone(world: World, data: string): Promise<void> {
   const deadline = Date.now() + PATIENCE
-  const open = () =>
-    [...acknowledged(world)].filter((jobId) => !existsSync(join(data, 'results', jobId, 'record.json')))
+  const open = () => [...acknowledged(world)].filter((jobId) => !existsSync(world.fileOf(data, jobId, 'record.json')))
   while (open().length > 0 && Date.now() < deadline) await delay(50)
 }
 
@@ -234,21 +242,19 @@ function check(world: World, data: string): string[] {
     if (!recorded.has(jobId)) problems.push(`${jobId} was acknowledged and is lost`)
   for (const [jobId, state] of recorded) {
     if (state === 'dead') problems.push(`${jobId} is dead`)
-    if (state === 'done' && !existsSync(join(data, 'results', jobId, 'record.json')))
-      problems.push(`${jobId} is done without a record`)
+    if (existsSync(world.fileOf(data, jobId, 'record.json')))
+      problems.push(...checkResult((path) => world.fileOf(data, jobId, path), jobId))
+    else if (state === 'done') problems.push(`${jobId} is done without a record`)
   }
-  const results = join(data, 'results')
-  const saved = existsSync(results) ? readdirSync(results).filter((name) => !name.startsWith('.')) : []
-  for (const jobId of saved) problems.push(...checkResult(join(results, jobId), jobId))
   return problems
 }
 
-function checkResult(folder: string, jobId: string): string[] {
+function checkResult(fileOf: (path: string) => string, jobId: string): string[] {
   try {
-    const record = JSON.parse(readFileSync(join(folder, 'record.json'), 'utf8')) as JobRecord
-    const lines = readFileSync(join(folder, record.files.path), 'utf8').split('\n').filter(Boolean)
+    const record = JSON.parse(readFileSync(fileOf('record.json'), 'utf8')) as JobRecord
+    const lines = readFileSync(fileOf(record.files.path), 'utf8').split('\n').filter(Boolean)
     const files = [record.job, record.files, ...lines.map((line) => JSON.parse(line))]
-    const broken = files.filter(({ path, sha256 }) => digest(join(folder, path)) !== sha256)
+    const broken = files.filter(({ path, sha256 }) => digest(fileOf(path)) !== sha256)
     if (!record.complete || lines.length !== record.files.count) return [`${jobId} is not complete`]
     return broken.map(({ path }) => `${jobId} is half-written: ${path}`)
   } catch (error) {

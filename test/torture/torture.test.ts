@@ -14,6 +14,12 @@ it('killed 20 times, and by its handler too, which fails at random: every job is
   expect(acknowledged).toBeGreaterThan(50)
 }, 300_000)
 
+it('killed 10 times while its results go to a bucket: every one that is done is whole', async () => {
+  const { acknowledged, problems } = await crash(10, { onS3: true })
+  expect(problems).toEqual([])
+  expect(acknowledged).toBeGreaterThan(20)
+}, 300_000)
+
 it('loses its power five times under load: what was acknowledged or settled had been synced', async (context) => {
   for (let cut = 0; cut < 5; cut++) {
     const damage = await powerCut()

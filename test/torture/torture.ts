@@ -6,7 +6,7 @@ import { crash, powerCut } from './crash.ts'
 const { values } = parseArgs({
   options: { kills: { type: 'string', default: '2000' }, cuts: { type: 'string', default: '500' } },
 })
-const A_ROUND = 50
+const ROUND_SIZE = 50
 let [acknowledged, problems] = [0, 0]
 
 function tell(what: string, damage: { acknowledged: number; problems: readonly string[] }): void {
@@ -16,9 +16,12 @@ function tell(what: string, damage: { acknowledged: number; problems: readonly s
   for (const problem of damage.problems) process.stdout.write(`  ${problem}\n`)
 }
 
-for (let kills = 0; kills < Number(values.kills); kills += A_ROUND) {
-  const withHandler = kills % (2 * A_ROUND) !== 0
-  tell(`${kills + A_ROUND} kills${withHandler ? ', handler too' : ''}`, await crash(A_ROUND, { withHandler }))
+for (let kills = 0; kills < Number(values.kills); kills += ROUND_SIZE) {
+  const round = kills / ROUND_SIZE
+  const withHandler = round % 2 === 1
+  const onS3 = round % 4 >= 2
+  const how = `${withHandler ? ', handler too' : ''}${onS3 ? ', on S3' : ''}`
+  tell(`${kills + ROUND_SIZE} kills${how}`, await crash(ROUND_SIZE, { withHandler, onS3 }))
 }
 for (let cut = 1; cut <= Number(values.cuts); cut++) {
   const damage = await powerCut()
