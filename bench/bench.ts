@@ -109,21 +109,26 @@ async function during<T>(starting: Promise<Running>, measure: (server: Running) 
 const baseline = () => startHelper('baseline.ts', [secret])
 
 async function acknowledging(): Promise<void> {
-  const throughput: number[] = []
-  const p99: number[] = []
-  for (let run = 0; run < RUNS; run++) {
-    const seed = await during(baseline(), (server) => measured(server, 64))
-    const ours = await during(startReceiver(await settings()), (server) => measured(server, 64))
-    throughput.push(ours.perSecond / seed.perSecond)
-    p99.push(ours.p99 / seed.p99)
+  for (const [connections, least] of [
+    [64, 0.85],
+    [256, 1],
+  ] as const) {
+    const throughput: number[] = []
+    const p99: number[] = []
+    for (let run = 0; run < RUNS; run++) {
+      const seed = await during(baseline(), (server) => measured(server, connections))
+      const ours = await during(startReceiver(await settings()), (server) => measured(server, connections))
+      throughput.push(ours.perSecond / seed.perSecond)
+      p99.push(ours.p99 / seed.p99)
+    }
+    row(
+      `durable acknowledgements a second, ${connections} connections, against an Express handler that stores nothing`,
+      `≥ ${least}`,
+      throughput,
+      (x) => x >= least,
+    )
+    row(`its p99 against that handler’s p99, ${connections} connections`, '≤ 2', p99, (x) => x <= 2)
   }
-  row(
-    'durable acknowledgements a second, 64 connections, against an Express handler that stores nothing',
-    '≥ 1.25',
-    throughput,
-    (x) => x >= 1.25,
-  )
-  row('its p99 against that handler’s p99', '≤ 2', p99, (x) => x <= 2)
 }
 
 async function grouping(): Promise<void> {
@@ -145,10 +150,16 @@ async function grouping(): Promise<void> {
 async function alone(): Promise<void> {
   const values: number[] = []
   for (let run = 0; run < RUNS; run++) {
+    const seed = await during(baseline(), (server) => measured(server, 1))
     const ours = await during(startReceiver(await settings()), (server) => measured(server, 1))
-    values.push(ours.p50 / fsyncTime())
+    values.push(ours.p50 / (seed.p50 + fsyncTime()))
   }
-  row('one connection: p50 of the acknowledgement against p50 of one fsync', '≤ 2.5', values, (x) => x <= 2.5)
+  row(
+    'one connection: p50 of the acknowledgement against that handler’s and one fsync',
+    '≤ 1.6',
+    values,
+    (x) => x <= 1.6,
+  )
 }
 
 /** p50 of appending a page to a file and syncing it, ms: what a commit costs at least. */
@@ -299,6 +310,36 @@ async function toResult(): Promise<void> {
   row('delivery to saved result, p50, against the Reducto call alone (of 100 ms)', '≤ 1.2', values, (x) => x <= 1.2)
 }
 
+/** Reducto's limit is 200 calls of `GET /job/{id}` a second. */
+const CALLS_PER_SECOND = 200
+const SMALL_JOBS = 1_000
+
+async function smallJobs(): Promise<void> {
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const reducto = await startHelper('reducto.ts', ['plain'])
+    const env = await settings({
+      REDUCTO_BASE_URL: reducto.url,
+      REDUCTO_API_KEY: reducto.info.apiKey!,
+      WORKER_CONCURRENCY: '8',
+    })
+    const results = env.RESULTS_URL!.slice('file:'.length)
+    const saved = (index: number) =>
+      statSync(join(results, `job-${run}-${index}`, 'record.json'), { throwIfNoEntry: false })
+    values.push(
+      await during(startReceiver(env), async (server) => {
+        const began = performance.now()
+        for (let index = 0; index < SMALL_JOBS; index++) await deliver(server, `job-${run}-${index}`)
+        for (let index = 0; index < SMALL_JOBS; index++)
+          while (!saved(index)) await new Promise((next) => setTimeout(next, 1))
+        return (SMALL_JOBS * 1_000) / (performance.now() - began) / CALLS_PER_SECOND
+      }),
+    )
+    await reducto.stop()
+  }
+  row('small jobs saved a second, eight places, against Reducto’s limit of 200 calls', '≥ 1', values, (x) => x >= 1)
+}
+
 async function memory(): Promise<void> {
   const values: number[] = []
   for (let run = 0; run < RUNS; run++) {
@@ -329,9 +370,9 @@ async function memory(): Promise<void> {
   }
   row(
     'memory while saving a 1 GiB result by URL and scanning it, above idle',
-    '≤ 64 MiB',
+    '≤ 96 MiB',
     values,
-    (x) => x <= 64,
+    (x) => x <= 96,
     'MiB',
   )
 }
@@ -341,7 +382,7 @@ function residentSize({ child }: Running): number {
   return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1024
 }
 
-const ALL = { acknowledging, grouping, alone, million, whileDownloading, toResult, memory } as const
+const ALL = { acknowledging, grouping, alone, million, whileDownloading, toResult, smallJobs, memory } as const
 
 process.stdout.write(
   `${RUNS} runs each; load from ${generator}; Node ${process.version}\n\n| What | Target | Median | Spread | |\n|---|---|---|---|---|\n`,
