@@ -149,7 +149,9 @@ async function allSettled({ svix, service, signal }: Stream): Promise<void> {
   const open = async () => {
     const { jobs } = await service.inbox.stats()
     const { rows } = await service.inbox.list({ state: 'queued' }, { limit: 100 })
-    return jobs.queued + jobs.running - rows.filter(({ stage, failures }) => stage === 'hand_over' && failures > 0).length
+    return (
+      jobs.queued + jobs.running - rows.filter(({ stage, failures }) => stage === 'hand_over' && failures > 0).length
+    )
   }
   while (!signal.aborted && (await open()) > 0) await pause(100, signal)
 }

@@ -436,7 +436,7 @@ describe('answers as they could come', () => {
   it.each(Object.entries(WHOLE))('%s: done, and everything is saved', async (_name, variant) => {
     const { on, id, settled } = await run(variant)
     expect(settled).toMatchObject({ state: 'done' })
-    const record = (await on.results.record(id))!
+    const record = (await on.results.record(id, new AbortController().signal))!
     const links = [...on.reducto.storage.downloads.keys()]
     expect(record).toMatchObject({ complete: true, files: { count: links.length, failed: 0 } })
     const text = JSON.stringify(variant(id, on.reducto.storage).result)
@@ -446,6 +446,6 @@ describe('answers as they could come', () => {
   it.each(Object.entries(LACKING))('%s: not done', async (_name, variant) => {
     const { on, id, settled } = await run(variant)
     expect(settled).not.toMatchObject({ state: 'done' })
-    expect(await on.results.record(id)).toBeNull()
+    expect(await on.results.record(id, new AbortController().signal)).toBeNull()
   })
 })

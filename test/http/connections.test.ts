@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 import { connectionLimit } from '../../src/http/connections.ts'
 import { newMessageId } from '../../src/signing.ts'
+import { recordOf } from '../results/saved.ts'
 import { signed } from '../support/service.ts'
 import { exchangeRaw, head, openRaw } from './raw.ts'
 import { startEdge } from './rig.ts'
@@ -202,8 +203,9 @@ describe('a client that does not read its answers', () => {
       app: {
         saved: () => ({
           now: () => 0,
-          links: { to: () => '', isGood: () => true },
+          links: () => ({ to: () => '', isGood: () => true }),
           results: {
+            record: async (jobId: string) => recordOf(jobId),
             link: async () => null,
             open: async () => {
               const { Readable } = await import('node:stream')

@@ -159,8 +159,8 @@ describe('every refused request is reported, with nothing of what it sent', () =
       app: {
         saved: () => ({
           now: () => 0,
-          links: { to: () => '', isGood: () => false },
-          results: { link: async () => null, open: async () => null },
+          links: () => ({ to: () => '', isGood: () => false }),
+          results: { record: async () => null, link: async () => null, open: async () => null },
         }),
       },
     })

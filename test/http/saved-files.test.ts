@@ -62,9 +62,9 @@ async function open(change: Partial<SavedFilesDeps> = {}) {
     receiver: () => null,
     health: () => ({ notReady: [], degraded: [] }),
     events,
-    saved: deps,
+    saved: () => deps,
   })
-  const server = await listen(app, '127.0.0.1', 0)
+  const server = await listen(app, '127.0.0.1', 0, events)
   onTestFinished(() => server.close(0))
   const url = `http://127.0.0.1:${server.port}`
   return {

@@ -32,8 +32,8 @@ const app = createApp({
   trustProxy: true,
   saved: () => ({
     now: () => 0,
-    links: { to: () => '', isGood: () => true },
-    results: { link: async () => null, open: async () => null },
+    links: () => ({ to: () => '', isGood: () => true }),
+    results: { record: async () => null, link: async () => null, open: async () => null },
   }),
 })
 const server = await listen(app, '127.0.0.1', 0, events)

@@ -39,19 +39,19 @@ function post(body: string | Buffer, headers: Record<string, string>, path = '/w
 }
 
 /** Claims the job and settles it. */
-async function settle(jobId: string, state: 'done' | 'dead', recorded = 'Completed') {
-  const claims = await service.inbox.claim(places(100))
+async function settle(jobId: string, state: 'done' | 'dead', savedStatus = 'Completed') {
+  const claims = await service.inbox.claim('fetch', places(100))
   const claim = claims.find((one) => one.jobId === jobId)!
   const attempt = {
     startedAt: 0,
     ms: 1,
-    stage: 'fetch',
+    task: 'fetch',
     outcome: state,
     reason: null,
-    recorded: state === 'done' ? recorded : null,
+    savedStatus: state === 'done' ? savedStatus : null,
     type: null,
   } as const
-  await service.inbox.settle(claim, { ...claim.standing, state }, attempt)
+  await service.inbox.settle(claim, { ...claim.progress, state }, attempt, null)
 }
 
 describe('new job update; job unknown', () => {
@@ -92,12 +92,13 @@ describe('known svix-id; job queued, running or done', () => {
     const again = () => post(body, signed(service.secret, body, id))
 
     expect((await again()).body).toEqual({ received: true, duplicate: true, job: 'queued' })
-    const [claim] = await service.inbox.claim(places(1))
+    const [claim] = await service.inbox.claim('fetch', places(1))
     expect((await again()).body).toEqual({ received: true, duplicate: true, job: 'running' })
     await service.inbox.settle(
       claim!,
-      { ...claim!.standing, state: 'done' },
-      { startedAt: 0, ms: 1, stage: 'fetch', outcome: 'done', reason: null, recorded: 'Completed', type: null },
+      { ...claim!.progress, state: 'done' },
+      { startedAt: 0, ms: 1, task: 'fetch', outcome: 'done', reason: null, savedStatus: 'Completed', type: null },
+      null,
     )
     expect((await again()).body).toEqual({ received: true, duplicate: true, job: 'done' })
     expect((await service.inbox.get(jobId))!.deliveries).toMatchObject([{ svixId: id, arrivals: 4 }])
@@ -151,8 +152,8 @@ describe('new svix-id for a known job that is not dead', () => {
     await post(body, signed(service.secret, body))
     await settle(jobId, 'done', 'Failed')
     expect((await post(body, signed(service.secret, body))).body).toEqual({ received: true })
-    const [claim] = await service.inbox.claim(places(1))
-    expect(claim).toMatchObject({ jobId, refetch: true })
+    const [claim] = await service.inbox.claim('fetch', places(1))
+    expect(claim).toMatchObject({ jobId, round: 2, fetchSince: 2 })
   })
 })
 

@@ -1,7 +1,7 @@
 import type { JobRecord, NewRecord } from '../../src/results/record.ts'
 import { createScrub } from '../../src/scrub.ts'
 
-export function recordOf(jobId: string, change: Partial<JobRecord> = {}): NewRecord {
+export function recordOf(jobId: string, change: Partial<Omit<JobRecord, 'gave_up'>> = {}): NewRecord {
   return {
     version: 1,
     job_id: jobId,
