@@ -14,7 +14,8 @@ export function webUrl(text: string, { query = false, called = false } = {}): st
     throw new Error(`must be without user name, password${query ? '' : ', query'} and fragment`)
   if (url.protocol === 'http:' && !isPrivateHost(url.hostname))
     throw new Error('must be https:// (http:// is for loopback and private hosts)')
-  if (called && isBlockedPort(url))
+  // Nobody listens on port 0.
+  if (called && (url.port === '0' || isBlockedPort(url)))
     throw new Error(`must have another port: calls to port ${url.port} are blocked, as in browsers`)
   return query ? url.href : url.href.replace(/\/+$/, '')
 }

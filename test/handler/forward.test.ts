@@ -320,7 +320,7 @@ describe('the whole service, forwarding', () => {
         return { type: 'Edit', result: { document_url: storage.link('evil.html') } }
       },
     })
-    const settled = event(on.events, 'settled')
+    const settled = event(on.events, 'settled', ({ stage }) => stage === 'hand_over')
     await on.inbox.accept(delivery(jobId))
     expect(await settled).toMatchObject({ state: 'done', stage: 'hand_over' })
     const record = JSON.parse(to.calls[0]!.body)
@@ -386,7 +386,7 @@ describe('the whole service, forwarding', () => {
     const on = await testService({
       env: { FORWARD_URL: to.url, FORWARD_SECRET: secret, PUBLIC_URL: 'http://127.0.0.1:9' },
     })
-    const settled = event(on.events, 'settled')
+    const settled = event(on.events, 'settled', ({ stage }) => stage === 'hand_over')
     await on.inbox.accept(delivery(on.reducto.addJob()))
     expect(await settled).toMatchObject({
       state: 'dead',

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
 import type { Reducto } from '../../src/simulator/reducto.ts'
 import { freePort } from '../support/port.ts'
@@ -59,8 +59,8 @@ describe('invoice-to-postgres', () => {
     const replay = command('jobs', 'replay', classic)
     expect(await replay.exited).toBe(0)
     expect(replay.output()).toContain('1 job will be handed over again')
-    await service.line((line) => settled(classic, 'done')(line) && line.calls === 0)
-    expect(service.lines.filter(({ msg }) => msg === 'invoice saved')).toHaveLength(3)
+    const saved = () => service.lines.filter(({ msg }) => msg === 'invoice saved').length
+    await vi.waitFor(() => expect(saved()).toBe(3), { timeout: 10_000 })
     const client = new pg.Client({ connectionString: postgres.url })
     await client.connect()
     onTestFinished(() => client.end())

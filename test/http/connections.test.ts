@@ -217,7 +217,7 @@ describe('a client that does not read its answers', () => {
     })
     const client = openRaw(edge.port)
     client.socket.pause()
-    client.write(head('/results/job-1/files/1'))
+    client.write(head('/results/job-1/job.json'))
     await served.promise
     // The client learns of it when it reads on.
     client.socket.resume()

@@ -130,7 +130,7 @@ describe('job dead, id known or new', () => {
     const response = await post(body, signed(service.secret, body, known ? id : newMessageId()))
     expect(response.status).toBe(200)
     expect(response.body).toEqual({ received: true, duplicate: known, requeued: true })
-    expect(await service.inbox.get(jobId)).toMatchObject({ state: 'queued', tries: 0, reason: null })
+    expect(await service.inbox.get(jobId)).toMatchObject({ state: 'queued', failures: 0, reason: null })
   })
 })
 
