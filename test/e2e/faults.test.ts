@@ -133,11 +133,10 @@ describe('a results folder that became read-only', () => {
   it('pauses the worker and says so', async (context) => {
     const disk = smallDisk(8)
     if (!disk) return context.skip('cannot mount')
-    mkdirSync(join(disk, 'results', '.tmp'), { recursive: true })
-    execFileSync('mount', ['-o', 'remount,ro', disk])
     const { deliver, readyz, service, reducto } = await start(tempFolder(), { RESULTS_URL: `file:${disk}/results` })
-    await vi.waitFor(async () => expect(await readyz()).toEqual({ degraded: ['results'] }), { timeout: 10_000 })
+    execFileSync('mount', ['-o', 'remount,ro', disk])
     expect(await deliver(reducto.addJob())).toBe(200)
+    await vi.waitFor(async () => expect(await readyz()).toEqual({ degraded: ['results'] }), { timeout: 10_000 })
     const paused = await service.line((line) => line.msg === 'worker paused')
     expect(paused).toMatchObject({ cause: 'results', reason: { message: expect.stringContaining('EROFS') } })
     expect(await service.end('SIGTERM')).toBe(0)

@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
 import type { Reducto } from '../../src/simulator/reducto.ts'
 import { recordOf } from '../results/contract.ts'
@@ -80,7 +80,10 @@ describe('jobs', () => {
     expect(await json('jobs', 'show', done)).toMatchObject({
       job_id: done,
       record: { type: 'Edit' },
-      attempts: [{ outcome: 'done', started_at: expect.stringMatching(/Z$/) }],
+      attempts: [
+        { task: 'hand_over', outcome: 'done', started_at: expect.stringMatching(/Z$/) },
+        { task: 'fetch', outcome: 'saved' },
+      ],
     })
   })
 
@@ -90,15 +93,18 @@ describe('jobs', () => {
     expect((await run('jobs', 'retry', '--state', 'dead', '--since', '2h', '--dry-run')).output).toBe(
       '3 jobs would be queued again\n',
     )
-    const twice = (id: string) => service.line((line) => line.msg === 'job' && line.jobId === id && line.calls === 0)
+    const handOvers = (id: string) =>
+      service.lines.filter((line) => line.msg === 'job' && line.jobId === id && line.stage === 'hand_over')
+    const times = (id: string, count: number) =>
+      vi.waitFor(() => expect(handOvers(id)).toHaveLength(count), { timeout: 10_000 })
     expect((await run('jobs', 'retry', 'a', 'a')).output).toBe('1 job will be queued again\n')
     expect(await run('jobs', 'retry', 'nobody')).toEqual({
       code: 1,
       output: '0 jobs will be queued again\nnobody: there is no such job\n',
     })
-    await twice('a')
+    await times('a', 2)
     expect(await json('jobs', 'retry', '--error', 'refused')).toEqual({ jobs: 3, dry_run: false })
-    await Promise.all([twice('b'), twice('c')])
+    await Promise.all([times('b', 2), times('c', 2)])
     expect(reducto.fetches.get('b')).toBe(1)
   })
 
@@ -110,8 +116,8 @@ describe('jobs', () => {
     const replayed = await run('jobs', 'replay', '--status', 'Completed')
     expect(replayed.output).toContain('1 job will be handed over again')
     expect(replayed.output).toContain('1 have no saved result any more')
-    await service.line((line) => line.msg === 'job' && line.jobId === kept && line.calls === 0)
-    expect(service.lines.filter(({ msg }) => msg === 'handled')).toHaveLength(3)
+    const handled = () => service.lines.filter(({ msg }) => msg === 'handled').length
+    await vi.waitFor(() => expect(handled()).toBe(3), { timeout: 10_000 })
     expect(Object.fromEntries(reducto.fetches)).toEqual({ kept: 1, lost: 1 })
   })
 

@@ -76,7 +76,9 @@ it('an image that is built on ours as the README shows runs a handler with a pac
   const jobId = reducto.addJob({ kind: 'extract' })
   const { body } = delivery(jobId)
   await fetch(`http://127.0.0.1:${port}/webhook`, { method: 'POST', headers: signed(secret, body), body })
-  expect(await service.line((line) => line.msg === 'job')).toMatchObject({ outcome: 'done', stage: 'hand_over' })
+  expect(await service.line((line) => line.msg === 'job' && line.stage === 'hand_over')).toMatchObject({
+    outcome: 'done',
+  })
   const client = new pg.Client({ connectionString: postgres.url })
   await client.connect()
   onTestFinished(() => client.end())
