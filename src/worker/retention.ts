@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import type { Results } from '../results/results.ts'
 
 /** How often what is past its retention is looked for, ms; soon after a start, for services that restart often. */
-const PRUNE_EVERY_MS = 3_600_000
+export const PRUNE_EVERY_MS = 3_600_000
 export const FIRST_PRUNE_MS = 60_000
 /** How far the wall clock may have moved otherwise than the monotonic one since the last look, ms. */
 const MAX_CLOCK_DRIFT_MS = 60_000

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { createEvents, type EventBus, type Events } from '../../src/events.ts'
 import type { Claim } from '../../src/inbox/inbox.ts'
-import { queued } from '../../src/job.ts'
+import { freshProgress } from '../../src/job.ts'
 import type { JobRecord } from '../../src/results/record.ts'
 import type { Fault, Reducto } from '../../src/simulator/reducto.ts'
-import { PROBE_EVERY } from '../../src/worker/gate.ts'
+import { PROBE_EVERY_MS } from '../../src/worker/gate.ts'
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
 import { delivery, event, type TestService, testReducto, testService } from '../support/service.ts'
 
@@ -35,18 +35,35 @@ function settled(on: Rig, jobId: string): Promise<Events['settled'][0]> {
   return event(on.events, 'settled', (one) => one.jobId === jobId)
 }
 
+/** Pauses between the passes of one attempt, ms: see collect.ts. */
+const PASS_PAUSES = [500, 2_000, 8_000]
+
+/** Moves time through the pauses within attempts until this is over. */
+async function through<T>(on: Rig, over: Promise<T>): Promise<T> {
+  let isOver = false
+  void over.finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    const paused = PASS_PAUSES.map((ms) => on.clock.sleeping(ms).then(() => ms))
+    const ms = await Promise.race([over.then(() => 0), ...paused])
+    on.clock.advance(ms)
+  }
+  return over
+}
+
 /** Delivers the job and waits for its first attempt. */
 async function deliver(on: Rig, jobId: string, status = 'Completed'): Promise<Events['settled'][0]> {
   const first = settled(on, jobId)
   await on.inbox.accept(delivery(jobId, { status, at: on.clock.now() }))
-  return first
+  return through(on, first)
 }
 
 /** Moves time to the next attempt and waits for it. */
 async function nextAttempt(on: Rig, last: Events['settled'][0]): Promise<Events['settled'][0]> {
   const next = settled(on, last.jobId)
   on.clock.advance(Math.max(last.dueAt - on.clock.now(), 0))
-  return next
+  return through(on, next)
 }
 
 /** Attempts until the job is done or dead. */
@@ -143,7 +160,7 @@ describe('try again', () => {
     on.reducto.fail(jobId, fault)
     const first = await deliver(on, jobId)
     expect(first).toMatchObject({ state: 'queued', outcome: { is: 'retry', reason: { code } } })
-    expect(await on.inbox.get(jobId)).toMatchObject({ tries: 1, reason: { code } })
+    expect(await on.inbox.get(jobId)).toMatchObject({ failures: 1, reason: { code } })
     expect(await nextAttempt(on, first)).toMatchObject({ state: 'done', attempt: 2 })
   })
 
@@ -266,15 +283,15 @@ describe('not the job’s fault', () => {
     await on.inbox.accept(delivery(other))
     // Longer than any patience: the time does not count.
     for (let probes = 0; probes < 3; probes++) {
-      await on.clock.sleeping(PROBE_EVERY)
+      await on.clock.sleeping(PROBE_EVERY_MS)
       on.clock.advance(24 * HOUR)
     }
-    await on.clock.sleeping(PROBE_EVERY)
+    await on.clock.sleeping(PROBE_EVERY_MS)
     expect(on.reducto.fetches.has(other)).toBe(false)
     on.reducto.setAccountFault(null)
     const [resumed, done] = [event(on.events, 'resumed'), settled(on, jobId)]
     on.reducto.fail(jobId, status(500))
-    on.clock.advance(PROBE_EVERY)
+    on.clock.advance(PROBE_EVERY_MS)
     await resumed
     expect(await done).toMatchObject({ state: 'queued', attempt: 1 })
     expect(await ready(on)).toEqual({ status: 200, body: { status: 'ready' } })
@@ -299,7 +316,7 @@ describe('not the job’s fault', () => {
       cause: 'reducto_auth',
       reason: { message: expect.stringContaining('REDUCTO_ENVIRONMENT') },
     })
-    expect(await on.inbox.get('unknown-10')).toMatchObject({ state: 'queued', tries: 0 })
+    expect(await on.inbox.get('unknown-10')).toMatchObject({ state: 'queued', failures: 0 })
     // Trials every 30 s, in which an unknown job loses nothing, however long it takes.
     const found = on.reducto.addJob()
     const [done, resumed] = [settled(on, found), event(on.events, 'resumed')]
@@ -309,9 +326,9 @@ describe('not the job’s fault', () => {
       over = true
     })
     for (let trials = 0; trials < 20 && !over; trials++) {
-      await on.clock.sleeping(PROBE_EVERY)
-      on.clock.advance(PROBE_EVERY)
-      await Promise.race([done, on.clock.sleeping(PROBE_EVERY)])
+      await on.clock.sleeping(PROBE_EVERY_MS)
+      on.clock.advance(PROBE_EVERY_MS)
+      await Promise.race([done, on.clock.sleeping(PROBE_EVERY_MS)])
     }
     expect(await done).toMatchObject({ state: 'done' })
     await resumed
@@ -330,7 +347,7 @@ describe('not the job’s fault', () => {
     const on = await rig({ MIN_FREE_DISK: '1000000tb' })
     const jobId = on.reducto.addJob()
     await on.inbox.accept(delivery(jobId))
-    await on.clock.sleeping(PROBE_EVERY)
+    await on.clock.sleeping(PROBE_EVERY_MS)
     expect(await ready(on)).toEqual({ status: 200, body: { degraded: ['disk'] } })
     expect(on.reducto.fetches.size).toBe(0)
   })
@@ -348,11 +365,11 @@ describe('not the job’s fault', () => {
     const first = await deliver(on, jobId)
     expect(first).toMatchObject({ state: 'queued', outcome: { is: 'wait' } })
     expect(await paused).toMatchObject({ cause: 'results' })
-    await on.clock.sleeping(PROBE_EVERY)
+    await on.clock.sleeping(PROBE_EVERY_MS)
     on.results.draft = draft
     on.results.check = async () => {}
     const done = settled(on, jobId)
-    on.clock.advance(PROBE_EVERY)
+    on.clock.advance(PROBE_EVERY_MS)
     expect(await done).toMatchObject({ state: 'done', attempt: 1 })
   })
 })
@@ -388,11 +405,11 @@ describe('an expired file URL', () => {
   it('counts as failed when the fresh one is no better', async () => {
     const on = await rig()
     const jobId = on.reducto.addJob({ kind: 'parse-url' })
-    on.reducto.storage.fail(`${jobId}/result.json`, { status: 404 }, { status: 410 })
+    on.reducto.storage.fail(`${jobId}/result.json`, ...[404, 410, 403, 404].map((code) => ({ status: code })))
     const first = await deliver(on, jobId)
     expect(first).toMatchObject({
       state: 'queued',
-      calls: 2,
+      calls: 4,
       outcome: { is: 'retry', reason: { code: 'result_missing' } },
     })
     expect(await nextAttempt(on, first)).toMatchObject({ state: 'done', attempt: 2 })
@@ -403,28 +420,99 @@ describe('what may be missing', () => {
   it('a side file that is gone is listed with an error, and the record is not complete', async () => {
     const on = await rig()
     const jobId = on.reducto.addJob({ kind: 'parse' })
-    on.reducto.storage.fail(`${jobId}/figure.png`, { status: 404 }, { status: 404 })
+    on.reducto.storage.fail(`${jobId}/figure.png`, ...Array.from({ length: 9 }, () => ({ status: 404 })))
     expect(await deliver(on, jobId)).toMatchObject({ state: 'done', outcome: { is: 'done', missing: 1 } })
     expect(record(on, jobId)).toMatchObject({ complete: false, files: { count: 4, failed: 1 } })
     const lines = readFileSync(join(on.folder, 'results', jobId, 'files.jsonl'), 'utf8')
-    expect(lines).toContain('"error":"the storage answered 404"')
+    expect(lines).toContain('"error":"the storage answered 404')
   })
 
-  it('a side file that might yet be had is tried for ten attempts', async () => {
+  it('a side file that fails does not hold up its result, and is added when it comes', async () => {
     const on = await rig()
     const jobId = on.reducto.addJob({ kind: 'parse' })
-    on.reducto.storage.fail(`${jobId}/figure.png`, ...Array.from({ length: 100 }, () => ({ status: 500 })))
-    const first = await deliver(on, jobId)
-    expect(first).toMatchObject({ state: 'queued', outcome: { reason: { code: 'side_files' } } })
-    expect(await untilOver(on, first)).toMatchObject({ state: 'done', attempt: 10, outcome: { missing: 1 } })
+    const name = `${jobId}/figure.png`
+    on.reducto.storage.fail(name, ...Array.from({ length: 5 }, () => ({ status: 500 })))
+    expect(await deliver(on, jobId)).toMatchObject({ state: 'done', calls: 1, outcome: { missing: 1 } })
+    expect(record(on, jobId)).toMatchObject({ complete: false, files: { failed: 1 } })
+    // Four tries within the attempt, and nothing else was downloaded twice.
+    const { downloads } = on.reducto.storage
+    expect([...downloads].filter(([, count]) => count > 1)).toEqual([[name, 4]])
+    const added = event(on.events, 'sideFiles')
+    await on.clock.sleeping(1_000)
+    on.clock.advance(10 * MINUTE)
+    expect(await through(on, added)).toMatchObject({ jobId, missing: 0, again: null, calls: 1 })
+    expect(record(on, jobId)).toMatchObject({ complete: true, files: { failed: 0 } })
+    expect([...downloads].filter(([, count]) => count > 1)).toEqual([[name, 6]])
+    expect(await on.inbox.get(jobId)).toMatchObject({ state: 'done' })
   })
 
-  it('an edited document that cannot be had keeps the job from being done', async () => {
+  it('a side file stays missing when Reducto has purged the job', async () => {
+    const on = await rig()
+    const jobId = on.reducto.addJob({ kind: 'parse' })
+    on.reducto.storage.fail(`${jobId}/figure.png`, ...Array.from({ length: 99 }, () => ({ status: 500 })))
+    await deliver(on, jobId)
+    on.reducto.purge(jobId)
+    const given = event(on.events, 'sideFiles')
+    await on.clock.sleeping(1_000)
+    on.clock.advance(10 * MINUTE)
+    expect(await through(on, given)).toMatchObject({ jobId, again: null })
+    expect(record(on, jobId)).toMatchObject({ complete: false, files: { failed: 1 } })
+  })
+
+  it('without its edited document a job is dead in the end, and keeps what was had', async () => {
     const on = await rig({ FETCH_RETRY_FOR: '1ms' })
     const jobId = on.reducto.addJob({ kind: 'edit' })
     on.reducto.storage.fail(`${jobId}/edited.pdf`, ...Array.from({ length: 100 }, () => ({ status: 500 })))
     expect((await untilOver(on, await deliver(on, jobId))).state).toBe('dead')
-    expect(existsSync(join(on.folder, 'results', jobId))).toBe(false)
+    expect(record(on, jobId)).toMatchObject({
+      complete: false,
+      gave_up: { code: 'result_missing' },
+      job: { path: 'job.json' },
+      files: { count: 1, failed: 1 },
+    })
+    // A person presses Resend, and what was kept is replaced by the result.
+    on.reducto.storage.clear()
+    on.reducto.addJob({ id: jobId, kind: 'edit' })
+    expect(await deliver(on, jobId)).toMatchObject({ state: 'done' })
+    expect(record(on, jobId)).toMatchObject({ complete: true })
+    expect(record(on, jobId)).not.toHaveProperty('gave_up')
+  })
+
+  it('a Completed answer without its result is unfinished, and in the end dead with no_result', async () => {
+    const on = await rig({ FETCH_RETRY_FOR: '5s' })
+    const jobId = on.reducto.addJob({ document: () => ({ type: 'Parse', result: null }) })
+    const first = await deliver(on, jobId)
+    expect(first).toMatchObject({ state: 'queued', outcome: { is: 'unfinished', reason: { code: 'no_result' } } })
+    expect(await untilOver(on, first)).toMatchObject({ state: 'dead', outcome: { reason: { code: 'no_result' } } })
+    expect(record(on, jobId)).toMatchObject({ complete: false, gave_up: { code: 'no_result' } })
+  })
+
+  it('a document that stays unreadable is saved as it is, with a warning', async () => {
+    const on = await rig()
+    const text = '[{"content":NaN}]'
+    const jobId = on.reducto.addJob({
+      document: (storage) => {
+        storage.put('nan.json', { contentType: 'application/json', body: Buffer.from(text) })
+        const result = { type: 'url', url: storage.link('nan.json'), result_id: 'r' }
+        return { type: 'Parse', result: { duration: 1, usage: {}, result } }
+      },
+    })
+    expect(await deliver(on, jobId)).toMatchObject({ state: 'done' })
+    expect(record(on, jobId)).toMatchObject({ complete: false, files: { count: 1, failed: 0 } })
+    const [line = ''] = readFileSync(join(on.folder, 'results', jobId, 'files.jsonl'), 'utf8').split('\n')
+    const entry = JSON.parse(line)
+    expect(entry).toMatchObject({ warning: expect.stringContaining('saved as it is') })
+    expect(readFileSync(join(on.folder, 'results', jobId, entry.path), 'utf8')).toBe(text)
+  })
+
+  it('an answer that is no JSON, but names its status, is saved as it is when it stays the same', async () => {
+    const on = await rig()
+    const jobId = on.reducto.addJob()
+    const body = '{"status":"Completed","type":"Extract","result":{"result":[{"total":NaN}]}}'
+    on.reducto.fail(jobId, ...times(3, { is: 'body', body }))
+    expect(await deliver(on, jobId)).toMatchObject({ state: 'done', calls: 3 })
+    expect(record(on, jobId)).toMatchObject({ status: 'Completed', complete: false, warning: expect.any(String) })
+    expect(readFileSync(join(on.folder, 'results', jobId, 'job.json'), 'utf8')).toBe(body)
   })
 
   it('a result larger than MAX_RESULT_BYTES is dead at once, with a reason that names the setting', async () => {
@@ -434,7 +522,20 @@ describe('what may be missing', () => {
       state: 'dead',
       outcome: { reason: { code: 'too_large', message: expect.stringContaining('MAX_RESULT_BYTES') } },
     })
-    expect(existsSync(join(on.folder, 'results', jobId))).toBe(false)
+    expect(record(on, jobId)).toMatchObject({ complete: false, gave_up: { code: 'too_large' } })
+  })
+})
+
+describe('a refetch', () => {
+  it('of a job that Reducto has purged falls back to what is saved', async () => {
+    const on = await rig()
+    const jobId = on.reducto.addJob()
+    await deliver(on, jobId)
+    on.reducto.purge(jobId)
+    const first = settled(on, jobId)
+    await on.inbox.requeue({ jobId }, { refetch: true })
+    expect(await untilOver(on, await first)).toMatchObject({ state: 'done', stage: 'hand_over' })
+    expect(record(on, jobId)).toMatchObject({ complete: true })
   })
 })
 
@@ -481,17 +582,17 @@ describe('settling is fenced by the claim', () => {
       async apply(make, self, args: Parameters<typeof on.results.draft>) {
         const draft = await Reflect.apply(make, self, args)
         // Somebody else takes the job over while this one works on it.
-        const taken = { jobId, token: args[1] } as Claim
+        const taken = { jobId, task: 'fetch', token: args[1] } as Claim
         const noted = {
           startedAt: 0,
           ms: 0,
-          stage: 'fetch',
+          task: 'fetch',
           outcome: 'dead',
           reason: null,
-          recorded: null,
+          savedStatus: null,
           type: null,
         } as const
-        await on.inbox.settle(taken, { ...queued({ now: 0, working: 0 }, 0), state: 'dead' }, noted)
+        await on.inbox.settle(taken, { ...freshProgress('fetch', 0), state: 'dead' }, noted, null)
         return draft
       },
     })
@@ -529,7 +630,7 @@ describe('trouble with the inbox', () => {
     const stuck = event(on.events, 'failing')
     const jobId = on.reducto.addJob()
     await on.inbox.accept(delivery(jobId))
-    expect(await stuck).toMatchObject({ what: 'claim' })
+    expect(await stuck).toMatchObject({ what: 'claim for fetch' })
     await on.clock.sleeping(1_000)
     on.inbox.claim = claim
     const done = settled(on, jobId)
