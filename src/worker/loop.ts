@@ -60,7 +60,11 @@ export function createLoop(deps: LoopDeps): Loop {
   async function wait(signal: AbortSignal): Promise<void> {
     using either = linkSignals(signal)
     placeFreed = either.abort
-    if (running.size < places) return queue.ready(stage, either.signal)
+    if (running.size < places) {
+      // Awaited here: the link must last as long as the wait.
+      await queue.ready(stage, either.signal)
+      return
+    }
     using full = aborted(either.signal)
     await full.promise
   }
