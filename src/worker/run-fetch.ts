@@ -57,11 +57,11 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
   }
 
   async function ask(): Promise<JobAnswer> {
-    const counted = {
-      ...deps,
-      fetchJob: (jobId: string, until: AbortSignal) => (seen.calls++, deps.fetchJob(jobId, until)),
+    const fetchJob: FetchDeps['fetchJob'] = (jobId, until) => {
+      seen.calls++
+      return deps.fetchJob(jobId, until)
     }
-    const answer = await fetchAnswer(claim.jobId, counted, signal)
+    const answer = await fetchAnswer(claim.jobId, { fetchJob, scan: deps.scan }, signal)
     seen.known = true
     return answer
   }
