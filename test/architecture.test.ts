@@ -27,7 +27,7 @@ const GROUND = [
   'signing.ts',
   'units.ts',
 ]
-const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'handler/hand-over.ts']
+const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'results/lines.ts', 'handler/hand-over.ts']
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
   'backoff.ts': [],

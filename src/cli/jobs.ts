@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import type { JobDetail, JobFilter, JobRow, Ledger } from '../inbox/inbox.ts'
+import { spread } from '../backoff.ts'
+import type { JobDetail, JobFilter, JobPage, JobRow, Ledger } from '../inbox/inbox.ts'
 import { openLedger } from '../inbox/open.ts'
 import { isJobId, type JobState } from '../job.ts'
 import { openResults } from '../results/open.ts'
@@ -127,9 +128,31 @@ function sinceOf(text: string): number {
   }
 }
 
+/** A page of the inbox may be short although there is more: it looks for a moment only. */
+async function wholePage(
+  ledger: Ledger,
+  filter: JobFilter,
+  limit: number,
+  cursor: string | undefined,
+): Promise<JobPage> {
+  const rows: JobRow[] = []
+  let next = cursor
+  for (;;) {
+    const page = await ledger.list(filter, {
+      limit: limit - rows.length,
+      ...(next === undefined ? {} : { cursor: next }),
+    })
+    rows.push(...page.rows)
+    if (rows.length === limit || page.next === null) return { ...page, rows }
+    next = page.next
+    if (process.stderr.isTTY && page.searchedTo !== null)
+      process.stderr.write(`\rsearched back to ${new Date(page.searchedTo).toISOString()}\r`)
+  }
+}
+
 async function list({ ledger, given }: Tools): Promise<number> {
   const { limit, cursor } = given
-  const page = await ledger.list(given.filter, { limit, ...(cursor === undefined ? {} : { cursor }) })
+  const page = await wholePage(ledger, given.filter, limit, cursor)
   if (given.json) return print(`${JSON.stringify(plain(page))}\n`)
   if (page.rows.length === 0) return print('No job matches.\n')
   const rows = page.rows.map((job) => [
@@ -250,18 +273,14 @@ async function replay({ ledger, results, given }: Tools): Promise<number> {
   for (const filter of filtersOf(given, 'done'))
     for await (const { jobId, reason } of matching(ledger, filter)) {
       if (reason?.code === 'erased') continue
-      if ((await results.record(jobId, new AbortController().signal)) === null) unsaved++
-      else count += await ledger.requeue({ jobId }, { dryRun: given['dry-run'], after: paced(count) })
+      const record = await results.record(jobId, new AbortController().signal)
+      if (record === null || record.gave_up) unsaved++
+      else count += await ledger.requeue({ jobId }, { dryRun: given['dry-run'], after: spread(count, count + 1) })
     }
   if (unsaved > 0)
     process.stderr.write(`${unsaved} have no saved result any more: jobs retry --refetch fetches them anew\n`)
   report(given, count, 'handed over again')
   return leftOut(ledger, given)
-}
-
-/** One after another, so that new jobs find their place between them; all within ten minutes. */
-function paced(index: number): number {
-  return Math.min(index * 20, 600_000)
 }
 
 async function* matching(ledger: Ledger, filter: JobFilter): AsyncIterable<JobRow> {
@@ -282,9 +301,8 @@ function filtersOf({ ids, filter }: Given, usual: JobState): readonly JobFilter[
 async function remove({ ledger, results, given }: Tools): Promise<number> {
   let [count, problems] = [0, 0]
   for (const id of given.ids) {
-    const found = await ledger.erase(id)
+    const found = await eraseWhole(id, ledger, results)
     if (found === 'erased') {
-      await results.remove(id, new AbortController().signal)
       count++
       continue
     }
@@ -296,6 +314,18 @@ async function remove({ ledger, results, given }: Tools): Promise<number> {
   if (given.json) print(`${JSON.stringify({ jobs: count })}\n`)
   else print(`${count} ${count === 1 ? 'job' : 'jobs'} forgotten: result, metadata and bodies\n`)
   return problems > 0 ? 1 : 0
+}
+
+/** The files first, so that what is called erased is; and again, for what a worker saved in between. */
+async function eraseWhole(id: string, ledger: Ledger, results: Results): Promise<'erased' | 'running' | 'unknown'> {
+  const job = await ledger.get(id)
+  if (job === null) return 'unknown'
+  if (job.state === 'running') return 'running'
+  const { signal } = new AbortController()
+  await results.remove(id, signal)
+  const found = await ledger.erase(id)
+  if (found === 'erased') await results.remove(id, signal)
+  return found
 }
 
 function report(given: Given, count: number, what: string): number {

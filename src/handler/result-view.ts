@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { MAX_LINKS } from '../answer/bounds.ts'
 import { type Documents, MAX_LINK_DEPTH, openDocuments, type SavedFiles, tooLarge } from '../answer/documents.ts'
@@ -10,6 +9,7 @@ import { splitsOf } from '../answer/splits.ts'
 import type { Walk } from '../answer/walk-thread.ts'
 import { wholeAnswer } from '../answer/whole.ts'
 import { stringifyExact } from '../exact-json.ts'
+import { linesOf } from '../results/lines.ts'
 import type { FileEntry, JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import {
@@ -69,18 +69,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
 
   async function* files(): AsyncGenerator<FileEntry, void, void> {
     const input = await open(record.files.path)
-    // An interface ends quietly when its input fails.
-    let failure: { readonly error: unknown } | null = null
-    input.on('error', (error) => {
-      failure ??= { error }
-    })
-    try {
-      for await (const line of createInterface({ input })) yield JSON.parse(line) as FileEntry
-      if (failure) throw (failure as { error: unknown }).error
-    } finally {
-      // The line reader leaves it open when nobody wants the rest.
-      input.destroy()
-    }
+    for await (const line of linesOf(input)) yield JSON.parse(line) as FileEntry
   }
 
   /** Each document is read once, however many accessors are used. */

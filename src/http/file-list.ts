@@ -1,11 +1,7 @@
 import type { Readable } from 'node:stream'
 import { isSavedPath } from '../handler/links.ts'
+import { linesOf } from '../results/lines.ts'
 import type { FileEntry } from '../results/record.ts'
-
-/** A line names one file and the place of its link. Longer ones are not of this service. Characters. */
-const MAX_LINE = 1024 * 1024
-/** So much of a list is looked through for one file: two million of them. Bytes. */
-const MAX_LIST_BYTES = 256 * 1024 * 1024
 
 /** Whether the list `files.jsonl` has an entry for the saved file at `path`. Ends with the stream, and destroys it. */
 export async function lists(body: Readable, path: string): Promise<boolean> {
@@ -33,20 +29,4 @@ function pathOf(line: string): string | null {
   } catch {
     return null
   }
-}
-
-/** Not `node:readline`: it splits at U+2028 too, which may stand in a name, and takes a line of any length. */
-async function* linesOf(body: Readable): AsyncIterable<string> {
-  const decoder = new TextDecoder()
-  let rest = ''
-  let bytes = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > MAX_LIST_BYTES) throw new Error('the list of files is too large')
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop()!
-    if (rest.length > MAX_LINE) throw new Error('a line of the list of files is too long')
-    yield* lines
-  }
-  if (rest !== '') yield rest
 }

@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline'
 import type { FoundLink } from '../answer/scan-thread.ts'
 import type { Claim } from '../inbox/inbox.ts'
 import { ReductoError } from '../reducto/errors.ts'
+import { linesOf } from '../results/lines.ts'
 import type { FileEntry, JobRecord } from '../results/record.ts'
 import { fetchAnswer } from './answer.ts'
 import { createCollector } from './collect.ts'
@@ -70,13 +70,9 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
   async function entriesOf(record: JobRecord): Promise<readonly FileEntry[]> {
     const file = await deps.results.open(claim.jobId, record.files.path, signal)
     if (file === null) throw new Error(`the saved file ${record.files.path} is gone`)
-    try {
-      const entries: FileEntry[] = []
-      for await (const line of createInterface({ input: file.body })) entries.push(JSON.parse(line) as FileEntry)
-      return entries
-    } finally {
-      file.body.destroy()
-    }
+    const entries: FileEntry[] = []
+    for await (const line of linesOf(file.body)) entries.push(JSON.parse(line) as FileEntry)
+    return entries
   }
 
   function over(record: JobRecord | null): SideFilesResult {

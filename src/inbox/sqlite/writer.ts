@@ -16,7 +16,7 @@ import {
   sideFilesAfterRestart,
   type Task,
 } from '../../job.ts'
-import type { Attempt, Claim, ClaimId, Content, Delivery, Receipt, Requeue } from '../inbox.ts'
+import type { Attempt, Claim, ClaimId, Delivery, Receipt, Requeue } from '../inbox.ts'
 import { createClaims } from './claim.ts'
 import { type JobTableRow, progressOf, type SideFilesRow, sideFilesOf } from './rows.ts'
 import { prepareStatements } from './statements.ts'

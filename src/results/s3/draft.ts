@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { createInterface } from 'node:readline'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { stringifyExact } from '../../exact-json.ts'
 import { withSignal } from '../abort.ts'
+import { linesOf } from '../lines.ts'
 import { type FileEntry, isDraftName, isResultPath, type JobRecord, type NewRecord, RECORD } from '../record.ts'
 import { type Draft, ResultsUnavailable } from '../results.ts'
 import type { Bucket, Listed } from './bucket.ts'
@@ -169,7 +169,7 @@ function nameOf(path: string): string {
 /** The files that a `files.jsonl` names. */
 async function* savedEntries(body: Readable): AsyncIterable<{ path: string; bytes: number }> {
   try {
-    for await (const line of createInterface({ input: body })) {
+    for await (const line of linesOf(body)) {
       const entry = JSON.parse(line) as FileEntry
       if ('path' in entry && isResultPath(entry.path)) yield entry
     }
