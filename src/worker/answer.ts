@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { NotJson } from '../answer/errors.ts'
+import { DocumentCrashed, NotJson } from '../answer/errors.ts'
 import type { Reading, ScanDocument } from '../answer/scan-thread.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 
@@ -11,6 +11,8 @@ export const FINAL: ReadonlySet<string> = new Set(['Completed', 'Failed', 'Cance
 
 /** An answer that stays unreadable, with the same bytes so often, is kept as it is. */
 const SAME_ANSWERS = 3
+/** A document that has killed its thread so often is not read again. */
+export const MAX_CRASHES = 2
 /** So that hashing and parsing a large answer gives way to others in between. */
 const CHUNK_BYTES = 64 * 1024
 
@@ -25,11 +27,13 @@ export async function fetchAnswer(
   signal: AbortSignal,
 ): Promise<JobAnswer> {
   let unreadable: { error: NotJson; digest: string } | null = null
+  let crashes = 0
   for (let same = 1; ; same++) {
     const body = await deps.fetchJob(jobId, signal)
     try {
       return { body, reading: await read(body, deps.scan, signal), warning: null }
     } catch (error) {
+      if (error instanceof DocumentCrashed && ++crashes < MAX_CRASHES) continue
       if (!(error instanceof NotJson)) throw error
       const digest = createHash('sha256').update(body).digest('hex')
       if (unreadable && unreadable.digest !== digest) throw error

@@ -1,16 +1,15 @@
-import { DocumentCrashed, NotJson } from '../answer/errors.ts'
+import { DocumentCrashed, NotJson, ReadInterrupted } from '../answer/errors.ts'
 import type { DocumentScan, FoundLink, Reading, ScanDocument } from '../answer/scan-thread.ts'
 import { type Download, DownloadError } from '../download/download.ts'
 import type { SavedFile } from '../results/record.ts'
 import type { Draft } from '../results/results.ts'
+import { MAX_CRASHES } from './answer.ts'
 import { extensionOf } from './extensions.ts'
 import { ResultTooLarge } from './failures.ts'
 import type { Hosts } from './hosts.ts'
 
 /** A document that stays unreadable, with the same digest so often, is saved as it is. */
 const SAME_DIGEST_UNTIL_SAVED = 3
-/** A document that has killed its thread so often is not read again. */
-const MAX_CRASHES = 2
 
 /** A link that was followed: the file, and what it links to itself. */
 export type SavedLink = {
@@ -166,6 +165,7 @@ export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
         if (crashes.get(one.number)! >= MAX_CRASHES) throw error
         return failed(error.message, 'pass')
       }
+      if (error instanceof ReadInterrupted) return failed(error.message, 'pass')
       if (!(error instanceof DownloadError)) throw error
       if (error.kind === 'too_large') throw new ResultTooLarge(error.message)
       deps.hosts.failed(error)
