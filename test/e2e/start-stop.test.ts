@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
 import { freePort } from '../support/port.ts'
@@ -34,7 +35,20 @@ async function busy(grace: string) {
   const body = JSON.stringify({ status: 'Completed', job_id: jobId })
   await fetch(`${url}/webhook`, { method: 'POST', headers: signed(secret, body, `msg_${randomUUID()}`), body })
   await fetching
-  return service
+  return Object.assign(service, { jobId, database: env.DATABASE_URL!.slice('sqlite:'.length), env, reducto })
+}
+
+/** How often the process died while the job ran, as the inbox counts it after a start. */
+async function crashesAfterStart({ env, database, jobId, reducto }: Awaited<ReturnType<typeof busy>>): Promise<number> {
+  // It is fetched again at once: only what the start counted shows.
+  reducto.fail(jobId, { is: 'stall' })
+  const again = spawnReceiver(['serve'], env)
+  const fetching = reducto.nextFetch(jobId)
+  await again.line(isReady)
+  await fetching
+  const db = new DatabaseSync(database, { readOnly: true })
+  onTestFinished(() => db.close())
+  return (db.prepare('SELECT crashes FROM job WHERE job_id = ?').get(jobId) as { crashes: number }).crashes
 }
 
 /** Sends a signal again and again, until the process has ended. */
@@ -66,6 +80,14 @@ describe('signals', () => {
     expect(await service.exited).toBe(1)
     expect(performance.now() - began).toBeGreaterThan(1_000)
     expect(service.lines.some((line) => line.msg === 'stopped')).toBe(false)
+    // What ran was interrupted: nobody counts it as a crash.
+    expect(await crashesAfterStart(service)).toBe(0)
+  })
+
+  it('that nobody can hear are a crash', async () => {
+    const service = await busy('10m')
+    await service.end('SIGKILL')
+    expect(await crashesAfterStart(service)).toBe(1)
   })
 
   it('end a demo the same way', async () => {

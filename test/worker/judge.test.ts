@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest'
+import { createEvents } from '../../src/events.ts'
+import type { Claim } from '../../src/inbox/inbox.ts'
+import type { Outcome } from '../../src/job.ts'
+import { ResultsUnavailable } from '../../src/results/results.ts'
+import { createScrub } from '../../src/scrub.ts'
+import type { AttemptResult } from '../../src/worker/attempt.ts'
+import { createJudge } from '../../src/worker/judge.ts'
+import { createSuspicion } from '../../src/worker/suspicion.ts'
+import { createManualClock } from '../support/manual-clock.ts'
+
+/** What attempts tell about everything but their job. */
+
+const never = new AbortController().signal
+const claim = (jobId: string, task: Claim['task'] = 'fetch') => ({ jobId, task }) as Claim
+const result = (outcome: Outcome, more: Partial<AttemptResult> = {}): AttemptResult => ({
+  outcome,
+  record: null,
+  shared: null,
+  known: false,
+  calls: 1,
+  files: 0,
+  bytes: 0,
+  partial: null,
+  missingSideFiles: null,
+  blockedHosts: [],
+  ...more,
+})
+const saved = { is: 'saved', status: 'Completed', missing: 0 } as const
+const unknown = {
+  is: 'gone',
+  confirm: 1,
+  fallback: false,
+  reason: { code: 'unknown_job', message: 'no such job' },
+} as const
+
+function rig({
+  listed = [],
+  ours = [],
+  check = async () => {},
+  lowDisk = null,
+}: {
+  listed?: readonly string[]
+  ours?: readonly string[]
+  check?: () => Promise<void>
+  lowDisk?: string | null
+} = {}) {
+  const suspicion = createSuspicion({
+    listJobs: async () => ({ jobs: listed.map((jobId) => ({ jobId, status: 'Completed' })), next: null }),
+    isOurs: async (jobId) => ours.includes(jobId),
+  })
+  const judge = createJudge({
+    results: { check },
+    queue: { lowDisk: async () => lowDisk },
+    probeAccount: async () => true,
+    suspicion,
+    clock: createManualClock(),
+    events: createEvents(),
+    scrub: createScrub([]),
+  })
+  return { judge, suspicion }
+}
+
+describe('an account in doubt', () => {
+  function doubted(options: Parameters<typeof rig>[0]) {
+    const on = rig(options)
+    for (let job = 1; job < 10; job++) expect(on.judge.outcomeOf(claim(`job-${job}`), result(unknown))).toEqual(unknown)
+    expect(on.judge.outcomeOf(claim('job-9'), result(unknown))).toEqual(unknown)
+    expect(on.judge.outcomeOf(claim('job-10'), result(unknown))).toMatchObject({ is: 'wait' })
+    expect(on.judge.degraded).toEqual(['reducto_auth'])
+    return on
+  }
+
+  it('is that of ten different unknown jobs in a row; the newest are tried first until one is found', async () => {
+    const { judge, suspicion } = doubted({})
+    expect(judge.isOnTrial).toBe(true)
+    expect(await suspicion.probe(never)).toBe('trial')
+    judge.outcomeOf(claim('found'), result(saved, { known: true }))
+    expect(judge.degraded).toEqual([])
+    expect(judge.isOnTrial).toBe(false)
+    // From now on unknown jobs die by their own rule.
+    for (let job = 20; job < 40; job++) expect(judge.outcomeOf(claim(`job-${job}`), result(unknown))).toEqual(unknown)
+  })
+
+  it('is out of doubt when the list of jobs names one of ours, and only then', async () => {
+    expect(await doubted({ listed: ['a', 'b'], ours: ['b'] }).suspicion.probe(never)).toBe('gone')
+    expect(await doubted({ listed: ['a', 'b'], ours: ['c'] }).suspicion.probe(never)).toBe('trial')
+  })
+
+  it('does not close the gate of the hand-over', () => {
+    const { judge } = doubted({})
+    expect(judge.fetchGate.cause).toBe('reducto_auth')
+    expect(judge.handOverGate.cause).toBeNull()
+  })
+})
+
+describe('hosts that are refused', () => {
+  it('show as downloads once three different jobs met one, until one of these is saved whole', () => {
+    const { judge } = rig()
+    const refused = { is: 'retry', reason: { code: 'result_missing', message: 'refused' } } as const
+    for (const jobId of ['a', 'a', 'b'])
+      judge.outcomeOf(claim(jobId), result(refused, { blockedHosts: ['minio:9000'] }))
+    expect(judge.degraded).toEqual([])
+    judge.outcomeOf(claim('c'), result(refused, { blockedHosts: ['minio:9000'] }))
+    expect(judge.degraded).toEqual(['downloads'])
+    const whole = { complete: true } as AttemptResult['record']
+    judge.outcomeOf(claim('a'), result(saved, { record: whole }))
+    expect(judge.degraded).toEqual([])
+  })
+})
+
+describe('the room for results', () => {
+  it('is looked at before jobs are claimed, on the disk of the inbox too', async () => {
+    const full = rig({ lowDisk: '1 MiB free' })
+    expect(await full.judge.canSave(never)).toBe(false)
+    expect(full.judge.degraded).toEqual(['disk'])
+    const refusing = rig({ check: () => Promise.reject(new ResultsUnavailable('results', 'EROFS')) })
+    expect(await refusing.judge.canSave(never)).toBe(false)
+    expect(refusing.judge.degraded).toEqual(['results'])
+  })
+
+  it('is no reason to pause when descriptors have run out for a moment', async () => {
+    const { judge } = rig({ check: () => Promise.reject(new ResultsUnavailable('busy', 'EMFILE')) })
+    expect(await judge.canSave(never)).toBe(true)
+    expect(judge.degraded).toEqual([])
+  })
+})
+
+it('five failing calls of the handler in a row show, whichever jobs they were for; waiting does not count', () => {
+  const { judge } = rig()
+  const failed = { is: 'retry', reason: { code: 'handler', message: 'down' } } as const
+  for (let call = 1; call <= 4; call++) judge.outcomeOf(claim(`job-${call}`, 'hand_over'), result(failed))
+  judge.outcomeOf(claim('job-5', 'hand_over'), result({ is: 'interrupted' }))
+  expect(judge.degraded).toEqual([])
+  judge.outcomeOf(claim('job-6', 'hand_over'), result(failed))
+  expect(judge.degraded).toEqual(['handler'])
+  judge.outcomeOf(claim('job-7', 'hand_over'), result({ is: 'done', status: 'Completed', missing: 0 }))
+  expect(judge.degraded).toEqual([])
+})
