@@ -20,7 +20,12 @@ async function settings(more: Record<string, string> = {}) {
   const reducto = await testReducto()
   const port = await freePort()
   const secret = newSecret()
-  const env: Record<string, string> = { ...testEnv(folder, reducto, secret), PORT: String(port), SHUTDOWN_GRACE: '2s', ...more }
+  const env: Record<string, string> = {
+    ...testEnv(folder, reducto, secret),
+    PORT: String(port),
+    SHUTDOWN_GRACE: '2s',
+    ...more,
+  }
   return { folder, reducto, secret, env, url: `http://127.0.0.1:${port}` }
 }
 
