@@ -78,7 +78,7 @@ async function settings(more: Readonly<Record<string, string>> = {}): Promise<Re
     PORT: String(await freePort()),
     SVIX_WEBHOOK_SECRET: secret,
     REDUCTO_API_KEY: 'bench',
-    REDUCTO_BASE_URL: 'http://127.0.0.1:9',
+    REDUCTO_BASE_URL: 'http://127.0.0.1:9009',
     DATABASE_URL: `sqlite:${join(here, 'receiver.db')}`,
     RESULTS_URL: `file:${join(here, 'results')}`,
     DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',

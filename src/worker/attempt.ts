@@ -26,9 +26,11 @@ export type SharedFailure =
   | { readonly is: 'pause'; readonly cause: PauseCause; readonly reason: Reason }
   | { readonly is: 'slow'; readonly after: number | undefined }
 
-/** A draft that has no result in it, but something: kept when the job is given up, discarded otherwise. */
+/** A draft that has no result in it, but something: kept when there may be nothing better, discarded otherwise. */
 export type PartialResult = {
-  /** Saves it as a record that says why the job was given up. */
+  /** An earlier attempt's is kept already. */
+  readonly isKept: boolean
+  /** Saves it as a record that says why it is not the result. A result that is there already wins. */
   keep(reason: Reason): Promise<void>
   discard(): Promise<void>
 }

@@ -3,9 +3,11 @@ import type { Clock } from '../clock.ts'
 import { FILES, type FileEntry, type SavedFile } from '../results/record.ts'
 import type { Draft } from '../results/results.ts'
 import { linkSignals } from '../signals.ts'
+import { createCollected } from './collected.ts'
 import { ResultMissing, ResultUnfinished, Stalled } from './failures.ts'
 import type { Hosts } from './hosts.ts'
-import type { LinkFailure, LinkSaver, SavedLink } from './save-link.ts'
+import type { LinkFailure, LinkSaver, LinkTry, SavedLink } from './save-link.ts'
+import { createSlots } from './slots.ts'
 import { createWatchdog } from './watchdog.ts'
 
 /** Downloads of one job at once. */
@@ -47,14 +49,23 @@ export type Listed = {
   readonly isWorthRetrying: boolean
 }
 
+/** A link, and the document in which it stands. */
+type Task = { readonly document: string; readonly link: FoundLink }
+
 type Pass = {
   readonly signal: AbortSignal
   readonly touch: () => void
+  /** Its links come from a fresh answer: those in saved documents are to be renewed, too. */
+  readonly isFresh: boolean
   /** Documents that are saved, and in which something is missing. */
   readonly incomplete: ReadonlySet<string>
   /** Equal URLs share a file. */
   readonly byUrl: Map<string, Promise<SavedLink | LinkFailure>>
   readonly inSlot: <T>(work: () => Promise<T>) => Promise<T>
+  /** Side files, whose turn comes when the result itself has had its own. */
+  readonly later: Task[]
+  /** Ends the pass. */
+  readonly fail: (error: unknown) => void
 }
 
 /**
@@ -63,11 +74,8 @@ type Pass = {
  */
 export function createCollector(collecting: Collecting, deps: CollectDeps): Collector {
   const { root, signal } = collecting
-  const entries = new Map(collecting.had.map((entry) => [keyOf(entry.in, entry.pointer), entry]))
-  const numbers = new Map<string, number>()
-  const failures = new Map<string, LinkFailure>()
-  /** The links of each saved document, by its path: none of them may be left out of the list. */
-  const documents = new Map<string, readonly FoundLink[]>([[root.path, root.links]])
+  const collected = createCollected(collecting.had)
+  collected.noteLinks(root.path, root.links)
 
   async function run(): Promise<void> {
     using attempt = linkSignals(signal)
@@ -77,27 +85,26 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
       await passes(attempt.signal, watchdog.touch)
     } catch (error) {
       // Side files that trickle are left for later, when all else is saved.
-      if (error !== stalled || !areEssentialsSaved()) throw error
+      if (error !== stalled || collected.missingEssential() !== null) throw error
     }
     throwIfResultIsMissing()
   }
 
   async function passes(running: AbortSignal, touch: () => void): Promise<void> {
-    let links = root.links
+    let fresh: readonly FoundLink[] | null = null
     let askedFresh = false
     for (const pause of [...PASS_PAUSES_MS, null]) {
-      failures.clear()
-      await pass(links, running, touch)
-      const again = new Set([...failures.values()].map((failure) => failure.again))
+      await pass(fresh, running, touch)
+      fresh = null
+      const again = collected.again()
       if (pause === null || !(again.has('fresh') || again.has('pass'))) return
       // Links that have just expired are mended by a fresh answer at once; all else by a moment's wait.
       if (askedFresh || !again.has('fresh')) await deps.clock.sleep(pause, running)
       running.throwIfAborted()
       if (!again.has('fresh')) continue
       askedFresh = true
-      const fresh = await freshLinks()
+      fresh = await freshLinks()
       if (fresh === null) return
-      links = fresh
     }
   }
 
@@ -106,169 +113,111 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
     try {
       return await collecting.freshLinks()
     } catch (error) {
-      if (signal.aborted || !areEssentialsSaved()) throw error
+      if (signal.aborted || collected.missingEssential() !== null) throw error
       return null
     }
   }
 
-  async function pass(links: readonly FoundLink[], running: AbortSignal, touch: () => void): Promise<void> {
+  async function pass(fresh: readonly FoundLink[] | null, running: AbortSignal, touch: () => void): Promise<void> {
     using all = linkSignals(running)
-    const current = {
+    if (fresh) collected.noteLinks(root.path, renewed(root.links, fresh))
+    const current: Pass = {
       signal: all.signal,
       touch,
-      incomplete: incompleteDocuments(),
+      isFresh: fresh !== null,
+      incomplete: collected.incompleteDocuments(),
       byUrl: new Map(),
-      inSlot: createSlots(),
+      inSlot: createSlots(MAX_PARALLEL),
+      later: [],
+      // The first error, at whatever depth, ends all others: it is the reason of the pass's signal.
+      fail: all.abort,
     }
-    await follow(current, root.path, links, all.abort)
+    await follow(current, root.path, collected.linksOf(root.path)!)
+    await visitAll(current, current.later)
     all.signal.throwIfAborted()
   }
 
-  /** A few at once. The first error, at whatever depth, ends all others: it is the reason of the pass's signal. */
-  async function follow(
-    current: Pass,
-    document: string,
-    links: readonly FoundLink[],
-    fail: (error: unknown) => void,
-  ): Promise<void> {
+  /** Everything that leads to the result at once; what stands beside it is put off. */
+  async function follow(current: Pass, document: string, links: readonly FoundLink[]): Promise<void> {
+    const essential: Task[] = []
+    for (const link of links) (link.essential ? essential : current.later).push({ document, link })
+    await visitAll(current, essential)
+  }
+
+  async function visitAll(current: Pass, tasks: readonly Task[]): Promise<void> {
     let next = 0
     const lane = async () => {
-      while (next < links.length && !current.signal.aborted) {
-        const link = links[next++]!
-        try {
-          await visit(current, document, link, fail)
-        } catch (error) {
-          if (!current.signal.aborted) fail(error)
-        }
+      while (next < tasks.length && !current.signal.aborted) {
+        const task = tasks[next++]!
+        await visit(current, task).catch((error) => {
+          if (!current.signal.aborted) current.fail(error)
+        })
       }
     }
-    await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, links.length) }, lane))
+    await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, tasks.length) }, lane))
   }
 
-  async function visit(
-    current: Pass,
-    document: string,
-    link: FoundLink,
-    fail: (error: unknown) => void,
-  ): Promise<void> {
-    const key = keyOf(document, link.pointer)
-    const one = {
-      link,
-      number: numberOf(key),
-      signal: current.signal,
-      onBytes: () => {
-        if (link.essential) current.touch()
-      },
-    }
-    const entry = entries.get(key)
-    if (entry && 'path' in entry) {
-      if (link.contents === null || !current.incomplete.has(entry.path)) return
-      const reading = await current.inSlot(() => deps.saver.lookThrough(one))
-      if ('again' in reading) return void failures.set(key, reading)
-      return follow(current, entry.path, reading.links, fail)
-    }
+  async function visit(current: Pass, task: Task): Promise<void> {
+    const { document, link } = task
+    const path = collected.pathOf(document, link)
+    if (path !== null) return current.incomplete.has(path) ? lookInto(current, task, path) : undefined
+    collected.trying(document, link)
     const earlier = current.byUrl.get(link.url)
-    const saving = earlier ?? current.inSlot(() => deps.saver.save(one))
+    const saving = earlier ?? current.inSlot(() => deps.saver.save(tryOf(current, task)))
     current.byUrl.set(link.url, saving)
     const saved = await saving
-    if ('again' in saved) {
-      failures.set(key, { ...saved, link })
-      entries.set(key, { in: document, pointer: link.pointer, error: saved.message })
-      return
-    }
-    entries.set(key, { in: document, pointer: link.pointer, ...saved.file })
+    if ('again' in saved) return collected.noteFailed(document, { ...saved, link })
+    collected.noteSaved(document, link, saved.file)
     if (earlier || !saved.reading) return
-    documents.set(saved.file.path, saved.reading.links)
-    await follow(current, saved.file.path, saved.reading.links, fail)
+    collected.noteLinks(saved.file.path, saved.reading.links)
+    await follow(current, saved.file.path, saved.reading.links)
   }
 
-  function numberOf(key: string): number {
-    // Behind those of an earlier attempt, whose files are in the draft too.
-    const number = numbers.get(key) ?? collecting.had.length + numbers.size + 1
-    numbers.set(key, number)
-    return number
+  /** A saved document in which something is missing: its links are known, unless they are to be renewed. */
+  async function lookInto(current: Pass, task: Task, path: string): Promise<void> {
+    const { document, link } = task
+    if (link.contents === null) return
+    const known = collected.linksOf(path)
+    if (known && !current.isFresh) return follow(current, path, known)
+    collected.trying(document, link)
+    const reading = await current.inSlot(() => deps.saver.lookThrough(tryOf(current, task)))
+    if ('again' in reading) return collected.noteFailed(document, reading)
+    const links = known ? renewed(known, reading.links) : reading.links
+    collected.noteLinks(path, links)
+    await follow(current, path, links)
   }
 
-  /** Saved documents with something missing in them, or in a document that they lead to. */
-  function incompleteDocuments(): ReadonlySet<string> {
-    const owners = new Map<string, string>()
-    for (const entry of entries.values()) if ('path' in entry) owners.set(entry.path, entry.in)
-    const found = new Set<string>()
-    for (const entry of entries.values())
-      if ('error' in entry)
-        for (let at: string | undefined = entry.in; at !== undefined && !found.has(at); at = owners.get(at))
-          found.add(at)
-    return found
-  }
-
-  function missingEssential(): LinkFailure | undefined {
-    return [...failures.values()].find(({ link }) => link.essential)
-  }
-
-  /** Every essential link that is known leads to a saved file. */
-  function areEssentialsSaved(): boolean {
-    return (
-      missingEssential() === undefined &&
-      root.links.every(({ essential, pointer }) => {
-        const entry = entries.get(keyOf(root.path, pointer))
-        return !essential || (entry !== undefined && 'path' in entry)
-      })
-    )
+  function tryOf(current: Pass, { document, link }: Task): LinkTry {
+    const onBytes = link.essential ? current.touch : () => {}
+    return { link, number: collected.numberOf(document, link), signal: current.signal, onBytes }
   }
 
   function throwIfResultIsMissing(): void {
-    const missing = missingEssential()
+    const missing = collected.missingEssential()
     if (!missing) return
     const message = `${missing.link.field} could not be downloaded: ${missing.message}`
     if (missing.lacks) throw new ResultUnfinished('no_result', message)
     throw new ResultMissing(message, { isFinal: missing.again === 'never', after: deps.hosts.longestRest })
   }
 
-  /** What was not tried, or was broken off, is missing too. */
-  function noteTheRest(): void {
-    for (const [path, links] of documents)
-      for (const link of links) {
-        const key = keyOf(path, link.pointer)
-        if (entries.has(key)) continue
-        const message = 'not downloaded before the attempt ended'
-        failures.set(key, { link, message, again: 'later', lacks: false })
-        entries.set(key, { in: path, pointer: link.pointer, error: message })
-      }
-  }
-
   async function list(): Promise<Listed> {
-    noteTheRest()
-    const listed = [...entries.values()]
-    const saved = await deps.draft.write(FILES, lines(listed))
+    const entries = collected.entries()
+    const again = collected.again()
+    const saved = await deps.draft.write(FILES, lines(entries))
     return {
-      files: { ...saved, count: listed.length, failed: listed.filter((entry) => 'error' in entry).length },
-      isComplete: listed.every((entry) => 'path' in entry && !('warning' in entry)),
-      isWorthRetrying: [...failures.values()].some(({ again }) => again !== 'never'),
+      files: { ...saved, count: entries.length, failed: entries.filter((entry) => 'error' in entry).length },
+      isComplete: entries.every((entry) => 'path' in entry && !('warning' in entry)),
+      isWorthRetrying: again.size > 1 || (again.size === 1 && !again.has('never')),
     }
   }
 
   return { run, list }
 }
 
-function keyOf(document: string, pointer: string): string {
-  return `${document}#${pointer}`
-}
-
-/** Runs so many at once; the others wait for their turn. */
-function createSlots(): Pass['inSlot'] {
-  let free = MAX_PARALLEL
-  const waiting: (() => void)[] = []
-  return async (work) => {
-    if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve))
-    else free--
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else free++
-    }
-  }
+/** The links of a saved document, with the URLs of a fresh copy: what was saved says which links there are. */
+function renewed(links: readonly FoundLink[], fresh: readonly FoundLink[]): readonly FoundLink[] {
+  const urls = new Map(fresh.map(({ pointer, url }) => [pointer, url]))
+  return links.map((link) => ({ ...link, url: urls.get(link.pointer) ?? link.url }))
 }
 
 async function* lines(entries: readonly FileEntry[]): AsyncIterable<Uint8Array> {

@@ -68,8 +68,11 @@ export function createGate(deps: { clock: Clock; events: EventBus; random: () =>
       while (!signal.aborted) {
         if (closed) {
           await clock.sleep(PROBE_EVERY_MS, signal)
-          if (signal.aborted || !closed) continue
-          const found = await closed.probe(signal)
+          const probed = closed
+          if (signal.aborted || !probed) continue
+          const found = await probed.probe(signal)
+          // It may have been opened meanwhile, or closed for another cause, of which this probe says nothing.
+          if (closed !== probed) continue
           if (found === 'trial') return 'trial'
           if (found === 'gone') open()
           continue

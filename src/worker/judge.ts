@@ -51,8 +51,12 @@ export function createJudge(deps: JudgeDeps): Judge {
   let checkedAt = Number.NEGATIVE_INFINITY
 
   async function trouble(signal: AbortSignal): Promise<(Reason & { code: 'disk' | 'results' }) | null> {
-    const lowDisk = await deps.queue.lowDisk()
-    if (lowDisk !== null) return { code: 'disk', message: lowDisk }
+    try {
+      const lowDisk = await deps.queue.lowDisk()
+      if (lowDisk !== null) return { code: 'disk', message: lowDisk }
+    } catch (error) {
+      return { code: 'disk', message: `the disk of the inbox cannot be looked at: ${(error as Error).message}` }
+    }
     try {
       await deps.results.check(signal)
       return null

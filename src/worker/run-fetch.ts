@@ -96,8 +96,8 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
         root: { path: job.path, links },
         had: [],
         freshLinks: async () => {
-          const fresh = await ask()
-          return fresh.reading.status === 'Completed' ? fresh.reading.links : null
+          const { reading, warning } = await ask()
+          return reading.status === 'Completed' && reading.lacks === null && warning === null ? reading.links : null
         },
         signal,
       },
@@ -113,7 +113,10 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
     had?: { collector: Collector; job: SavedFile },
   ): PartialResult {
     return {
+      isKept: Boolean(found?.gave_up),
       async keep(reason) {
+        // Whoever has the job now decides what is kept of it.
+        if ((await deps.lost([claim])).length > 0) return draft.discard()
         const job = had?.job ?? (await draft.write(JOB, piecesOf(answer.body, signal)))
         const listed = (await had?.collector.list()) ?? (await listNothing(draft))
         const given = { code: reason.code, message: deps.scrub(reason.message) }

@@ -12,8 +12,12 @@ export type HandOverDeps = {
   readonly handOver: HandOver | null
 }
 
-/** A saved result must have been missing so often before it is fetched again: a store may lose sight of a file for a moment. */
+/**
+ * A saved result is fetched again after so many failing attempts, of which the last two did not find it: a store may lose
+ * sight of a file for a moment.
+ */
 const MISSING_UNTIL_FETCHED = 3
+const MISSING = 'result_not_saved'
 
 /** One attempt at handing over what is saved. Fetches nothing. Never throws. */
 export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandOverDeps): Promise<AttemptResult> {
@@ -33,8 +37,9 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
   }
 
   function missing(): Outcome {
-    const reason = { code: 'result_not_saved', message: 'the saved result is not in RESULTS_URL any more' }
-    if (claim.progress.failures + 1 < MISSING_UNTIL_FETCHED) return { is: 'retry', reason }
+    const reason = { code: MISSING, message: 'the saved result is not in RESULTS_URL any more' }
+    const { failures, reason: last } = claim.progress
+    if (failures + 1 < MISSING_UNTIL_FETCHED || last?.code !== MISSING) return { is: 'retry', reason }
     return { is: 'unsaved', reason: { ...reason, message: `${reason.message}; it is fetched again` } }
   }
 

@@ -27,8 +27,8 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
 
   async function ask(): Promise<readonly FoundLink[] | null> {
     calls++
-    const { reading } = await fetchAnswer(claim.jobId, deps, signal)
-    return reading.status === 'Completed' ? reading.links : null
+    const { reading, warning } = await fetchAnswer(claim.jobId, deps, signal)
+    return reading.status === 'Completed' && warning === null ? reading.links : null
   }
 
   async function attempt(): Promise<SideFilesResult> {
@@ -42,7 +42,9 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
       const hosts = createHosts()
       const budget = createBudget(deps.maxBytes, sizeOf(record, had))
       const saver = createLinkSaver({ draft, download: deps.download, scan: deps.scan, hosts, budget })
-      const root = { path: record.job.path, links }
+      // The saved answer says which links there are; a fresh one has their URLs.
+      const known = new Set(had.filter((entry) => entry.in === record.job.path).map(({ pointer }) => pointer))
+      const root = { path: record.job.path, links: links.filter(({ pointer }) => known.has(pointer)) }
       const collector = createCollector(
         { root, had, freshLinks: ask, signal },
         { draft, saver, hosts, clock: deps.clock },

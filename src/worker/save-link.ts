@@ -43,6 +43,8 @@ export type SaveLinkDeps = {
 /** Bytes that a result may still take. */
 export type Budget = {
   readonly left: number
+  /** Bytes that it may take in all. */
+  readonly whole: number
   /** @throws ResultTooLarge */
   take(bytes: number): void
   giveBack(bytes: number): void
@@ -57,6 +59,7 @@ export function createBudget(maxBytes: number, used: number): Budget {
     get left() {
       return Math.max(left, 0)
     },
+    whole: maxBytes,
     take(bytes) {
       left -= bytes
       if (left < 0) throw new ResultTooLarge('the result is larger than MAX_RESULT_BYTES')
@@ -75,6 +78,9 @@ export type LinkTry = {
   readonly signal: AbortSignal
   readonly onBytes: () => void
 }
+
+/** `undo`: of a try that failed. */
+type Following = { readonly scanning: DocumentScan | null; readonly maxBytes: number; undo(): void }
 
 export type LinkSaver = {
   /** Downloads into the draft, and reads what it links to on the way. */
@@ -98,8 +104,7 @@ export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
     }
     return following(
       one,
-      scanning,
-      () => deps.budget.giveBack(counted),
+      { scanning, maxBytes: deps.budget.left, undo: () => deps.budget.giveBack(counted) },
       async ({ contentType, body }) => {
         count(MIN_FILE_BYTES)
         const name = `files/${number}-${link.field}${extensionOf(contentType)}`
@@ -128,8 +133,8 @@ export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
     const scanning = deps.scan(one.link.contents!)
     return following(
       one,
-      scanning,
-      () => {},
+      // What is saved already takes no more room.
+      { scanning, maxBytes: deps.budget.whole, undo() {} },
       async ({ body }) => {
         for await (const _ of tee(body, scanning, one, () => {})) {
           // The scan has seen it.
@@ -142,16 +147,18 @@ export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
   /** What a failed try means, for this link and its host. */
   async function following<T>(
     one: LinkTry,
-    scanning: DocumentScan | null,
-    undo: () => void,
+    { scanning, maxBytes, undo }: Following,
     use: (downloaded: Awaited<ReturnType<Download>>) => Promise<T | LinkFailure>,
   ): Promise<T | LinkFailure> {
     const { link, signal } = one
     const failed = (message: string, again: LinkFailure['again']) => ({ link, message, again, lacks: false })
     const resting = deps.hosts.leftAlone(link.url)
-    if (resting !== null) return failed(resting, 'later')
+    if (resting !== null) {
+      scanning?.drop()
+      return failed(resting, 'later')
+    }
     try {
-      const used = await use(await deps.download(link.url, { signal, maxBytes: deps.budget.left }))
+      const used = await use(await deps.download(link.url, { signal, maxBytes }))
       deps.hosts.succeeded(link.url)
       return used
     } catch (error) {

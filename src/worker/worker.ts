@@ -104,11 +104,15 @@ export function createWorker(deps: WorkerDeps): Worker {
     return outcome.is === 'saved' && !deps.hasHandler ? { ...outcome, is: 'done' } : outcome
   }
 
-  /** What was had of a result is kept when its job is given up, before the job is. */
-  async function settlePartial({ partial }: AttemptResult, next: JobProgress): Promise<void> {
+  /**
+   * What was had of a result is kept when its job is given up, before the job is; and once before that, when half of its
+   * patience is spent: by the last attempt Reducto may have purged it.
+   */
+  async function settlePartial({ partial, outcome }: AttemptResult, next: JobProgress): Promise<void> {
     if (!partial) return
+    const isLate = next.spent >= patience.fetch / 2 && (outcome.is === 'retry' || outcome.is === 'unfinished')
     try {
-      if (next.state === 'dead' && next.reason) return await partial.keep(next.reason)
+      if (next.reason && (next.state === 'dead' || (isLate && !partial.isKept))) return await partial.keep(next.reason)
     } catch (error) {
       events.emit('failing', { what: 'keep what was saved of a job that is given up', error })
     }

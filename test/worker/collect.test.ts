@@ -35,9 +35,10 @@ type Rig = {
   scan?: ScanDocument
   fresh?: () => Promise<readonly FoundLink[] | null>
   maxBytes?: number
+  had?: readonly FileEntry[]
 }
 
-function rig({ links, download, scan, fresh, maxBytes = 1e9 }: Rig) {
+function rig({ links, download, scan, fresh, maxBytes = 1e9, had = [] }: Rig) {
   const clock = createManualClock()
   const hosts = createHosts()
   const files = new Map<string, Buffer>()
@@ -55,7 +56,7 @@ function rig({ links, download, scan, fresh, maxBytes = 1e9 }: Rig) {
   const stopping = new AbortController()
   const root = { path: 'job.json', links }
   const collector = createCollector(
-    { root, had: [], freshLinks: fresh ?? (async () => null), signal: stopping.signal },
+    { root, had, freshLinks: fresh ?? (async () => null), signal: stopping.signal },
     { draft, saver, hosts, clock },
   )
   /** Moves time through the pauses between passes. */
@@ -98,6 +99,10 @@ const body = (text = 'bytes') => ({
     yield Buffer.from(text)
   })(),
 })
+/** Reads documents by what they are: so that one can lead to another. */
+const scanOf =
+  (readings: Record<string, () => Partial<Reading>>): ScanDocument =>
+  (role) => ({ write: async () => {}, end: async () => ({ ...READ, ...readings[role]?.() }), drop() {} })
 const hang = (signal: AbortSignal) =>
   new Promise<never>((_, reject) => {
     if (signal.aborted) reject(signal.reason)
@@ -169,6 +174,60 @@ describe('an attempt without anything new', () => {
     await running
     expect((await on.entries()).filter((entry) => 'error' in entry)).toHaveLength(50)
     expect(await on.collector.list()).toMatchObject({ isComplete: false, isWorthRetrying: true })
+  })
+
+  it('ends too when the missing part is behind another one that has arrived', async () => {
+    const whole = { ...essential('https://files.example/whole.json'), contents: 'Parse.response' as const }
+    const on = rig({
+      links: [whole],
+      scan: scanOf({ 'Parse.response': () => ({ links: [essential()] }) }),
+      download: (url, { signal }) => (url.includes('whole') ? Promise.resolve(body('{}')) : hang(signal)),
+    })
+    const running = on.collector.run()
+    running.catch(() => {})
+    await on.clock.sleeping(MAX_IDLE_MS)
+    await new Promise(setImmediate)
+    on.clock.advance(MAX_IDLE_MS)
+    await expect(running).rejects.toBeInstanceOf(Stalled)
+  })
+
+  it('is worth another one when a side file failed at first, and was never reached again', async () => {
+    let tries = 0
+    const hangs = Promise.withResolvers<void>()
+    const on = rig({
+      links: [side(1)],
+      download: (_url, { signal }) => {
+        if (++tries === 1) return Promise.reject(new DownloadError('failed', '503', { host: 'files.example' }))
+        hangs.resolve()
+        return hang(signal)
+      },
+    })
+    const running = on.collector.run()
+    await on.clock.sleeping(500)
+    on.clock.advance(500)
+    await hangs.promise
+    on.clock.advance(MAX_IDLE_MS)
+    await running
+    expect(await on.collector.list()).toMatchObject({ isComplete: false, isWorthRetrying: true })
+  })
+
+  it('has looked for the result first: side files that trickle hold up none of it', async () => {
+    const order: string[] = []
+    const parts = Array.from({ length: 12 }, (_, index) => ({
+      ...essential(`https://files.example/part-${index}.json`),
+      pointer: `/result/result/parse/${index}/result/url`,
+    }))
+    const on = rig({
+      links: [...Array.from({ length: 20 }, (_, index) => side(index)), ...parts],
+      scan: scanOf({ 'Parse.result': () => ({ links: Array.from({ length: 9 }, (_, index) => side(index + 100)) }) }),
+      download: async (url) => {
+        order.push(url)
+        return body('{}')
+      },
+    })
+    await on.run()
+    expect(order.slice(0, parts.length).every((url) => url.includes('part-'))).toBe(true)
+    expect(await on.collector.list()).toMatchObject({ isComplete: true, files: { count: 20 + 12 + 12 * 9 } })
   })
 
   it('goes on while parts of the result arrive', async () => {
@@ -255,6 +314,76 @@ describe('links that expire', () => {
     await on.run()
     expect(downloads.filter((url) => url.includes('result.json'))).toHaveLength(2)
     expect(await on.collector.list()).toMatchObject({ isComplete: true, files: { count: 2, failed: 0 } })
+  })
+})
+
+describe('a side file that fails', () => {
+  it('of hundreds is tried alone: nothing else is downloaded twice', async () => {
+    const downloads: string[] = []
+    const inner = Array.from({ length: 300 }, (_, index) => side(index))
+    const on = rig({
+      links: [essential()],
+      scan: scanOf({ 'Parse.result': () => ({ links: inner }) }),
+      download: async (url) => {
+        downloads.push(url)
+        if (url.includes('/7.png')) throw new DownloadError('failed', '503', { host: 'files.example' })
+        return body()
+      },
+    })
+    await on.run()
+    expect(downloads.filter((url) => url.includes('/7.png'))).toHaveLength(4)
+    expect(downloads).toHaveLength(1 + 299 + 4)
+    expect(await on.collector.list()).toMatchObject({ files: { count: 301, failed: 1 }, isWorthRetrying: true })
+  })
+
+  it('leaves the result as it is when its document cannot be looked through for a fresh link', async () => {
+    let reads = 0
+    const on = rig({
+      links: [essential()],
+      scan: scanOf({ 'Parse.result': () => ({ links: [side(1)] }) }),
+      download: async (url) => {
+        if (url.includes('result.json') && ++reads === 1) return body('{}')
+        throw new DownloadError(url.includes('result') ? 'failed' : 'expired', '503', { host: 'files.example' })
+      },
+      fresh: async () => [essential()],
+    })
+    await on.run()
+    expect(reads).toBeGreaterThan(1)
+    expect(await on.collector.list()).toMatchObject({
+      isComplete: false,
+      isWorthRetrying: true,
+      files: { count: 2, failed: 1 },
+    })
+  })
+
+  it('is added later under a name that no earlier file has', async () => {
+    const saved = (number: number, field: string) => ({
+      path: `files/${number}-${field}`,
+      content_type: null,
+      bytes: 1,
+      sha256: 'x',
+    })
+    const part = (index: number): FoundLink => ({
+      ...essential(`https://files.example/part-${index}.json`),
+      pointer: `/result/result/parse/${index}/url`,
+    })
+    // Of two documents the images failed; that of the first has come in a later try, under number 7.
+    const had: FileEntry[] = [
+      { in: 'job.json', pointer: part(0).pointer, ...saved(1, 'url') },
+      { in: 'job.json', pointer: part(1).pointer, ...saved(2, 'url') },
+      { in: 'files/1-url', pointer: side(1).pointer, ...saved(7, 'image_url.png') },
+      { in: 'files/2-url', pointer: side(1).pointer, error: '503' },
+    ]
+    const on = rig({
+      links: [part(0), part(1)],
+      had,
+      scan: scanOf({ 'Parse.result': () => ({ links: [side(1)] }) }),
+      download: async () => body(),
+    })
+    await on.run()
+    const paths = (await on.entries()).map((entry) => ('path' in entry ? entry.path : null))
+    expect(paths).not.toContain(null)
+    expect(new Set(paths).size).toBe(4)
   })
 })
 
