@@ -81,6 +81,7 @@ async function savedJob(jobId: string): Promise<Saved> {
   const results = await openResults(config.results, { minFree: config.minFreeDisk })
   const record = await results.record(jobId, new AbortController().signal)
   if (!record) throw new Error(`there is no saved result of ${jobId} in RESULTS_URL`)
+  if (record.gave_up) throw new Error(`the job ${jobId} was given up, and has no result: ${record.gave_up.message}`)
   return { config, results, record, clear: async () => {} }
 }
 

@@ -1,17 +1,19 @@
 import { parseArgs } from 'node:util'
 import { spread } from '../backoff.ts'
-import type { JobDetail, JobFilter, JobPage, JobRow, Ledger } from '../inbox/inbox.ts'
+import type { JobFilter, Ledger } from '../inbox/inbox.ts'
 import { openLedger } from '../inbox/open.ts'
 import { isJobId, type JobState } from '../job.ts'
 import { openResults } from '../results/open.ts'
-import type { JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { resultsPlace } from '../settings/stores.ts'
-import { formatBytes, parseDuration } from '../units.ts'
+import { parseDuration } from '../units.ts'
 import { type Command, WrongUse } from './command.ts'
-import { ago, table } from './table.ts'
+import { forget } from './forget.ts'
+import { describeJob, stateOf } from './job-text.ts'
+import { allJobs, showSearched, wholePage } from './pages.ts'
+import { ago, oneLine, table } from './table.ts'
 
 const STATES: readonly JobState[] = ['expected', 'queued', 'running', 'done', 'dead']
 
@@ -128,31 +130,9 @@ function sinceOf(text: string): number {
   }
 }
 
-/** A page of the inbox may be short although there is more: it looks for a moment only. */
-async function wholePage(
-  ledger: Ledger,
-  filter: JobFilter,
-  limit: number,
-  cursor: string | undefined,
-): Promise<JobPage> {
-  const rows: JobRow[] = []
-  let next = cursor
-  for (;;) {
-    const page = await ledger.list(filter, {
-      limit: limit - rows.length,
-      ...(next === undefined ? {} : { cursor: next }),
-    })
-    rows.push(...page.rows)
-    if (rows.length === limit || page.next === null) return { ...page, rows }
-    next = page.next
-    if (process.stderr.isTTY && page.searchedTo !== null)
-      process.stderr.write(`\rsearched back to ${new Date(page.searchedTo).toISOString()}\r`)
-  }
-}
-
 async function list({ ledger, given }: Tools): Promise<number> {
-  const { limit, cursor } = given
-  const page = await wholePage(ledger, given.filter, limit, cursor)
+  const progress = showSearched(process.stderr)
+  const page = await wholePage(ledger, given.filter, given, progress.searched).finally(progress.end)
   if (given.json) return print(`${JSON.stringify(plain(page))}\n`)
   if (page.rows.length === 0) return print('No job matches.\n')
   const rows = page.rows.map((job) => [
@@ -167,12 +147,6 @@ async function list({ ledger, given }: Tools): Promise<number> {
   return page.next === null ? 0 : print(`\nMore: --cursor ${page.next}\n`)
 }
 
-/** `done · Failed`: how the job ended is Reducto's word, that it is done is ours. */
-function stateOf({ state, status, stage }: JobRow): string {
-  if (state === 'done') return status === 'Failed' ? 'done · Failed' : 'done'
-  return stage === 'hand_over' ? `${state}, saved` : state
-}
-
 async function show({ ledger, results, given }: Tools): Promise<number> {
   const id = given.ids[0]!
   const job = await ledger.get(id)
@@ -180,13 +154,14 @@ async function show({ ledger, results, given }: Tools): Promise<number> {
   const record = await results.record(id, new AbortController().signal)
   return given.json
     ? print(`${JSON.stringify({ ...plain(job), record })}\n`)
-    : print(describe(job, record, given.place))
+    : print(describeJob(job, record, given.place))
 }
 
 /** As the record has it: names with underscores, times in ISO 8601. */
 function plain(value: unknown): object {
   const one = (name: string, inner: unknown): unknown => {
-    if (typeof inner === 'number' && name.endsWith('At')) return new Date(inner).toISOString()
+    if (typeof inner === 'number' && (name.endsWith('At') || name === 'searchedTo'))
+      return new Date(inner).toISOString()
     if (Array.isArray(inner)) return inner.map((item) => one('', item))
     if (typeof inner !== 'object' || inner === null) return inner
     return Object.fromEntries(
@@ -197,46 +172,6 @@ function plain(value: unknown): object {
     )
   }
   return one('', value) as object
-}
-
-function describe(job: JobDetail, record: JobRecord | null, place: string): string {
-  const time = (at: number) => `${new Date(at).toISOString()} (${ago(at)})`
-  const facts = [
-    ['Job', job.jobId],
-    ['State', stateOf(job)],
-    ...(job.reason ? [['Reason', `${job.reason.code}: ${job.reason.message}`]] : []),
-    ...(record?.reason ? [['Reducto', record.reason]] : []),
-    ...(job.crashes > 0 ? [['Crashes', `${job.crashes} while it ran`]] : []),
-    ...(job.state === 'queued' ? [['Due', time(job.dueAt)]] : []),
-    ['Endpoints', job.endpoints.join(', ')],
-    ['First seen', time(job.createdAt)],
-    ['Result', record ? `${resultOf(record)}, in ${place}/${job.jobId}` : 'not saved'],
-    ...(record ? [['Metadata', JSON.stringify(record.metadata)]] : []),
-  ]
-  const deliveries = job.deliveries.map((one) => [
-    one.svixId,
-    one.status ?? '',
-    one.endpoint,
-    time(one.receivedAt),
-    String(one.arrivals),
-  ])
-  const attempts = job.attempts.map((one) => [
-    time(one.startedAt),
-    one.task.replace('_', ' '),
-    one.outcome,
-    `${one.ms} ms`,
-    one.reason ? `${one.reason.code}: ${one.reason.message}` : '',
-  ])
-  return [
-    table(['', ''], facts).replace(/^.*\n/, ''),
-    table(['DELIVERY', 'STATUS', 'ENDPOINT', 'RECEIVED', 'TIMES'], deliveries),
-    attempts.length > 0 ? table(['ATTEMPT', 'STAGE', 'OUTCOME', 'TOOK', 'REASON'], attempts) : 'No attempt so far.\n',
-  ].join('\n')
-}
-
-function resultOf({ type, status, job, files, complete }: JobRecord): string {
-  const missing = complete ? '' : `, ${files.failed} of them could not be had`
-  return `${type ?? 'unknown type'} · ${status}, ${formatBytes(job.bytes)} and ${files.count} files${missing}`
 }
 
 async function retry({ ledger, given }: Tools): Promise<number> {
@@ -269,27 +204,23 @@ async function leftOut(ledger: Ledger, { ids }: Given): Promise<number> {
 
 /** Only what is saved is replayed: nothing is fetched. */
 async function replay({ ledger, results, given }: Tools): Promise<number> {
+  const progress = showSearched(process.stderr)
   let [count, unsaved] = [0, 0]
-  for (const filter of filtersOf(given, 'done'))
-    for await (const { jobId, reason } of matching(ledger, filter)) {
-      if (reason?.code === 'erased') continue
-      const record = await results.record(jobId, new AbortController().signal)
-      if (record === null || record.gave_up) unsaved++
-      else count += await ledger.requeue({ jobId }, { dryRun: given['dry-run'], after: spread(count, count + 1) })
-    }
+  try {
+    for (const filter of filtersOf(given, 'done'))
+      for await (const { jobId, reason } of allJobs(ledger, filter, progress.searched)) {
+        if (reason?.code === 'erased') continue
+        const record = await results.record(jobId, new AbortController().signal)
+        if (record === null || record.gave_up) unsaved++
+        else count += await ledger.requeue({ jobId }, { dryRun: given['dry-run'], after: spread(count, count + 1) })
+      }
+  } finally {
+    progress.end()
+  }
   if (unsaved > 0)
     process.stderr.write(`${unsaved} have no saved result any more: jobs retry --refetch fetches them anew\n`)
   report(given, count, 'handed over again')
   return leftOut(ledger, given)
-}
-
-async function* matching(ledger: Ledger, filter: JobFilter): AsyncIterable<JobRow> {
-  let cursor: string | null = ''
-  while (cursor !== null) {
-    const page = await ledger.list(filter, { limit: 500, ...(cursor === '' ? {} : { cursor }) })
-    yield* page.rows
-    cursor = page.next
-  }
 }
 
 /** One filter for each id, or the one that the options make. */
@@ -299,33 +230,15 @@ function filtersOf({ ids, filter }: Given, usual: JobState): readonly JobFilter[
 }
 
 async function remove({ ledger, results, given }: Tools): Promise<number> {
-  let [count, problems] = [0, 0]
+  let count = 0
   for (const id of given.ids) {
-    const found = await eraseWhole(id, ledger, results)
-    if (found === 'erased') {
-      count++
-      continue
-    }
-    problems++
-    process.stderr.write(
-      found === 'running' ? `${id} is being worked on: try again in a moment\n` : `there is no job ${id}\n`,
-    )
+    const problem = await forget(id, { ledger, results })
+    if (problem === null) count++
+    else process.stderr.write(`${oneLine(problem)}\n`)
   }
   if (given.json) print(`${JSON.stringify({ jobs: count })}\n`)
   else print(`${count} ${count === 1 ? 'job' : 'jobs'} forgotten: result, metadata and bodies\n`)
-  return problems > 0 ? 1 : 0
-}
-
-/** The files first, so that what is called erased is; and again, for what a worker saved in between. */
-async function eraseWhole(id: string, ledger: Ledger, results: Results): Promise<'erased' | 'running' | 'unknown'> {
-  const job = await ledger.get(id)
-  if (job === null) return 'unknown'
-  if (job.state === 'running') return 'running'
-  const { signal } = new AbortController()
-  await results.remove(id, signal)
-  const found = await ledger.erase(id)
-  if (found === 'erased') await results.remove(id, signal)
-  return found
+  return count === given.ids.length ? 0 : 1
 }
 
 function report(given: Given, count: number, what: string): number {

@@ -14,7 +14,7 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
 }
 
 /** Reasons hold what others wrote: nothing of it may steer the terminal. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   return stripVTControlCharacters(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
 }

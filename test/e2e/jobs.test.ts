@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
 import type { Reducto } from '../../src/simulator/reducto.ts'
 import { recordOf } from '../results/contract.ts'
+import { faultyS3 } from '../support/faulty-s3.ts'
 import { freePort } from '../support/port.ts'
 import { isReady, type RealProcess, spawnReceiver } from '../support/process.ts'
 import { delivery, signed, testEnv, testReducto } from '../support/service.ts'
@@ -25,12 +26,12 @@ type Running = {
 const HANDLER = resolve(import.meta.dirname, '../support/handler.ts')
 const WALKER = resolve(import.meta.dirname, '../support/walker.ts')
 
-async function start(): Promise<Running> {
+async function start(more: Record<string, string> = {}): Promise<Running> {
   const folder = tempFolder()
   const reducto = await testReducto()
   const secret = newSecret()
   const port = String(await freePort())
-  const env = { ...testEnv(folder, reducto, secret), PORT: port, HANDLER }
+  const env = { ...testEnv(folder, reducto, secret), PORT: port, HANDLER, ...more }
   const service = spawnReceiver(['serve'], env)
   await service.line(isReady)
   const run: Running['run'] = async (...args) => {
@@ -66,7 +67,10 @@ describe('jobs', () => {
     expect((await json('jobs', 'list', '--state', 'dead')).rows).toMatchObject([
       { job_id: dead, stage: 'hand_over', updated_at: expect.stringMatching(/^\d{4}-.*Z$/) },
     ])
-    expect((await json('jobs', 'list', '--limit', '1')).next).toMatch(/^\d+$/)
+    expect(await json('jobs', 'list', '--limit', '1')).toMatchObject({
+      next: expect.stringMatching(/^\d+$/),
+      searched_to: expect.stringMatching(/^\d{4}-.*Z$/),
+    })
     expect((await run('jobs', 'list', '--error', 'nothing')).output).toBe('No job matches.\n')
     const shown = (await run('jobs', 'show', dead)).output
     for (const text of [
@@ -145,6 +149,32 @@ describe('jobs', () => {
     expect(unknown).toMatchObject({ code: 1, output: expect.stringContaining('there is no job nobody') })
   })
 
+  it('are not called forgotten while a bucket does not let their files go', async () => {
+    const s3 = await faultyS3()
+    const { reducto, deliver, run, json } = await start({
+      RESULTS_URL: `s3://results/p?endpoint=${s3.endpoint}`,
+      AWS_ACCESS_KEY_ID: 'key',
+      AWS_SECRET_ACCESS_KEY: 'secret',
+    })
+    const jobId = reducto.addJob({ id: 'secret' })
+    await deliver(jobId)
+    s3.fail(({ operation }) =>
+      operation.startsWith('Delete') ? { status: 403, code: 'AccessDenied', message: 'not yours' } : undefined,
+    )
+    const refused = await run('jobs', 'delete', jobId, 'nobody')
+    expect(refused.code).toBe(1)
+    expect(refused.output).toMatch(
+      /secret is not forgotten: its files could not be removed \(S3: AccessDenied: not yours/,
+    )
+    expect(refused.output).toContain('there is no job nobody')
+    expect(refused.output).toContain('0 jobs forgotten')
+    expect(await json('jobs', 'show', jobId)).toMatchObject({ reason: null, deliveries: [{ status: 'Completed' }] })
+    s3.fail(() => undefined)
+    expect((await run('jobs', 'delete', jobId)).output).toBe('1 job forgotten: result, metadata and bodies\n')
+    expect([...s3.objects.keys()].filter((key) => key.includes(jobId))).toEqual([])
+    expect(await json('jobs', 'show', jobId)).toMatchObject({ reason: { code: 'erased' }, record: null })
+  })
+
   it.each([
     [['jobs'], 'jobs takes one of list, show, retry, replay, delete'],
     [['jobs', 'retry'], 'jobs retry takes job ids, or options that say which: --state dead'],
@@ -195,6 +225,16 @@ describe('handle', () => {
     const { reducto, deliver, run } = await start()
     await deliver(reducto.addJob({ id: 'saved', kind: 'extract' }))
     expect((await run('handle', file, '--job', 'saved')).output).toMatch(/^Extract saved: taken/m)
+    const given = join(folder, 'results', 'given-up')
+    mkdirSync(given, { recursive: true })
+    const gave_up = { code: 'no_result', message: 'it has no result' }
+    writeFileSync(join(given, 'record.json'), JSON.stringify({ ...recordOf('given-up'), gave_up }))
+    const givenUp = spawnReceiver(
+      ['handle', file, '--job', 'given-up'],
+      testEnv(folder, await testReducto(), newSecret()),
+    )
+    expect(await givenUp.exited).toBe(1)
+    expect(givenUp.output()).toContain('the job given-up was given up, and has no result: it has no result')
     expect(await run('handle', file, '--job', 'nobody')).toMatchObject({
       code: 1,
       output: expect.stringContaining('there is no saved result of nobody'),

@@ -1,0 +1,54 @@
+import type { JobDetail, JobRow } from '../inbox/inbox.ts'
+import type { JobRecord } from '../results/record.ts'
+import { formatBytes } from '../units.ts'
+import { ago, table } from './table.ts'
+
+/** `done · Failed`: how the job ended is Reducto's word, that it is done is ours. */
+export function stateOf({ state, status, stage }: Pick<JobRow, 'state' | 'status' | 'stage'>): string {
+  if (state === 'done') return status === 'Failed' ? 'done · Failed' : 'done'
+  return stage === 'hand_over' ? `${state}, saved` : state
+}
+
+/** All that is known of a job, for people. `place`: where results are kept. */
+export function describeJob(job: JobDetail, record: JobRecord | null, place: string): string {
+  const time = (at: number) => `${new Date(at).toISOString()} (${ago(at)})`
+  const facts = [
+    ['Job', job.jobId],
+    ['State', stateOf(job)],
+    ...(job.reason ? [['Reason', `${job.reason.code}: ${job.reason.message}`]] : []),
+    ...(record?.reason ? [['Reducto', record.reason]] : []),
+    ...(job.crashes > 0 ? [['Crashes', `${job.crashes} while it ran`]] : []),
+    ...(job.state === 'queued' ? [['Due', time(job.dueAt)]] : []),
+    ['Endpoints', job.endpoints.join(', ')],
+    ['First seen', time(job.createdAt)],
+    ['Result', record ? `${resultOf(record)}, in ${place}/${job.jobId}` : 'not saved'],
+    ...(record?.warning ? [['Warning', record.warning]] : []),
+    ...(record ? [['Metadata', JSON.stringify(record.metadata)]] : []),
+  ]
+  const deliveries = job.deliveries.map((one) => [
+    one.svixId,
+    one.status ?? '',
+    one.endpoint,
+    time(one.receivedAt),
+    String(one.arrivals),
+  ])
+  const attempts = job.attempts.map((one) => [
+    time(one.startedAt),
+    one.task.replace('_', ' '),
+    one.outcome,
+    `${one.ms} ms`,
+    one.reason ? `${one.reason.code}: ${one.reason.message}` : '',
+  ])
+  return [
+    table(['', ''], facts).replace(/^.*\n/, ''),
+    table(['DELIVERY', 'STATUS', 'ENDPOINT', 'RECEIVED', 'TIMES'], deliveries),
+    attempts.length > 0 ? table(['ATTEMPT', 'TASK', 'OUTCOME', 'TOOK', 'REASON'], attempts) : 'No attempt so far.\n',
+  ].join('\n')
+}
+
+function resultOf({ type, status, job, files, complete, gave_up }: JobRecord): string {
+  const saved = `${type ?? 'unknown type'} · ${status}, ${formatBytes(job.bytes)} and ${files.count} files`
+  const missing = files.failed > 0 ? `, ${files.failed} of them could not be downloaded` : ''
+  if (gave_up) return `incomplete, given up (${gave_up.code}); what there is: ${saved}${missing}`
+  return `${saved}${missing}${complete || missing ? '' : ', not all of it readable'}`
+}

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest'
+import { describeJob } from '../../src/cli/job-text.ts'
+import type { JobDetail } from '../../src/inbox/inbox.ts'
+import type { Task } from '../../src/job.ts'
+import type { JobRecord } from '../../src/results/record.ts'
+import { recordOf } from '../results/saved.ts'
+
+const attempt = (task: Task, outcome: string) => ({
+  startedAt: 0,
+  ms: 5,
+  task,
+  outcome,
+  reason: null,
+  savedStatus: null,
+  type: null,
+})
+
+const job: JobDetail = {
+  jobId: 'job-1',
+  state: 'done',
+  stage: 'hand_over',
+  status: 'Completed',
+  type: 'Parse',
+  endpoint: 'default',
+  failures: 0,
+  crashes: 0,
+  dueAt: 0,
+  createdAt: 0,
+  updatedAt: 0,
+  reason: null,
+  endpoints: ['default'],
+  deliveries: [],
+  attempts: [attempt('side_files', 'retry'), attempt('hand_over', 'done'), attempt('fetch', 'saved')],
+}
+
+function lineOf(name: string, record: JobRecord | null): string | undefined {
+  const line = describeJob(job, record, '/results')
+    .split('\n')
+    .find((one) => one.startsWith(name))
+  return line?.slice(name.length).trim()
+}
+
+const saved = recordOf('job-1', { files: { path: 'files.jsonl', bytes: 9, sha256: 'x', count: 3, failed: 0 } })
+
+describe('jobs show', () => {
+  it('names what each attempt did', () => {
+    const text = describeJob(job, null, '/results')
+    expect(text).toMatch(/^ATTEMPT +TASK +OUTCOME/m)
+    for (const task of ['side files +retry', 'hand over +done', 'fetch +saved']) expect(text).toMatch(new RegExp(task))
+  })
+
+  it.each([
+    ['all of it', {}, /^Parse · Completed, 2 \S+ and 3 files, in \/results\/job-1$/],
+    [
+      'some files missing',
+      { complete: false, files: { ...saved.files, failed: 2 } },
+      /and 3 files, 2 of them could not be downloaded, in/,
+    ],
+    ['bytes that nobody can read', { complete: false }, /and 3 files, not all of it readable, in/],
+    [
+      'what there was when it was given up',
+      { complete: false, gave_up: { code: 'no_result', message: 'no result' }, files: { ...saved.files, failed: 1 } },
+      /^incomplete, given up \(no_result\); what there is: .* 1 of them could not be downloaded, in/,
+    ],
+  ])('says of a result what it is: %s', (_name, change, expected) => {
+    expect(lineOf('Result', { ...saved, ...change })).toMatch(expected)
+  })
+
+  it('shows a warning, and that nothing is saved', () => {
+    expect(lineOf('Warning', { ...saved, warning: 'the answer is not JSON' })).toBe('the answer is not JSON')
+    expect(lineOf('Warning', saved)).toBeUndefined()
+    expect(lineOf('Result', null)).toBe('not saved')
+  })
+})
