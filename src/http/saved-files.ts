@@ -43,12 +43,13 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
     if (!signed.isGood(link, now())) return send(response, FORBIDDEN)
 
     const { jobId, path } = link
+    const signal = endOf(response)
     const open = async (saved: string) => {
-      const file = await results.open(jobId, saved)
+      const file = await results.open(jobId, saved, signal)
       if (file !== null) closeWith(response, file.body)
       return file
     }
-    const record = await results.record(jobId, new AbortController().signal)
+    const record = await results.record(jobId, signal)
     if (record?.job_id !== jobId || !(await names(record, path, open))) return send(response, NOT_FOUND)
     const file = await open(path)
     if (file === null) return send(response, NOT_FOUND)
@@ -82,6 +83,14 @@ async function names(
   if (path === job.path || path === files.path) return true
   const list = await open(files.path)
   return list !== null && lists(list.body, path)
+}
+
+/** Aborts when the answer is over, so that a store that hangs holds nothing for a client that hung up. */
+function endOf(response: Response): AbortSignal {
+  const end = new AbortController()
+  if (response.destroyed) end.abort()
+  else response.once('close', () => end.abort())
+  return end.signal
 }
 
 /** Closes the file with the answer, however that ends: a stream that waits for its store does not see it. */

@@ -277,6 +277,28 @@ describe('whoever reads a saved file', () => {
     await expect.poll(hasOpenFiles).toBe(false)
   })
 
+  it.each(['record', 'open'] as const)(
+    'and hangs up while the store hangs ends the call of the store: %s',
+    async (call) => {
+      const { results } = savedResult()
+      const asked = Promise.withResolvers<AbortSignal>()
+      const hanging = (...args: unknown[]) => {
+        const signal = args.at(-1) as AbortSignal
+        asked.resolve(signal)
+        return new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      }
+      const { port, stuck } = await open({ results: { ...results, [call]: hanging } })
+      const socket = connect(port, '127.0.0.1')
+      const url = new URL(links.to('job-1', PATH, 0))
+      socket.write(`GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: x\r\n\r\n`)
+      const signal = await asked.promise
+      const ended = new Promise((resolve) => signal.addEventListener('abort', resolve))
+      socket.destroy()
+      await ended
+      expect(stuck).toEqual([])
+    },
+  )
+
   it('and stops reading is cut off, and leaves no open file behind', async () => {
     const { port, hasOpenFiles } = await open({ pace: { period: 100, minBytes: 1 } })
     const socket = await reader(port)
