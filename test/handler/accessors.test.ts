@@ -169,6 +169,12 @@ describe('all reading ends with the signal', () => {
   })
 })
 
+it('the lines of files.jsonl end at line feeds alone, whatever stands in a pointer', async () => {
+  const links = [linked('/result/a\u2028b\u2029c\u0085d/image_url', 'i'), linked('/result/e', 'j')]
+  const { view: on } = view({ type: 'Parse', files: { 'job.json': {}, i: 'x', j: 'y' } }, links)
+  expect(await Array.fromAsync(on.files())).toMatchObject(links)
+})
+
 describe('a byte order mark is no part of the JSON', () => {
   it('in the answer, and behind links', async () => {
     const bom = (value: unknown) => `\uFEFF${JSON.stringify(value)}`
