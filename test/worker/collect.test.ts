@@ -144,6 +144,34 @@ describe('a host that does not answer', () => {
   })
 })
 
+it('reads nothing of a host that is left alone, and holds nothing open for it', async () => {
+  let open = 0
+  const on = rig({
+    links: [1, 2, 3].map((index) => ({
+      ...essential(),
+      pointer: `/result/result/parse/${index}/url`,
+      url: `https://files.example/${index}`,
+    })),
+    scan: () => {
+      open++
+      let isOpen = true
+      return {
+        write: async () => {},
+        end: async () => READ,
+        drop() {
+          if (isOpen) open--
+          isOpen = false
+        },
+      }
+    },
+    download: async () => {
+      throw new DownloadError('failed', '503', { host: 'files.example', retryAfter: 1_000 })
+    },
+  })
+  await expect(on.run()).rejects.toMatchObject({ name: 'ResultMissing' })
+  expect(open).toBe(0)
+})
+
 describe('an attempt without anything new', () => {
   it('ends after ten minutes when a part of the result is missing', async () => {
     const on = rig({ links: [essential()], download: (_url, { signal }) => hang(signal) })

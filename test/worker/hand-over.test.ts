@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { createEvents, type Events } from '../../src/events.ts'
@@ -192,11 +192,14 @@ it('with many saved results waiting, no more are handed over at once than there 
   for (let index = 0; index < 30; index++) await failing.deliver(reducto.addJob({ kind: 'classify' }))
   await failing.stop()
   let [running, most, calls] = [0, 0, 0]
+  const allTaken = Promise.withResolvers<void>()
   const done = Promise.withResolvers<void>()
   const on = await rig(
     async () => {
       most = Math.max(most, ++running)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+      // The first ones hang until every place is taken.
+      if (running === 3) allTaken.resolve()
+      await allTaken.promise
       running--
       if (++calls === 40) done.resolve()
     },
@@ -289,6 +292,36 @@ it('a message that holds a secret or a signed link is scrubbed before it is stor
   await on.deliver(on.reducto.addJob())
   const [row] = (await on.inbox.list({}, { limit: 1 })).rows
   expect(row!.reason!.message).toBe('no answer from https://app.example/hook with [secret]')
+})
+
+it('a store that loses sight of a result for a moment does not have it fetched again, whatever failed before', async () => {
+  let calls = 0
+  const on = await rig(() => {
+    if (++calls <= 4) throw new Error('down')
+  })
+  const jobId = on.reducto.addJob({ kind: 'classify' })
+  let last = await on.deliver(jobId)
+  for (let attempt = 2; attempt <= 4; attempt++) last = await on.next(last)
+  const { record } = on.results
+  on.results.record = async () => null
+  last = await on.next(last)
+  expect(last).toMatchObject({ stage: 'hand_over', outcome: { is: 'retry', reason: { code: 'result_not_saved' } } })
+  on.results.record = record
+  expect(await on.next(last)).toMatchObject({ stage: 'hand_over', state: 'done' })
+  expect(on.reducto.fetches.get(jobId)).toBe(1)
+})
+
+it('a result that is gone for good is fetched again', async () => {
+  const on = await rig(() => {
+    throw new Error('down')
+  })
+  const jobId = on.reducto.addJob({ kind: 'classify' })
+  let last = await on.deliver(jobId)
+  rmSync(join(on.folder, 'results', jobId), { recursive: true })
+  while (last.outcome.is === 'retry') last = await on.next(last)
+  expect(last).toMatchObject({ stage: 'hand_over', outcome: { is: 'unsaved' }, state: 'queued' })
+  await on.next(last)
+  expect(on.reducto.fetches.get(jobId)).toBe(2)
 })
 
 it('trouble at Reducto never holds up what is saved', async () => {

@@ -43,7 +43,7 @@ function rig({
   listed?: readonly string[]
   ours?: readonly string[]
   check?: () => Promise<void>
-  lowDisk?: string | null
+  lowDisk?: string | Error | null
 } = {}) {
   const suspicion = createSuspicion({
     listJobs: async () => ({ jobs: listed.map((jobId) => ({ jobId, status: 'Completed' })), next: null }),
@@ -51,7 +51,7 @@ function rig({
   })
   const judge = createJudge({
     results: { check },
-    queue: { lowDisk: async () => lowDisk },
+    queue: { lowDisk: () => (lowDisk instanceof Error ? Promise.reject(lowDisk) : Promise.resolve(lowDisk)) },
     probeAccount: async () => true,
     suspicion,
     clock: createManualClock(),
@@ -117,6 +117,12 @@ describe('the room for results', () => {
     const refusing = rig({ check: () => Promise.reject(new ResultsUnavailable('results', 'EROFS')) })
     expect(await refusing.judge.canSave(never)).toBe(false)
     expect(refusing.judge.degraded).toEqual(['results'])
+  })
+
+  it('pauses too when the disk of the inbox cannot be looked at', async () => {
+    const { judge } = rig({ lowDisk: new Error('EIO: i/o error, statfs') })
+    expect(await judge.canSave(never)).toBe(false)
+    expect(judge.degraded).toEqual(['disk'])
   })
 
   it('is no reason to pause when descriptors have run out for a moment', async () => {

@@ -343,6 +343,36 @@ describe('not the job’s fault', () => {
     await resumed
   })
 
+  it('the doubt ends too when the list of jobs names one of ours; then unknown ones are gone by their own rule', async () => {
+    const on = await rig({ WORKER_CONCURRENCY: '2' })
+    const [paused, resumed] = [event(on.events, 'paused'), event(on.events, 'resumed')]
+    for (let job = 1; job <= 10; job++) await deliver(on, `unknown-${job}`)
+    expect(await paused).toMatchObject({ cause: 'reducto_auth' })
+    // It is listed, and yet not to be had: nothing has been found by fetching.
+    on.reducto.addJob({ id: 'unknown-3' })
+    on.reducto.fail('*', ...times(99, status(404, { body: { detail: 'Job not found' } })))
+    await on.clock.sleeping(PROBE_EVERY_MS)
+    const gone = event(on.events, 'settled', ({ outcome }) => outcome.is === 'gone')
+    on.clock.advance(PROBE_EVERY_MS)
+    expect(await resumed).toMatchObject({ cause: 'reducto_auth' })
+    await gone
+    expect(await ready(on)).toEqual({ status: 200, body: { status: 'ready' } })
+  })
+
+  it('after an outage, purged jobs do not hold up one that can be had', async () => {
+    const on = await rig({ WORKER_CONCURRENCY: '2' })
+    await on.inbox.pause(true)
+    for (let job = 1; job <= 64; job++) await on.inbox.accept(delivery(`purged-${job}`, { at: on.clock.now() }))
+    const good = on.reducto.addJob()
+    await on.inbox.accept(delivery(good, { at: on.clock.now() }))
+    const started: string[] = []
+    on.events.on('started', ({ jobId }) => started.push(jobId))
+    const done = settled(on, good)
+    await on.inbox.pause(false)
+    expect(await done).toMatchObject({ state: 'done' })
+    expect(started.indexOf(good)).toBeLessThan(2)
+  })
+
   it('does not pause for unknown jobs once one was found', async () => {
     const on = await rig()
     await deliver(on, on.reducto.addJob())
@@ -487,6 +517,41 @@ describe('what may be missing', () => {
     expect(record(on, jobId)).not.toHaveProperty('gave_up')
   })
 
+  it('what was had is kept by the time Reducto purges the job', async () => {
+    const on = await rig({ FETCH_RETRY_FOR: '1h' })
+    const jobId = on.reducto.addJob({ kind: 'edit' })
+    on.reducto.storage.fail(`${jobId}/edited.pdf`, ...Array.from({ length: 999 }, () => ({ status: 500 })))
+    const began = on.clock.now()
+    let last = await deliver(on, jobId)
+    // Until half of the patience is spent there may still be something better.
+    expect(existsSync(join(on.folder, 'results', jobId))).toBe(false)
+    while (on.clock.now() - began < 50 * MINUTE) last = await nextAttempt(on, last)
+    expect(record(on, jobId)).toMatchObject({ complete: false, gave_up: { code: 'result_missing' } })
+    expect(await on.inbox.get(jobId)).toMatchObject({ state: 'queued', stage: 'fetch' })
+    on.reducto.purge(jobId)
+    expect(await untilOver(on, last)).toMatchObject({ state: 'dead', outcome: { reason: { code: 'unknown_job' } } })
+    expect(record(on, jobId)).toMatchObject({ complete: false, job: { path: 'job.json' } })
+  })
+
+  it('a fresh answer that lacks the result does not make the job done', async () => {
+    const on = await rig()
+    let answers = 0
+    const jobId = on.reducto.addJob({
+      document: (storage) => {
+        storage.put('late.json', { contentType: 'application/json', body: Buffer.from('[]') })
+        const link = { type: 'url', url: storage.link('late.json'), result_id: 'r' }
+        return { type: 'Parse', result: answers++ === 0 ? { duration: 1, usage: {}, result: link } : null }
+      },
+    })
+    on.reducto.storage.fail('late.json', 'expired')
+    expect(await deliver(on, jobId)).toMatchObject({
+      state: 'queued',
+      calls: 2,
+      outcome: { is: 'retry', reason: { code: 'result_missing' } },
+    })
+    expect(existsSync(join(on.folder, 'results', jobId))).toBe(false)
+  })
+
   it('a Completed answer without its result is unfinished, and in the end dead with no_result', async () => {
     const on = await rig({ FETCH_RETRY_FOR: '5s' })
     const jobId = on.reducto.addJob({ document: () => ({ type: 'Parse', result: null }) })
@@ -584,8 +649,11 @@ describe('patience', () => {
 })
 
 describe('settling is fenced by the claim', () => {
-  it('a worker that lost its claim changes neither row nor file', async () => {
-    const on = await rig()
+  it.each([
+    ['with its result', {}],
+    ['with what it had of one that it gives up', { MAX_RESULT_BYTES: '4kb' }],
+  ])('a worker that lost its claim changes neither row nor file, %s', async (_name, env) => {
+    const on = await rig(env)
     const jobId = on.reducto.addJob()
     on.results.draft = new Proxy(on.results.draft, {
       async apply(make, self, args: Parameters<typeof on.results.draft>) {
@@ -699,8 +767,13 @@ describe('a stop', () => {
     expect(await interrupted).toMatchObject({ state: 'queued', outcome: { is: 'interrupted' } })
     const events = createEvents()
     const done = event(events, 'settled')
-    await rig({}, { reducto: on.reducto, folder: on.folder, events })
+    const after = await rig({}, { reducto: on.reducto, folder: on.folder, events })
     expect(await done).toMatchObject({ jobId, state: 'done', attempt: 1 })
+    const { attempts, failures } = (await after.inbox.get(jobId))!
+    expect({ failures, outcomes: attempts.map(({ outcome }) => outcome) }).toEqual({
+      failures: 0,
+      outcomes: ['done', 'interrupted'],
+    })
   })
 })
 
