@@ -30,10 +30,13 @@ const MAX_ZSTD_WINDOW_LOG = 23
 const OPTIONS = { chunkSize: 64 * 1024 } as const
 const ZSTD_OPTIONS = { ...OPTIONS, params: { [constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW_LOG } }
 
-/** What undoes a coding, chosen by the first bytes; null when they show that it was never applied. */
-type Choose = (prefix: Buffer) => Transform | null
+/** Node's streams of zlib, Brotli and Zstandard. `bytesWritten`: what has been undone of what was written. */
+type Decoder = Transform & { readonly bytesWritten: number }
 
-const gunzip: Choose = (prefix) => (startsWith(prefix, [0x1f, 0x8b]) ? createGunzip(OPTIONS) : null)
+/** What makes a decoder for a coding, chosen by the first bytes; null when they show that it was never applied. */
+type Choose = (prefix: Buffer) => (() => Decoder) | null
+
+const gunzip: Choose = (prefix) => (startsWith(prefix, [0x1f, 0x8b]) ? () => createGunzip(OPTIONS) : null)
 
 const CODINGS: ReadonlyMap<string, Choose> = new Map<string, Choose>([
   ['gzip', gunzip],
@@ -42,13 +45,16 @@ const CODINGS: ReadonlyMap<string, Choose> = new Map<string, Choose>([
   [
     'deflate',
     (prefix) => {
-      if (isZlib(prefix) && !isText(prefix)) return createInflate(OPTIONS)
-      return isDecodable(prefix, inflateRawSync) ? createInflateRaw(OPTIONS) : null
+      if (isZlib(prefix) && !isText(prefix)) return () => createInflate(OPTIONS)
+      return isDecodable(prefix, inflateRawSync) ? () => createInflateRaw(OPTIONS) : null
     },
   ],
-  ['br', (prefix) => (isDecodable(prefix, brotliDecompressSync) ? createBrotliDecompress(OPTIONS) : null)],
-  ['zstd', (prefix) => (isZstd(prefix) ? createZstdDecompress(ZSTD_OPTIONS) : null)],
+  ['br', (prefix) => (isDecodable(prefix, brotliDecompressSync) ? () => createBrotliDecompress(OPTIONS) : null)],
+  ['zstd', (prefix) => (isZstd(prefix) ? () => createZstdDecompress(ZSTD_OPTIONS) : null)],
 ])
+
+/** What may follow the end of its data with data of its own, where Node's decoder does not go on by itself. */
+const HAS_FRAMES: ReadonlySet<string> = new Set(['zstd'])
 
 /**
  * The codings of a Content-Encoding that have to be undone, in the order in which they were applied. What is not known
@@ -65,7 +71,7 @@ export function codingsOf(contentEncoding: string | null): readonly string[] {
 
 /**
  * Undoes `codings`, the last one first. Data that is not of the coding it is said to be stays as it is. Throws
- * DownloadError when it is damaged or ends too soon. `bound` is put around what each coding gives.
+ * DownloadError when it is damaged, ends too soon, or has something else behind its end. `bound` is put around what each coding gives.
  */
 export function decode(
   source: AsyncIterable<Uint8Array>,
@@ -77,70 +83,94 @@ export function decode(
 
 async function* undo(coding: string, source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const chunks = source[Symbol.asyncIterator]()
+  const input = createInput(chunks)
   try {
-    const { prefix, ended } = await readPrefix(chunks)
+    const prefix = await readPrefix(input)
     if (prefix.byteLength === 0) return
-    const rest = joined(prefix, chunks, ended)
-    const decoder = CODINGS.get(coding)!(prefix)
-    yield* decoder === null ? rest : through(coding, decoder, rest)
+    input.putBack(prefix)
+    const createDecoder = CODINGS.get(coding)!(prefix)
+    if (createDecoder === null) {
+      for (let chunk = await input.next(); chunk !== null; chunk = await input.next()) yield chunk
+      return
+    }
+    do yield* through(coding, createDecoder(), input)
+    while (HAS_FRAMES.has(coding) && input.hasRest())
+    if (input.hasRest()) throw damaged(coding, 'something else is behind its end')
   } finally {
     await chunks.return?.()
   }
 }
 
-async function readPrefix(chunks: AsyncIterator<Uint8Array>): Promise<{ prefix: Buffer; ended: boolean }> {
-  let prefix: Buffer = Buffer.alloc(0)
-  while (prefix.byteLength < PREFIX_BYTES) {
-    const { value, done } = await chunks.next()
-    if (done) return { prefix, ended: true }
-    prefix = Buffer.concat([prefix, value])
-  }
-  return { prefix, ended: false }
+/** Chunks one by one, null at their end. What was taken and not used can be put back. */
+type Input = {
+  next(): Promise<Uint8Array | null>
+  putBack(rest: Uint8Array): void
+  /** Whether something was put back. */
+  hasRest(): boolean
 }
 
-async function* joined(
-  prefix: Uint8Array,
-  chunks: AsyncIterator<Uint8Array>,
-  ended: boolean,
-): AsyncIterable<Uint8Array> {
-  yield prefix
-  while (!ended) {
-    const { value, done } = await chunks.next()
-    if (done) return
-    yield value
+function createInput(chunks: AsyncIterator<Uint8Array>): Input {
+  let rest: Uint8Array | null = null
+  return {
+    async next() {
+      const kept = rest
+      rest = null
+      if (kept !== null) return kept
+      const { value, done } = await chunks.next()
+      return done ? null : value
+    },
+    putBack(chunk) {
+      rest = chunk
+    },
+    hasRest: () => rest !== null,
   }
+}
+
+async function readPrefix(input: Input): Promise<Buffer> {
+  let prefix: Buffer = Buffer.alloc(0)
+  while (prefix.byteLength < PREFIX_BYTES) {
+    const chunk = await input.next()
+    if (chunk === null) break
+    prefix = Buffer.concat([prefix, chunk])
+  }
+  return prefix
 }
 
 /**
+ * What the decoder makes of the input, until it has enough: what it does not want is put back.
+ *
  * Not `pipeline`: it takes its listeners off when a stream has ended, and an error that comes after that, or before
  * anybody reads, would end the process.
  */
-async function* through(
-  coding: string,
-  decoder: Transform,
-  source: AsyncIterable<Uint8Array>,
-): AsyncIterable<Uint8Array> {
+async function* through(coding: string, decoder: Decoder, input: Input): AsyncIterable<Uint8Array> {
   const state: { failure: unknown } = { failure: null }
   decoder.on('error', () => {})
-  const fed = feed(decoder, source, state)
+  const fed = feed(decoder, input, state)
   try {
     for await (const chunk of decoder) yield chunk
   } catch (error) {
     if (state.failure !== null) throw state.failure
-    const message = `the ${coding} data of the storage is damaged or ends too soon: ${explainError(error)}`
-    throw new DownloadError('failed', message, { cause: error })
+    throw damaged(coding, explainError(error), error)
   } finally {
     decoder.destroy()
-    void fed
   }
+  // It has ended, so that nothing is waited for but putting back what it left.
+  await fed
+}
+
+function damaged(coding: string, why: string, cause?: unknown): DownloadError {
+  return new DownloadError('failed', `the ${coding} data of the storage is damaged or ends too soon: ${why}`, { cause })
 }
 
 /** Never rejects: what the source throws goes to whoever reads the decoder. */
-async function feed(decoder: Transform, source: AsyncIterable<Uint8Array>, state: { failure: unknown }): Promise<void> {
+async function feed(decoder: Decoder, input: Input, state: { failure: unknown }): Promise<void> {
   try {
-    for await (const chunk of source) {
+    for (let chunk = await input.next(); chunk !== null; chunk = await input.next()) {
       if (decoder.destroyed) return
-      if (!decoder.write(chunk)) await drained(decoder)
+      const before = decoder.bytesWritten
+      await written(decoder, chunk)
+      const used = decoder.bytesWritten - before
+      if (used < chunk.byteLength) return input.putBack(chunk.subarray(used))
     }
     decoder.end()
   } catch (error) {
@@ -149,14 +179,15 @@ async function feed(decoder: Transform, source: AsyncIterable<Uint8Array>, state
   }
 }
 
-function drained(decoder: Transform): Promise<void> {
+/** Resolves when the decoder has worked on the chunk. One that has all that it wants ends instead, and leaves the rest. */
+function written(decoder: Decoder, chunk: Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      decoder.off('drain', done).off('close', done)
+      decoder.off('end', done).off('close', done)
       resolve()
     }
-    decoder.on('drain', done).on('close', done)
-    if (decoder.destroyed) done()
+    decoder.on('end', done).on('close', done)
+    decoder.write(chunk, done)
   })
 }
 

@@ -227,6 +227,63 @@ describe('an encoding', () => {
     }
   })
 
+  /** What comes of these bytes, sent in pieces that end at each of `cuts`, in words. */
+  async function sent(encoding: string, data: Buffer, cuts: readonly number[] = []): Promise<string> {
+    const { port } = await serve(async (_request, response) => {
+      response.writeHead(200, { 'content-encoding': encoding, 'content-length': data.length })
+      const ends = [...cuts, data.length]
+      for (const [at, end] of ends.entries())
+        await new Promise<void>((resolve) => response.write(data.subarray(ends[at - 1] ?? 0, end), () => resolve()))
+      response.end()
+    })
+    return downloads()(`http://127.0.0.1:${port}/`, plain)
+      .then(async ({ body }) => ((await read(body)).equals(CONTENT) ? 'whole' : 'other content'))
+      .catch((error) => (error instanceof DownloadError ? error.message : Promise.reject(error)))
+  }
+
+  const half = CONTENT.length >> 1
+  const parts = [CONTENT.subarray(0, half), CONTENT.subarray(half)] as const
+
+  it.each([
+    ['gzip', gzipSync],
+    ['zstd', zstdCompressSync],
+  ] as const)('%s of several parts is read to its end, wherever its pieces end', async (encoding, compress) => {
+    const [first, second] = [compress(parts[0]), compress(parts[1])]
+    const data = Buffer.concat([first, second])
+    for (const cuts of [[], [first.length - 1], [first.length], [first.length + 1], [first.length + 5]])
+      expect([cuts, await sent(encoding, data, cuts)]).toEqual([cuts, 'whole'])
+    for (const end of [first.length + 1, first.length + 6, data.length - 1])
+      expect([end, await sent(encoding, data.subarray(0, end), [first.length])]).toEqual([end, damage(encoding)])
+    for (const end of [first.length + 1, first.length + 6, data.length - 1])
+      expect([end, await sent(encoding, data.subarray(0, end))]).toEqual([end, damage(encoding)])
+  })
+
+  it('zstd has frames that are to be skipped', async () => {
+    const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4])
+    const [first, second] = [zstdCompressSync(parts[0]), zstdCompressSync(parts[1])]
+    expect(await sent('zstd', Buffer.concat([skippable, first, skippable, second, skippable]))).toBe('whole')
+    expect(await sent('zstd', Buffer.concat([first, second, skippable.subarray(0, -1)]))).toMatch('the zstd data')
+  })
+
+  it.each([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['deflate', deflateRawSync],
+    ['br', brotliCompressSync],
+    ['zstd', zstdCompressSync],
+  ] as const)('%s with something else behind its end is damaged', async (encoding, compress) => {
+    const data = compress(CONTENT)
+    for (const rest of ['more text', 'x', '\0'.repeat(9)])
+      for (const cuts of [[], [data.length], [data.length - 1]]) {
+        const all = Buffer.concat([data, Buffer.from(rest)])
+        expect([rest, cuts, await sent(encoding, all, cuts)]).toEqual([rest, cuts, damage(encoding)])
+      }
+  })
+
+  function damage(encoding: string): unknown {
+    return expect.stringContaining(`the ${encoding} data of the storage is damaged`)
+  }
+
   it('in several headers is one list, and a list has a bound', async () => {
     const { port } = await serve((request, response) => {
       const codings = request.url === '/long' ? Array.from({ length: 5 }, () => 'gzip') : ['gzip', 'br']
