@@ -169,12 +169,29 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     // Written when it is asked for: whatever ends the process from now on is no crash.
     const noted = opened.stopAsked().catch((error) => void events.emit('failing', { what: 'record the stop', error }))
     const settled = Promise.all([running.stop(grace - accepting), retaining.stop(), noted])
-    // Balancers take a moment to see that this service is unready: what they still send is taken.
-    await clock.sleep(accepting, new AbortController().signal)
-    await listening.close(accepting)
-    receiver = null
-    await settled
-    await closing.disposeAsync()
+    async function inOrder(): Promise<void> {
+      // Balancers take a moment to see that this service is unready: what they still send is taken.
+      await clock.sleep(accepting, new AbortController().signal)
+      await listening.close(accepting)
+      receiver = null
+      await settled
+      await closing.disposeAsync()
+    }
+    await withinMs(Math.max(grace, MIN_STOP_MS), inOrder())
+  }
+}
+
+/** A stop may take so long even without a grace, ms: what is open is closed. */
+const MIN_STOP_MS = 2_000
+
+/** Waits no longer than this: a disk, a bucket or a database that hangs must not outlive the grace. */
+async function withinMs(ms: number, work: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, ms)
+  try {
+    await Promise.race([work, late.promise])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

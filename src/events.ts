@@ -60,7 +60,8 @@ export type Events = {
   sideFiles: [
     {
       readonly jobId: string
-      readonly missing: number
+      /** How many are missing now; null when the try failed. */
+      readonly missing: number | null
       readonly again: number | null
       readonly ms: number
       readonly calls: number

@@ -256,8 +256,10 @@ export function afterRestart(was: JobProgress, now: number, asked: boolean): Job
 /** The same for a try at side files; null gives them up, and the result stays as it is. */
 export function sideFilesAfterRestart(was: SideFilesProgress, now: number, asked: boolean): SideFilesProgress | null {
   if (asked) return { ...was, dueAt: now }
-  if (was.crashes + 1 >= ISOLATE_AFTER_CRASHES) return null
-  return { ...was, crashes: was.crashes + 1, dueAt: now + MIN_DELAY_MS }
+  const crashes = was.crashes + 1
+  if (crashes >= DEAD_AFTER_CRASHES) return null
+  // Each later than the last, so that an innocent one finds a moment without the deadly one.
+  return { ...was, crashes, dueAt: now + MIN_DELAY_MS * 4 ** crashes }
 }
 
 /** Written here, of no one else's words. */

@@ -8,13 +8,13 @@ import {
   DEAD_AFTER_CRASHES,
   firstSideFiles,
   freshProgress,
-  ISOLATE_AFTER_CRASHES,
   isJobId,
   type JobProgress,
   type KnownJob,
   nextSideFiles,
   onDelivery,
   onRequeue,
+  type SideFilesProgress,
   sideFilesAfterRestart,
 } from '../src/job.ts'
 import type { CleanText } from '../src/scrub.ts'
@@ -275,12 +275,16 @@ describe('side files', () => {
     expect(nextSideFiles({ failures: 9, crashes: 0, dueAt: 0, spent: patience.side_files }, 0, end)).toBeNull()
   })
 
-  it('are given up when they have killed the process twice', () => {
+  it('are given up when the process died during five tries, each later than the last', () => {
     const was = { failures: 0, crashes: 0, dueAt: 0, spent: 0 }
-    const once = sideFilesAfterRestart(was, NOW, false)!
-    expect(once.crashes).toBe(1)
-    expect(ISOLATE_AFTER_CRASHES).toBe(2)
-    expect(sideFilesAfterRestart(once, NOW, false)).toBeNull()
-    expect(sideFilesAfterRestart(once, NOW, true)).toMatchObject({ crashes: 1 })
+    let next: SideFilesProgress = was
+    for (let crash = 1; crash < DEAD_AFTER_CRASHES; crash++) {
+      const { dueAt } = next
+      next = sideFilesAfterRestart(next, NOW, false)!
+      expect(next.crashes).toBe(crash)
+      expect(next.dueAt).toBeGreaterThan(dueAt)
+    }
+    expect(sideFilesAfterRestart(next, NOW, false)).toBeNull()
+    expect(sideFilesAfterRestart(next, NOW, true)).toMatchObject({ crashes: 4, dueAt: NOW })
   })
 })

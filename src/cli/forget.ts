@@ -17,7 +17,7 @@ export async function forget(jobId: string, { ledger, results }: ForgetDeps): Pr
 
   const job = await ledger.get(jobId)
   if (job === null) return unknown(jobId)
-  if (job.state === 'running') return `${jobId} is being worked on: try again in a moment`
+  if (job.isRunning) return `${jobId} is being worked on: try again in a moment`
   const kept = await removeFiles()
   if (kept !== null) return kept
   switch (await ledger.erase(jobId)) {

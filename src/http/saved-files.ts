@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Request, RequestHandler, Response } from 'express'
 import { isSavedPath, type Links } from '../handler/links.ts'
 import { isJobId } from '../job.ts'
-import type { JobRecord } from '../results/record.ts'
+import { FILES, type JobRecord } from '../results/record.ts'
 import { type OpenFile, type Results, ResultsUnavailable } from '../results/results.ts'
 import { linked, lists } from './file-list.ts'
 import { PACE, type Pace, pour } from './pour.ts'
@@ -42,7 +42,7 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
     if (signed === null) return send(response, UNAVAILABLE)
     if (!signed.isGood(link, now())) return send(response, FORBIDDEN)
 
-    const { jobId, path } = link
+    const { jobId } = link
     const signal = endOf(response)
     const open = async (saved: string) => {
       const file = await results.open(jobId, saved, signal)
@@ -50,7 +50,10 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
       return file
     }
     const record = await results.record(jobId, signal)
-    if (record?.job_id !== jobId || !(await names(record, path, open))) return send(response, NOT_FOUND)
+    if (record?.job_id !== jobId) return send(response, NOT_FOUND)
+    // The list moves when a missing file has come: a link to it leads to the list as it is now.
+    const path = link.path.split('/').at(-1) === FILES ? record.files.path : link.path
+    if (!(await names(record, path, open))) return send(response, NOT_FOUND)
     const file = await open(path)
     if (file === null) return send(response, NOT_FOUND)
 

@@ -48,8 +48,16 @@ export interface Queue {
   lowDisk(): Promise<string | null>
 }
 
-/** `limit`: how many jobs may be claimed. `total`: places of this stage in all. `newestFirst`: as a trial, see claims.ts. */
-export type Places = { readonly limit: number; readonly total: number; readonly newestFirst: boolean }
+/**
+ * `limit`: how many jobs may be claimed. `total`: places of this stage in all. `newestFirst`: as a trial, see claims.ts.
+ * `isOtherOpen`: the other stage may claim now; while it may not, its jobs that must run alone hold up nobody.
+ */
+export type Places = {
+  readonly limit: number
+  readonly total: number
+  readonly newestFirst: boolean
+  readonly isOtherOpen: boolean
+}
 
 /** For operators and the command line. Every read is a walk in bounded steps, however many jobs there are. */
 export interface Ledger {
@@ -179,6 +187,8 @@ export type JobRow = {
 }
 
 export type JobDetail = JobRow & {
+  /** A worker has the job, or its missing side files, in hand. */
+  readonly isRunning: boolean
   readonly endpoints: readonly string[]
   readonly deliveries: readonly DeliveryRow[]
   /** The latest first. */

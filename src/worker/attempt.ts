@@ -18,8 +18,9 @@ export type AttemptResult = {
   readonly partial: PartialResult | null
   /** Side files are missing that may be there later; `after`: not before so many ms. */
   readonly missingSideFiles: { readonly after: number } | null
-  /** Hosts that downloads were refused for. */
+  /** Hosts that downloads were refused for, and hosts that gave a file. */
   readonly blockedHosts: readonly string[]
+  readonly reachedHosts: readonly string[]
 }
 
 export type SharedFailure =

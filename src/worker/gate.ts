@@ -16,6 +16,8 @@ export type Probe = (signal: AbortSignal) => Promise<'gone' | 'still' | 'trial'>
 export type Gate = {
   /** Why it is closed; null while it is open. */
   readonly cause: PauseCause | null
+  /** Jobs may be claimed now: neither closed nor slowed. */
+  readonly isOpen: boolean
   /** Stops claims until `probe` says that the cause is gone. Does nothing while it is closed already. */
   close(cause: PauseCause, reason: CleanReason, probe: Probe): void
   /** The cause is known to be gone. */
@@ -44,6 +46,9 @@ export function createGate(deps: { clock: Clock; events: EventBus; random: () =>
   return {
     get cause() {
       return closed?.cause ?? null
+    },
+    get isOpen() {
+      return closed === null && clock.monotonic() >= slowUntil
     },
     close(cause, reason, probe) {
       if (closed) return

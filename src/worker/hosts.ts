@@ -11,14 +11,16 @@ export type Hosts = {
   failed(error: DownloadError): void
   /** What the hosts asked for: not before so many ms from now. */
   readonly longestRest: number
-  /** Those that refused an address. */
+  /** Those that refused an address, and those that gave a file. */
   readonly blocked: ReadonlySet<string>
+  readonly reached: ReadonlySet<string>
 }
 
 export function createHosts(): Hosts {
   const timeouts = new Map<string, number>()
   const resting = new Map<string, number>()
   const blocked = new Set<string>()
+  const reached = new Set<string>()
 
   return {
     leftAlone(url) {
@@ -28,6 +30,7 @@ export function createHosts(): Hosts {
     },
     succeeded(url) {
       timeouts.delete(hostOf(url))
+      reached.add(hostOf(url))
     },
     failed({ kind, host, retryAfter }) {
       if (host === null) return
@@ -40,6 +43,7 @@ export function createHosts(): Hosts {
       return Math.max(0, ...resting.values())
     },
     blocked,
+    reached,
   }
 }
 

@@ -13,7 +13,9 @@ import type { Suspicion } from './suspicion.ts'
 const HANDLER_FAILURES = 5
 /** A host that was refused for so many different jobs is no one document's trouble. */
 const BLOCKED_JOBS = 3
-/** Hosts and jobs that are remembered: links are others' words. */
+/** A refusal that no job has met again for so long is over, ms. */
+const BLOCKED_FOR_MS = 3_600_000
+/** Hosts that are remembered: links are others' words. */
 const MAX_BLOCKED_HOSTS = 100
 /** A successful look at the store, or at the disk, is trusted for this long, ms. */
 const STORE_CHECK_INTERVAL_MS = 10_000
@@ -38,15 +40,19 @@ export type Judge = {
   readonly isOnTrial: boolean
   /** Acts on what the attempt revealed about what jobs share; returns the outcome for the job itself. */
   outcomeOf(claim: Claim, result: AttemptResult): Outcome
+  /** The same for what a try at side files revealed. */
+  note(jobId: string, seen: HostsSeen & { readonly shared: SharedFailure | null; readonly known: boolean }): void
   readonly degraded: readonly Degraded[]
 }
+
+export type HostsSeen = Pick<AttemptResult, 'blockedHosts' | 'reachedHosts'>
 
 export function createJudge(deps: JudgeDeps): Judge {
   const { clock, events, scrub, suspicion } = deps
   const gateDeps = { clock, events, random: deps.random ?? Math.random }
   const fetchGate = createGate(gateDeps)
   const handOverGate = createGate(gateDeps)
-  const blocked = new Map<string, Set<string>>()
+  const blocked = new Map<string, { readonly jobs: Set<string>; readonly at: number }>()
   let handlerFailures = 0
   let checkedAt = Number.NEGATIVE_INFINITY
 
@@ -92,18 +98,31 @@ export function createJudge(deps: JudgeDeps): Judge {
     fetchGate.close(shared.cause, reason, shared.cause === 'reducto_auth' ? probeKey : probeStore)
   }
 
-  function noteHosts(jobId: string, hosts: readonly string[]): void {
-    for (const host of hosts) {
-      const jobs = blocked.get(host) ?? new Set()
+  /** A host is in doubt while jobs meet its refusal: not any more when it gives a file, or nobody meets it for long. */
+  function noteHosts(jobId: string, { blockedHosts, reachedHosts }: HostsSeen): void {
+    for (const host of reachedHosts) blocked.delete(host)
+    for (const host of blockedHosts) {
+      const jobs = blocked.get(host)?.jobs ?? new Set()
       if (jobs.size < BLOCKED_JOBS) jobs.add(jobId)
-      if (blocked.size < MAX_BLOCKED_HOSTS) blocked.set(host, jobs)
+      blocked.delete(host)
+      blocked.set(host, { jobs, at: clock.monotonic() })
     }
+    // The first is the one that was met longest ago.
+    for (const host of blocked.keys()) if (blocked.size > MAX_BLOCKED_HOSTS) blocked.delete(host)
   }
 
-  /** A result that is saved whole shows that its hosts can be reached now. */
-  function noteSaved(jobId: string, { outcome, record }: AttemptResult): void {
-    if (outcome.is !== 'saved' || !record?.complete) return
-    for (const [host, jobs] of blocked) if (jobs.delete(jobId) && jobs.size === 0) blocked.delete(host)
+  function areDownloadsBlocked(): boolean {
+    const since = clock.monotonic() - BLOCKED_FOR_MS
+    return [...blocked.values()].some(({ jobs, at }) => jobs.size >= BLOCKED_JOBS && at >= since)
+  }
+
+  function noteSeen(jobId: string, seen: Parameters<Judge['note']>[1]): void {
+    if (seen.shared) actOn(seen.shared, false)
+    noteHosts(jobId, seen)
+    if (!seen.known) return
+    suspicion.found()
+    fetchGate.callSucceeded()
+    if (fetchGate.cause === 'reducto_auth') fetchGate.open()
   }
 
   function doubt(claim: Claim, outcome: Outcome): Outcome {
@@ -122,26 +141,22 @@ export function createJudge(deps: JudgeDeps): Judge {
     get isOnTrial() {
       return suspicion.isOnTrial
     },
+    note: noteSeen,
     outcomeOf(claim, result) {
       const { outcome, shared } = result
       const isHandOver = claim.task === 'hand_over'
-      if (shared) actOn(shared, isHandOver)
+      if (isHandOver && shared) actOn(shared, true)
       if (isHandOver && outcome.is !== 'interrupted' && outcome.is !== 'wait')
         handlerFailures = outcome.is === 'retry' ? handlerFailures + 1 : 0
-      noteHosts(claim.jobId, result.blockedHosts)
-      noteSaved(claim.jobId, result)
-      if (result.known) {
-        suspicion.found()
-        fetchGate.callSucceeded()
-        if (fetchGate.cause === 'reducto_auth') fetchGate.open()
-      }
-      return isHandOver ? outcome : doubt(claim, outcome)
+      if (isHandOver) return outcome
+      noteSeen(claim.jobId, result)
+      return doubt(claim, outcome)
     },
     get degraded() {
       const causes = new Set<Degraded>()
       for (const gate of [fetchGate, handOverGate]) if (gate.cause) causes.add(gate.cause)
       if (handlerFailures >= HANDLER_FAILURES) causes.add('handler')
-      if ([...blocked.values()].some((jobs) => jobs.size >= BLOCKED_JOBS)) causes.add('downloads')
+      if (areDownloadsBlocked()) causes.add('downloads')
       return [...causes]
     },
   }

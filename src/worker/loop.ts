@@ -16,6 +16,8 @@ export type LoopDeps = {
   readonly places: number
   /** Whether jobs may be claimed now, beside the gate; closes the gate if not. */
   readonly isFine: () => Promise<boolean>
+  /** Whether the other stage may claim now. */
+  readonly isOtherOpen: () => boolean
   /** Whether the newest jobs are to be tried first. */
   readonly newestFirst: () => boolean
   /** Runs a claimed job and settles it. Never rejects. */
@@ -69,19 +71,29 @@ export function createLoop(deps: LoopDeps): Loop {
     await full.promise
   }
 
+  async function turn(signal: AbortSignal): Promise<void> {
+    const pass = await gate.waitUntilOpen(signal)
+    if (signal.aborted || (pass === 'open' && !(await deps.isFine()))) return
+    const newestFirst = pass === 'trial' || deps.newestFirst()
+    const limit = places - running.size
+    const wanted = { limit, total: places, newestFirst, isOtherOpen: deps.isOtherOpen() }
+    const claims = limit > 0 ? await claim(wanted, signal) : []
+    for (const one of claims) start(one)
+    // A trial is over when its jobs have shown what they show.
+    if (pass === 'trial') await Promise.all(running)
+    else if (claims.length === 0) await wait(signal)
+  }
+
   return {
     async start(signal) {
       while (!signal.aborted) {
-        const pass = await gate.waitUntilOpen(signal)
-        if (signal.aborted) return
-        if (pass === 'open' && !(await deps.isFine())) continue
-        const newestFirst = pass === 'trial' || deps.newestFirst()
-        const limit = places - running.size
-        const claims = limit > 0 ? await claim({ limit, total: places, newestFirst }, signal) : []
-        for (const one of claims) start(one)
-        // A trial is over when its jobs have shown what they show.
-        if (pass === 'trial') await Promise.all(running)
-        else if (claims.length === 0) await wait(signal)
+        try {
+          await turn(signal)
+        } catch (error) {
+          // Nothing that a look may throw ends the loop.
+          events.emit('failing', { what: `look for jobs to ${stage}`, error })
+          await clock.sleep(INBOX_RETRY_DELAY_MS, signal)
+        }
       }
     },
     async idle() {

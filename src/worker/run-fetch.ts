@@ -5,7 +5,7 @@ import type { Claim, ClaimId } from '../inbox/inbox.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import { FILES, JOB, type JobRecord, type NewRecord, type SavedFile } from '../results/record.ts'
-import type { Draft, Results } from '../results/results.ts'
+import { type Draft, type Results, ResultsUnavailable } from '../results/results.ts'
 import type { Scrub } from '../scrub.ts'
 import { FINAL, fetchAnswer, type JobAnswer, piecesOf } from './answer.ts'
 import type { AttemptResult, PartialResult } from './attempt.ts'
@@ -40,7 +40,8 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
 
   async function attempt(): Promise<AttemptResult> {
     found = await deps.results.record(claim.jobId, signal)
-    if (found && isCurrent(found)) return finished(found, null)
+    // A process that died between saving and settling has left its missing side files unscheduled.
+    if (found && isCurrent(found)) return finished(found, found.files.failed > 0 ? { after: 0 } : null)
     const answer = await ask()
     const { status } = answer.reading
     if (status === null || !FINAL.has(status))
@@ -157,14 +158,30 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
     }
   }
 
+  async function dropPartial(): Promise<void> {
+    await partial?.discard()
+    partial = null
+  }
+
   function finished(record: JobRecord, missingSideFiles: AttemptResult['missingSideFiles']): AttemptResult {
     const outcome = { is: 'saved', status: record.status, missing: record.files.failed } as const
-    return { outcome, record, shared: null, partial: null, missingSideFiles, blockedHosts: [...hosts.blocked], ...seen }
+    return {
+      outcome,
+      record,
+      shared: null,
+      partial: null,
+      missingSideFiles,
+      blockedHosts: [...hosts.blocked],
+      reachedHosts: [...hosts.reached],
+      ...seen,
+    }
   }
 
   try {
     return await attempt()
   } catch (error) {
+    // A result that does not fit must not make the store look full for all: it is gone before that is asked.
+    if (error instanceof ResultsUnavailable && error.trouble === 'disk') await dropPartial()
     const classified = await classify(error, {
       probeAccount: () => deps.probeAccount(signal),
       resultsStoreIsHealthy: () => deps.results.check(signal).then(TRUE, FALSE),
@@ -176,6 +193,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
       partial,
       missingSideFiles: null,
       blockedHosts: [...hosts.blocked],
+      reachedHosts: [...hosts.reached],
       ...seen,
     }
   }

@@ -51,6 +51,7 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
     partial: null,
     missingSideFiles: null,
     blockedHosts: [],
+    reachedHosts: [],
   }
   try {
     return { outcome: await attempt(), record, shared: null, ...nothing }
@@ -58,10 +59,13 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
     if (signal.aborted) return { outcome: { is: 'interrupted' }, record, shared: null, ...nothing }
     const { outcome, shared } = await classify(error, {
       probeAccount: async () => null,
-      // What can be read can be handed over; whether something can be saved does not matter here.
-      resultsStoreIsHealthy: async () => !(error instanceof ResultsUnavailable),
+      // One result that cannot be read is that job's; what a full disk refuses is not needed here.
+      resultsStoreIsHealthy: () => deps.results.check(signal).then(TRUE, isFull),
       hasFallback: false,
     })
     return { outcome, record, shared, ...nothing }
   }
 }
+
+const TRUE = () => true
+const isFull = (error: unknown) => error instanceof ResultsUnavailable && error.trouble === 'disk'

@@ -1,9 +1,11 @@
 import type { FoundLink } from '../answer/scan-thread.ts'
 import type { Claim } from '../inbox/inbox.ts'
-import { ReductoError } from '../reducto/errors.ts'
+import type { Outcome } from '../job.ts'
 import { linesOf } from '../results/lines.ts'
 import type { FileEntry, JobRecord } from '../results/record.ts'
 import { fetchAnswer } from './answer.ts'
+import type { SharedFailure } from './attempt.ts'
+import { classify } from './classify.ts'
 import { createCollector } from './collect.ts'
 import { ClaimLost } from './failures.ts'
 import { createHosts } from './hosts.ts'
@@ -13,10 +15,19 @@ import { createBudget, createLinkSaver } from './save-link.ts'
 /** What a try at missing side files came to. `again` null: there is nothing more to try. */
 export type SideFilesResult = {
   readonly again: { readonly after: number } | null
+  /** The record as it is now; null when the try failed. */
   readonly record: JobRecord | null
-  readonly error: unknown
+  /** Why it failed; a `wait` is not the job's fault, and costs nothing. */
+  readonly outcome: Outcome | null
+  readonly shared: SharedFailure | null
+  readonly known: boolean
   readonly calls: number
+  readonly blockedHosts: readonly string[]
+  readonly reachedHosts: readonly string[]
 }
+
+/** That Reducto does not know the job any more is believed when so much patience has been spent, as for a fetch, ms. */
+const GONE_CONFIRMED_AFTER_MS = 15 * 60_000
 
 /**
  * Another try at the side files that a saved result lacks, with a fresh answer's links: whatever has come is added to the
@@ -24,22 +35,26 @@ export type SideFilesResult = {
  */
 export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: FetchDeps): Promise<SideFilesResult> {
   let calls = 0
+  let known = false
+  const hosts = createHosts()
 
   async function ask(): Promise<readonly FoundLink[] | null> {
     calls++
     const { reading, warning } = await fetchAnswer(claim.jobId, deps, signal)
+    known = true
     return reading.status === 'Completed' && warning === null ? reading.links : null
   }
 
   async function attempt(): Promise<SideFilesResult> {
     const record = await deps.results.record(claim.jobId, signal)
-    if (record === null || record.gave_up || record.complete) return over(record)
+    // A store may lose sight of a file for a moment; what else is there has no side files to wait for.
+    if (record === null) return { ...over(record), again: { after: 0 } }
+    if (record.gave_up || record.complete) return over(record)
     const had = await entriesOf(record)
     const links = await ask()
-    if (links === null) return over(record)
+    if (links === null) return { ...over(record), again: { after: 0 } }
     const draft = await deps.results.draft(claim.jobId, claim.token, { signal, from: 'saved' })
     try {
-      const hosts = createHosts()
       const budget = createBudget(deps.maxBytes, sizeOf(record, had))
       const saver = createLinkSaver({ draft, download: deps.download, scan: deps.scan, hosts, budget })
       // The saved answer says which links there are; a fresh one has their URLs.
@@ -78,17 +93,27 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
   }
 
   function over(record: JobRecord | null): SideFilesResult {
-    return { again: null, record, error: null, calls }
+    const seen = { known, calls, blockedHosts: [...hosts.blocked], reachedHosts: [...hosts.reached] }
+    return { again: null, record, outcome: null, shared: null, ...seen }
   }
 
   try {
     return await attempt()
   } catch (error) {
-    // Reducto has purged the job: nobody can have them any more.
-    const isGone = error instanceof ReductoError && (error.kind === 'deleted' || error.kind === 'unknown_job')
-    return { again: isGone ? null : { after: 0 }, record: null, error, calls }
+    const { outcome, shared } = await classify(error, {
+      probeAccount: () => deps.probeAccount(signal),
+      resultsStoreIsHealthy: () => deps.results.check(signal).then(TRUE, FALSE),
+      hasFallback: true,
+    })
+    // What Reducto has purged nobody can have any more.
+    const isOver = outcome.is === 'gone' && claim.sideFiles!.spent >= Math.min(outcome.confirm, GONE_CONFIRMED_AFTER_MS)
+    const after = 'after' in outcome ? (outcome.after ?? 0) : 0
+    return { ...over(null), outcome, shared, again: isOver ? null : { after } }
   }
 }
+
+const TRUE = () => true
+const FALSE = () => false
 
 function sizeOf(record: JobRecord, entries: readonly FileEntry[]): number {
   return entries.reduce((sum, entry) => sum + ('path' in entry ? entry.bytes : 0), record.job.bytes)

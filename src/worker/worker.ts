@@ -67,6 +67,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     stage: 'fetch',
     gate: judge.fetchGate,
     isFine: () => judge.canSave(stopping.signal),
+    isOtherOpen: () => judge.handOverGate.isOpen,
     newestFirst: () => judge.isOnTrial,
     run: (claim) => (claim.task === 'side_files' ? trySideFiles(claim) : attempt(claim, deps.runFetch)),
   })
@@ -75,6 +76,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     stage: 'hand_over',
     gate: judge.handOverGate,
     isFine: async () => true,
+    isOtherOpen: () => judge.fetchGate.isOpen,
     newestFirst: () => false,
     run: (claim) => attempt(claim, deps.runHandOver),
   })
@@ -126,19 +128,24 @@ export function createWorker(deps: WorkerDeps): Worker {
     const was = claim.sideFiles!
     const result = await deps.runSideFiles(claim, signal.signal)
     const ms = clock.monotonic() - began
-    const next = interrupting.signal.aborted ? { ...was, dueAt: clock.now() } : following(was, result, ms)
-    const missing = result.record?.files.failed ?? 0
-    const outcome: CleanOutcome = interrupting.signal.aborted
-      ? { is: 'interrupted' }
-      : result.error
-        ? clean({ is: 'retry', reason: { code: 'side_files', message: String((result.error as Error).message) } })
-        : { is: 'done', status: result.record?.status ?? '', missing }
+    judge.note(claim.jobId, result)
+    const isInterrupted = interrupting.signal.aborted
+    const next = isInterrupted ? { ...was, dueAt: clock.now() } : following(was, result, ms)
+    const missing = result.record?.files.failed ?? null
+    const done = { is: 'done', status: result.record?.status ?? '', missing: missing ?? 0 } as const
+    const outcome = clean(isInterrupted ? { is: 'interrupted' } : (result.outcome ?? done))
     const noted = note(claim, startedAt, ms, outcome, result.record)
     if (!(await settled(claim, () => queue.settleSideFiles(claim, next, noted)))) return
     events.emit('sideFiles', { jobId: claim.jobId, missing, again: next?.dueAt ?? null, ms, calls: result.calls })
   }
 
-  function following(was: SideFilesProgress, { again }: SideFilesResult, ms: number): SideFilesProgress | null {
+  /** What is not the job's fault is free here, too. */
+  function following(
+    was: SideFilesProgress,
+    { again, outcome }: SideFilesResult,
+    ms: number,
+  ): SideFilesProgress | null {
+    if (outcome?.is === 'wait') return { ...was, dueAt: clock.now() + outcome.after }
     return again && nextSideFiles(was, again.after, { now: clock.now(), ms, patience, random })
   }
 

@@ -16,6 +16,7 @@ const attempt = (task: Task, outcome: string) => ({
 })
 
 const job: JobDetail = {
+  isRunning: false,
   jobId: 'job-1',
   state: 'done',
   stage: 'hand_over',

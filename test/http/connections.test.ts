@@ -102,6 +102,37 @@ describe('honest deliveries', () => {
     expect(edge.refused.every(({ reason }) => reason === 'too_many_connections')).toBe(true)
     for (const { socket } of [...idle, client]) socket.destroy()
   })
+
+  it('keep their connections, whoever only holds one: while a body comes, and while an answer is owed', async () => {
+    const edge = await startEdge({ limits: { connections: 20 }, held: true })
+    const [waiting, sending] = [openRaw(edge.port), openRaw(edge.port)]
+    waiting.write(delivery(edge.secret))
+    await edge.reached(1)
+    const request = delivery(edge.secret)
+    sending.write(request.slice(0, -10))
+    const idle = Array.from({ length: 60 }, () => openRaw(edge.port))
+    await Promise.all(idle.map(({ connected }) => connected))
+    // Those that go first have been taken and destroyed.
+    await Promise.all(idle.slice(0, 40).map(({ ended }) => ended))
+    sending.write(request.slice(-10))
+    await edge.reached(2)
+    for (const { answer } of edge.accepted) answer()
+    for (const client of [waiting, sending]) expect(await client.received(/received/)).toMatch(/ 200 /)
+    for (const { socket } of [...idle, waiting, sending]) socket.destroy()
+  })
+
+  it('get in when every place is taken by a request: the oldest goes', async () => {
+    const edge = await startEdge({ limits: { connections: 3 }, held: true })
+    const clients = Array.from({ length: 4 }, () => openRaw(edge.port))
+    for (const [index, client] of clients.entries()) {
+      client.write(delivery(edge.secret))
+      await edge.reached(index + 1)
+    }
+    expect((await clients[0]!.ended).answer).toBe('')
+    for (const { answer } of edge.accepted) answer()
+    for (const client of clients.slice(1)) expect(await client.received(/received/)).toMatch(/ 200 /)
+    for (const { socket } of clients) socket.destroy()
+  })
 })
 
 describe('the limit of connections', () => {

@@ -271,6 +271,59 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       expect(await claimFrom(inbox, 8)).toMatchObject([{ jobId: 'crasher' }])
     })
 
+    it('goes on with both stages when a job that ran alone has ended, however it ended', async () => {
+      const { inbox, clock } = await openTest()
+      for (const id of ['crasher', 'saved']) await inbox.accept(delivery(id))
+      for (const claim of await claimFrom(inbox, 2)) {
+        const change: Partial<JobProgress> =
+          claim.jobId === 'saved' ? { state: 'queued', stage: 'hand_over' } : { state: 'queued', crashes: 2 }
+        await inbox.settle(claim, progress(claim, change), attempt('interrupted', null), null)
+      }
+      const [alone] = await claimFrom(inbox, 8)
+      expect(alone).toMatchObject({ jobId: 'crasher' })
+      expect(await claimFrom(inbox, 8, 'hand_over')).toEqual([])
+      const ready = inbox.ready('hand_over', new AbortController().signal)
+      const later = progress(alone!, { state: 'queued', crashes: 0, failures: 1, dueAt: clock.now() + 60_000 })
+      await inbox.settle(alone!, later, attempt('retry', null), null)
+      await ready
+      expect(await claimFrom(inbox, 8, 'hand_over')).toMatchObject([{ jobId: 'saved' }])
+    })
+
+    it('wakes the other stage for a job that must run alone when the last other one has ended', async () => {
+      const { inbox } = await openTest()
+      for (const id of ['crasher', 'saved']) await inbox.accept(delivery(id))
+      for (const claim of await claimFrom(inbox, 2)) {
+        const change: Partial<JobProgress> =
+          claim.jobId === 'saved'
+            ? { state: 'queued', stage: 'hand_over' }
+            : { state: 'queued', crashes: 2, failures: 1 }
+        if (claim.jobId === 'saved') await inbox.settle(claim, progress(claim, change), attempt('saved', null), null)
+        else
+          await inbox.settle(claim, progress(claim, { ...change, dueAt: Date.now() * 2 }), attempt('retry', null), null)
+      }
+      const [handed] = await claimFrom(inbox, 8, 'hand_over')
+      await inbox.requeue({ jobId: 'crasher' })
+      expect(await claimFrom(inbox, 8)).toEqual([])
+      const ready = inbox.ready('fetch', new AbortController().signal)
+      await inbox.settle(handed!, done(handed!), attempt(), null)
+      await ready
+      expect(await claimFrom(inbox, 8)).toMatchObject([{ jobId: 'crasher' }])
+    })
+
+    it('lets a job that must run alone hold up nobody while its stage may not claim', async () => {
+      const { inbox, clock } = await openTest()
+      for (const id of ['crasher', 'saved']) await inbox.accept(delivery(id))
+      for (const claim of await claimFrom(inbox, 2)) {
+        const change: Partial<JobProgress> =
+          claim.jobId === 'saved' ? { state: 'queued', stage: 'hand_over' } : { state: 'queued', crashes: 2 }
+        await inbox.settle(claim, progress(claim, change), attempt('interrupted', null), null)
+      }
+      clock.advance(1)
+      expect(await claimFrom(inbox, 8, 'hand_over')).toEqual([])
+      const places = { limit: 8, total: 8, newestFirst: false, isOtherOpen: false }
+      expect(await inbox.claim('hand_over', places)).toMatchObject([{ jobId: 'saved' }])
+    })
+
     it('notes attempts, the latest first', async () => {
       const { inbox } = await openTest()
       await inbox.accept(delivery('job-1'))
@@ -519,10 +572,12 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       for (const claim of await claimFrom(inbox, 5))
         await inbox.settle(claim, progress(claim, { state: 'queued', failures: 1 }), attempt('retry', null), null)
       clock.advance(1)
-      expect(await inbox.claim('fetch', { limit: 4, total: 4, newestFirst: false })).toHaveLength(2)
-      expect(await inbox.claim('fetch', { limit: 2, total: 4, newestFirst: false })).toEqual([])
+      expect(await inbox.claim('fetch', { limit: 4, total: 4, newestFirst: false, isOtherOpen: true })).toHaveLength(2)
+      expect(await inbox.claim('fetch', { limit: 2, total: 4, newestFirst: false, isOtherOpen: true })).toEqual([])
       await inbox.accept(delivery('new'))
-      expect(await inbox.claim('fetch', { limit: 2, total: 4, newestFirst: false })).toMatchObject([{ jobId: 'new' }])
+      expect(await inbox.claim('fetch', { limit: 2, total: 4, newestFirst: false, isOtherOpen: true })).toMatchObject([
+        { jobId: 'new' },
+      ])
     })
 
     it('lets endpoints take turns', async () => {
@@ -532,7 +587,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       clock.advance(1)
       await inbox.accept(delivery('real'))
       for (let index = 0; index < 100; index++) await inbox.accept(delivery(`more-${index}`, { endpoint: 'leaked' }))
-      const claims = await inbox.claim('fetch', { limit: 8, total: 8, newestFirst: false })
+      const claims = await inbox.claim('fetch', { limit: 8, total: 8, newestFirst: false, isOtherOpen: true })
       expect(claims.map(({ jobId }) => jobId)).toContain('real')
     })
 
@@ -542,7 +597,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
         await inbox.accept(delivery(id))
         clock.advance(1)
       }
-      const claims = await inbox.claim('fetch', { limit: 2, total: 8, newestFirst: true })
+      const claims = await inbox.claim('fetch', { limit: 2, total: 8, newestFirst: true, isOtherOpen: true })
       expect(claims.map(({ jobId }) => jobId)).toEqual(['new', 'middle'])
     })
 
@@ -558,6 +613,8 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       const [handed] = await claimFrom(inbox, 1, 'hand_over')
       const [side] = await claimFrom(inbox, 1)
       expect(side).toMatchObject({ jobId: 'a', task: 'side_files', sideFiles })
+      expect(await inbox.erase('a')).toBe('running')
+      expect(await inbox.get('a')).toMatchObject({ isRunning: true })
       expect(await inbox.lost([side!, handed!, { ...side!, token: 1 }])).toMatchObject([{ token: 1 }])
       await inbox.settle(handed!, done(handed!), attempt(), null)
       await inbox.requeue({ jobId: 'a' }, { refetch: true })

@@ -103,5 +103,5 @@ export function delivery(
 
 /** Room for so many jobs of a stage. */
 export function places(limit: number): Places {
-  return { limit, total: limit, newestFirst: false }
+  return { limit, total: limit, newestFirst: false, isOtherOpen: true }
 }

@@ -24,6 +24,7 @@ const result = (outcome: Outcome, more: Partial<AttemptResult> = {}): AttemptRes
   partial: null,
   missingSideFiles: null,
   blockedHosts: [],
+  reachedHosts: [],
   ...more,
 })
 const saved = { is: 'saved', status: 'Completed', missing: 0 } as const
@@ -49,16 +50,17 @@ function rig({
     listJobs: async () => ({ jobs: listed.map((jobId) => ({ jobId, status: 'Completed' })), next: null }),
     isOurs: async (jobId) => ours.includes(jobId),
   })
+  const clock = createManualClock()
   const judge = createJudge({
     results: { check },
     queue: { lowDisk: () => (lowDisk instanceof Error ? Promise.reject(lowDisk) : Promise.resolve(lowDisk)) },
     probeAccount: async () => true,
     suspicion,
-    clock: createManualClock(),
+    clock,
     events: createEvents(),
     scrub: createScrub([]),
   })
-  return { judge, suspicion }
+  return { judge, suspicion, clock }
 }
 
 describe('an account in doubt', () => {
@@ -95,17 +97,35 @@ describe('an account in doubt', () => {
 })
 
 describe('hosts that are refused', () => {
-  it('show as downloads once three different jobs met one, until one of these is saved whole', () => {
+  const refused = { is: 'retry', reason: { code: 'result_missing', message: 'refused' } } as const
+  const meet = (judge: ReturnType<typeof rig>['judge'], ...jobs: string[]) => {
+    for (const jobId of jobs) judge.outcomeOf(claim(jobId), result(refused, { blockedHosts: ['minio:9000'] }))
+  }
+
+  it('show as downloads once three different jobs met one', () => {
     const { judge } = rig()
-    const refused = { is: 'retry', reason: { code: 'result_missing', message: 'refused' } } as const
-    for (const jobId of ['a', 'a', 'b'])
-      judge.outcomeOf(claim(jobId), result(refused, { blockedHosts: ['minio:9000'] }))
+    meet(judge, 'a', 'a', 'b')
     expect(judge.degraded).toEqual([])
-    judge.outcomeOf(claim('c'), result(refused, { blockedHosts: ['minio:9000'] }))
+    meet(judge, 'c')
     expect(judge.degraded).toEqual(['downloads'])
-    const whole = { complete: true } as AttemptResult['record']
-    judge.outcomeOf(claim('a'), result(saved, { record: whole }))
+  })
+
+  it('are over when one gives a file, to whichever task', () => {
+    const { judge } = rig()
+    meet(judge, 'a', 'b', 'c')
+    judge.note('d', { shared: null, known: true, blockedHosts: [], reachedHosts: ['minio:9000'] })
     expect(judge.degraded).toEqual([])
+  })
+
+  it('are over when no job has met one for an hour, and are remembered up to a bound', () => {
+    const { judge, clock } = rig()
+    meet(judge, 'a', 'b', 'c')
+    clock.advance(3_600_001)
+    expect(judge.degraded).toEqual([])
+    for (let host = 0; host < 1_000; host++)
+      judge.outcomeOf(claim('x'), result(refused, { blockedHosts: [`host-${host}`] }))
+    meet(judge, 'a', 'b', 'c')
+    expect(judge.degraded).toEqual(['downloads'])
   })
 })
 

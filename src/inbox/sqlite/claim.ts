@@ -21,7 +21,7 @@ export function createClaims(sql: Statements, tally: Tally) {
     const running = sql.running.all() as RunningRow[]
     const sideFilesRunning = (sql.runningSideFiles.all() as SideFilesRow[]).length
     if (running.some((job) => job.crashes >= ISOLATE_AFTER_CRASHES)) return []
-    const isolated = sql.isolated.get(now) as { seq: number; stage: Stage } | undefined
+    const isolated = nextAlone(stage, places.isOtherOpen, now)
     if (isolated) {
       // Nothing new begins until it has had its turn alone.
       const isFree = running.length + sideFilesRunning === 0
@@ -49,6 +49,12 @@ export function createClaims(sql: Statements, tally: Tally) {
     })
     turn += chosen.length
     return chosen.map((seq) => (seq < 0 ? takeSideFiles(-seq) : take(seq, now)))
+  }
+
+  /** The next job that must run alone: of this stage, or of the other one if that may claim now. */
+  function nextAlone(stage: Stage, isOtherOpen: boolean, now: number) {
+    const due = sql.isolated.all(now) as { seq: number; stage: Stage }[]
+    return due.find((job) => isOtherOpen || job.stage === stage)
   }
 
   function take(seq: number, now: number): Claim {
@@ -112,8 +118,9 @@ export function createClaims(sql: Statements, tally: Tally) {
         (isRetry) => ((sql.lastDue.get({ ...lane, isRetry }) as { due_at: number | null }).due_at ?? 0) > furthest,
       ),
     )
+    const isAloneFar = ((sql.lastIsolated.get() as { due_at: number | null }).due_at ?? 0) > furthest
     const sideFiles = sql.clampSideFiles.run({ furthest })
-    return (isFar && sql.clampDue.run({ furthest }).changes > 0) || sideFiles.changes > 0
+    return ((isFar || isAloneFar) && sql.clampDue.run({ furthest }).changes > 0) || sideFiles.changes > 0
   }
 
   return { claim, nextDue, clampDue }

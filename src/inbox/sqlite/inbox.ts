@@ -118,7 +118,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     settle: (claim, next, attempt, sideFiles) =>
       change('settle', [withoutBody(claim), next, attempt, sideFiles, clock.now()]),
-    settleSideFiles: (claim, next, attempt) => change('settleSideFiles', [withoutBody(claim), next, attempt]),
+    settleSideFiles: (claim, next, attempt) =>
+      change('settleSideFiles', [withoutBody(claim), next, attempt, clock.now()]),
     stopAsked: () => change('stopAsked', []),
     isPaused: () => paused,
     lowDisk: () => freeRoom(path, options.minFree),

@@ -21,6 +21,7 @@ export function createQueries(db: DatabaseSync) {
     `SELECT * FROM delivery WHERE seq = ? UNION ALL SELECT * FROM delivery WHERE further = 1 AND job_id = ? ORDER BY seq`,
   )
   const attempts = db.prepare('SELECT * FROM attempt WHERE job = ? ORDER BY token DESC')
+  const sideFiles = db.prepare('SELECT 1 FROM side_files WHERE job = ? AND running = 1')
   const counters = db.prepare('SELECT name, value FROM counter')
   const newest = db.prepare('SELECT MAX(seq) AS seq FROM job')
   const lanes = db.prepare(LANES)
@@ -34,6 +35,7 @@ export function createQueries(db: DatabaseSync) {
     const others = endpoints.all(jobId) as { endpoint: string }[]
     return {
       ...jobRowOf(row),
+      isRunning: row.state === 'running' || sideFiles.get(row.seq) !== undefined,
       endpoints: [row.endpoint, ...others.map((other) => other.endpoint)],
       deliveries: (deliveries.all(row.first_delivery, jobId) as DeliveryTableRow[]).map(deliveryRowOf),
       attempts: (attempts.all(row.seq) as AttemptTableRow[]).map(attemptOf),

@@ -59,13 +59,14 @@ export function prepareStatements(db: DatabaseSync) {
        ORDER BY due_at LIMIT :limit`,
     ),
     isolated: p(
-      `SELECT seq, stage FROM job WHERE state = 'queued' AND crashes >= 2 AND due_at <= ? ORDER BY due_at LIMIT 1`,
+      `SELECT seq, stage FROM job WHERE state = 'queued' AND crashes >= 2 AND due_at <= ? ORDER BY due_at LIMIT 100`,
     ),
     running: p(`SELECT seq, stage, is_retry, crashes FROM job WHERE state = 'running'`),
     runningJobs: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'running'`),
     markRunning: p(`UPDATE job SET state = 'running', token = :token, updated_at = :now WHERE seq = :seq`),
     nextDue: p(`SELECT MIN(due_at) AS due_at FROM job WHERE ${IN_LANE} AND is_retry = :isRetry AND due_at > :after`),
     nextIsolated: p(`SELECT MIN(due_at) AS due_at FROM job WHERE state = 'queued' AND crashes >= 2 AND due_at > ?`),
+    lastIsolated: p(`SELECT MAX(due_at) AS due_at FROM job WHERE state = 'queued' AND crashes >= 2`),
     lastDue: p(`SELECT MAX(due_at) AS due_at FROM job WHERE ${IN_LANE} AND is_retry = :isRetry`),
     firstDelivery: p(
       `SELECT svix_id, received_at, body FROM delivery LEFT JOIN delivery_body USING (seq) WHERE delivery.seq = ?`,

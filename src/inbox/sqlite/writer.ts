@@ -5,6 +5,7 @@ import {
   afterRestart,
   ERASED,
   freshProgress,
+  ISOLATE_AFTER_CRASHES,
   type JobProgress,
   type JobState,
   type KnownJob,
@@ -131,13 +132,14 @@ export function createWriter(db: DatabaseSync) {
       sql.setSaved.run({ status: attempt.savedStatus, type: attempt.type, seq: job.seq })
     if (sideFiles) sql.putSideFiles.run({ ...sideFiles, seq: job.seq })
     updateProgress(job.seq, 'running', next, now)
+    endedFor(job, now)
     // A delivery that came while the job ran may know better than what was fetched.
     const isOutdated = job.fetch_since > claim.round && (next.state === 'done' || next.stage === 'hand_over')
     if (isOutdated) updateProgress(job.seq, next.state, freshProgress('fetch', now), now)
     return true
   }
 
-  function settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: Attempt): boolean {
+  function settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: Attempt, now: number): boolean {
     const job = holds(claim)
     if (!job) return false
     noteAttempt(job.seq, claim.token, attempt)
@@ -145,7 +147,14 @@ export function createWriter(db: DatabaseSync) {
     else sql.dropSideFiles.run(job.seq)
     // A fetch may have waited for the end of this.
     tally.queued('fetch')
+    endedFor({ crashes: 0 }, now)
     return true
+  }
+
+  /** A job that must run alone has ended, or waits for all others to end: that concerns both stages. */
+  function endedFor({ crashes }: { crashes: number }, now: number): void {
+    if (crashes < ISOLATE_AFTER_CRASHES && sql.isolated.get(now) === undefined) return
+    for (const stage of ['fetch', 'hand_over'] as const) tally.queued(stage)
   }
 
   function noteAttempt(seq: number, token: number, attempt: Attempt): void {
