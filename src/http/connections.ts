@@ -14,7 +14,10 @@ const MIN_CONNECTIONS = 64
 
 /** The open connections of a server, the one whose last request began longest ago first. */
 export type Connections = {
-  /** Takes a new connection. Beyond the limit, the one that has been without a new request for longest is destroyed. */
+  /**
+   * Takes a new connection. Beyond the limit another one is destroyed: of those that owe no answer, and else of all, the
+   * one that has been without a new request for longest.
+   */
   add(socket: Socket): void
   /** A request begins. False when the connection's last request is not answered yet. */
   begin(socket: Socket, response: ServerResponse): boolean
@@ -26,8 +29,8 @@ export type Connections = {
 }
 
 /**
- * Keeps at most `max` connections. A full house must not keep honest clients out: they send their request at once, so
- * those that only hold a connection are destroyed for them.
+ * Keeps at most `max` connections. A full house must not keep honest clients out, nor cut off what they send or get: they
+ * send their request at once, so those that only hold a connection are destroyed for them.
  */
 export function createConnections(max: number, onEvicted: (socket: Socket) => void): Connections {
   const open = new Map<Socket, ServerResponse | null>()
@@ -39,14 +42,14 @@ export function createConnections(max: number, onEvicted: (socket: Socket) => vo
       open.set(socket, null)
       socket.once('close', () => open.delete(socket))
       if (open.size <= max) return
-      const [oldest] = open.keys()
-      open.delete(oldest!)
-      onEvicted(oldest!)
-      oldest!.destroy()
+      const others = open.entries().filter(([other]) => other !== socket)
+      const [oldest] = others.find(([, response]) => !isOwed(response)) ?? open.entries().next().value!
+      open.delete(oldest)
+      onEvicted(oldest)
+      oldest.destroy()
     },
     begin(socket, response) {
-      const last = open.get(socket)
-      if (last && !last.writableFinished) return false
+      if (isOwed(open.get(socket))) return false
       open.delete(socket)
       if (!socket.destroyed) open.set(socket, response)
       return true
@@ -60,6 +63,11 @@ export function createConnections(max: number, onEvicted: (socket: Socket) => vo
       for (const socket of open.keys()) socket.destroy()
     },
   }
+}
+
+/** Whether a request has come that is not answered to its end. */
+function isOwed(response: ServerResponse | null | undefined): boolean {
+  return response != null && !response.writableFinished
 }
 
 /** How many connections this process may hold: as many as its descriptors allow, but not more than its memory should. */

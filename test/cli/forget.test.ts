@@ -11,7 +11,8 @@ async function run(state: JobState | null, erased: Erased, ...removals: (Error |
   const did: string[] = []
   const told = await forget('job-1', {
     ledger: {
-      get: async () => (state === null ? null : ({ jobId: 'job-1', state } as JobDetail)),
+      get: async () =>
+        state === null ? null : ({ jobId: 'job-1', state, isRunning: state === 'running' } as JobDetail),
       erase: async () => {
         did.push('erase')
         return erased

@@ -110,6 +110,11 @@ describe('honest deliveries', () => {
     await edge.reached(1)
     const request = delivery(edge.secret)
     sending.write(request.slice(0, -10))
+    await sending.connected
+    // The server has read what was sent before this.
+    const later = openRaw(edge.port)
+    later.write(head('/healthz'))
+    await later.received(/alive/)
     const idle = Array.from({ length: 60 }, () => openRaw(edge.port))
     await Promise.all(idle.map(({ connected }) => connected))
     // Those that go first have been taken and destroyed.
@@ -118,15 +123,17 @@ describe('honest deliveries', () => {
     await edge.reached(2)
     for (const { answer } of edge.accepted) answer()
     for (const client of [waiting, sending]) expect(await client.received(/received/)).toMatch(/ 200 /)
-    for (const { socket } of [...idle, waiting, sending]) socket.destroy()
+    for (const { socket } of [...idle, later, waiting, sending]) socket.destroy()
   })
 
   it('get in when every place is taken by a request: the oldest goes', async () => {
     const edge = await startEdge({ limits: { connections: 3 }, held: true })
-    const clients = Array.from({ length: 4 }, () => openRaw(edge.port))
-    for (const [index, client] of clients.entries()) {
+    const clients = []
+    for (let count = 1; count <= 4; count++) {
+      const client = openRaw(edge.port)
+      clients.push(client)
       client.write(delivery(edge.secret))
-      await edge.reached(index + 1)
+      await edge.reached(count)
     }
     expect((await clients[0]!.ended).answer).toBe('')
     for (const { answer } of edge.accepted) answer()
