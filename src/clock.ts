@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 /** Time, so that tests can have their own. */
 export type Clock = {
   /** Wall clock, ms since 1970. It may jump. */
@@ -16,45 +14,17 @@ const LONGEST_TIMER = 2 ** 31 - 1
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  async sleep(ms, signal) {
-    await delay(Math.min(Math.max(ms, 0), LONGEST_TIMER), undefined, { signal }).catch(() => {})
+  // Not that of timers/promises: it makes an error, with its stack, for each sleep that is cut short, and most are.
+  sleep(ms, signal) {
+    if (signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = setTimeout(end, Math.min(Math.max(ms, 0), LONGEST_TIMER))
+      signal.addEventListener('abort', end)
+    })
   },
-}
-
-/**
- * The working clock: how long the worker has been free to work, in ms, since the inbox was made. Patience with jobs is
- * measured on it, so that a pause or a stop of any length costs no job anything. It runs while nothing holds it.
- */
-export type WorkingClock = {
-  read(): number
-  /** Continues from a stored reading. */
-  set(reading: number): void
-  hold(by: string): void
-  release(by: string): void
-  isHeld(by: string): boolean
-}
-
-/** A working clock at 0, held by `heldBy`. */
-export function createWorkingClock(clock: Clock, ...heldBy: string[]): WorkingClock {
-  const holders = new Set(heldBy)
-  let reached = 0
-  let since: number | null = holders.size === 0 ? clock.monotonic() : null
-  const read = () => Math.floor(reached + (since === null ? 0 : clock.monotonic() - since))
-  return {
-    read,
-    set(reading) {
-      reached = reading
-      if (since !== null) since = clock.monotonic()
-    },
-    hold(by) {
-      reached = read()
-      holders.add(by)
-      since = null
-    },
-    release(by) {
-      holders.delete(by)
-      if (holders.size === 0) since ??= clock.monotonic()
-    },
-    isHeld: (by) => holders.has(by),
-  }
 }

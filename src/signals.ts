@@ -6,6 +6,9 @@ export type LinkedSignal = {
   [Symbol.dispose](): void
 }
 
+/** A reason for signals that nobody asks for one: without any, each abort makes an error, with its stack. */
+export const NO_REASON = Symbol('no reason')
+
 /**
  * Aborts as soon as one of `sources` does, with its reason. Not AbortSignal.any: in Node 24 what that makes lives, with its
  * listeners, as long as the longest-lived source, and the service's own signal lives as long as the process.

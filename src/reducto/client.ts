@@ -65,11 +65,13 @@ async function withDeadline<T>(
   outer.addEventListener('abort', interrupt, { once: true })
   try {
     return await Promise.race([ended.promise, run(controller.signal)])
+  } catch (error) {
+    // Frees the connection of a call that failed half-way.
+    controller.abort()
+    throw error
   } finally {
     clearTimeout(timer)
     outer.removeEventListener('abort', interrupt)
-    // Frees the connection of a call that failed half-way; one that is over does not notice.
-    controller.abort()
   }
 }
 

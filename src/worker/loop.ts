@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { EventBus } from '../events.ts'
 import type { Claim, Places, Queue } from '../inbox/inbox.ts'
 import type { Stage } from '../job.ts'
-import { aborted, linkSignals } from '../signals.ts'
+import { aborted, linkSignals, NO_REASON } from '../signals.ts'
 import type { Gate } from './gate.ts'
 
 /** After the inbox failed: before the next try, ms. */
@@ -61,7 +61,7 @@ export function createLoop(deps: LoopDeps): Loop {
   /** Until a claim may find something, or a place is free. */
   async function wait(signal: AbortSignal): Promise<void> {
     using either = linkSignals(signal)
-    placeFreed = either.abort
+    placeFreed = () => either.abort(NO_REASON)
     if (running.size < places) {
       // Awaited here: the link must last as long as the wait.
       await queue.ready(stage, either.signal)

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { NO_REASON } from '../signals.ts'
 
 /** Runs `expire` once when nothing has been touched for `ms`. */
 export type Watchdog = {
@@ -24,6 +25,6 @@ export function createWatchdog(clock: Clock, ms: number, expire: () => void): Wa
     touch() {
       touchedAt = clock.monotonic()
     },
-    [Symbol.dispose]: () => stopping.abort(),
+    [Symbol.dispose]: () => stopping.abort(NO_REASON),
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
-import { linkSignals } from '../../signals.ts'
+import { linkSignals, NO_REASON } from '../../signals.ts'
 import type { NextDue } from './claim.ts'
 import type { Queued } from './tally.ts'
 
@@ -49,7 +49,7 @@ export function createWakeUp(options: {
     let woken = false
     const wakeOne = () => {
       woken = true
-      linked.abort()
+      linked.abort(NO_REASON)
     }
     sleeping.add(wakeOne)
     await clock.sleep(ms, linked.signal)

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { chmod, copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, copyFile, link, lstat, mkdir, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringifyExact } from '../../exact-json.ts'
 import { fsyncPath } from '../../fsync.ts'
@@ -121,7 +121,8 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
       if (writing > 0) throw new Error('a draft is committed when all its files are written')
       return await withSignal(signal, (own) =>
         guarded(async () => {
-          await rm(join(folder, RECORD), { force: true })
+          // Of an earlier try.
+          await unlink(join(folder, RECORD)).catch(absent)
           await writeDurably(join(folder, RECORD), text(`${stringifyExact(record, 2)}\n`), { signal: own })
           await verify()
           for (const path of await foldersOf(folder)) await fsyncPath(path)
