@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createEvents } from '../../src/events.ts'
@@ -16,27 +16,30 @@ const MINUTE = 60_000
 const READY = { status: 200, body: { status: 'ready' } }
 
 describe('a result that does not fit on the disk', () => {
-  /** A disk of 16 MiB, of which 6 must stay free. */
+  /** A disk of 4 MiB, of which 1.5 MB must stay free. */
   async function onSmallDisk() {
-    const disk = smallDisk(16)
+    const disk = smallDisk(4)
     if (disk === null) return null
-    return { disk, on: await rig({ RESULTS_URL: `file:${disk}/results`, MIN_FREE_DISK: '6mb' }) }
+    return { disk, on: await rig({ RESULTS_URL: `file:${disk}/results`, MIN_FREE_DISK: '1500kb' }) }
   }
 
-  /** A parse whose result takes 11 MiB, and what stands beside it another 8. */
+  /** A parse whose result takes 2.75 MiB, and what stands beside it another 2. */
   function addLargeJob(on: Rig): string {
     const id = `large-${Math.random().toString(36).slice(2)}`
     return on.reducto.addJob({
       id,
       document(storage) {
         const document = makeDocument('parse-url', id, storage)
-        const chunks = { type: 'full', chunks: [{ content: 'x'.repeat(11 * MIB), blocks: [] }] }
+        const chunks = { type: 'full', chunks: [{ content: 'x'.repeat(2.75 * MIB), blocks: [] }] }
         storage.put(`${id}/result.json`, { contentType: 'application/json', body: Buffer.from(JSON.stringify(chunks)) })
-        storage.put(`${id}/document.pdf`, { contentType: 'application/pdf', body: Buffer.alloc(8 * MIB, 'x') })
+        storage.put(`${id}/document.pdf`, { contentType: 'application/pdf', body: Buffer.alloc(2 * MIB, 'x') })
         return document
       },
     })
   }
+
+  /** What still takes room beside the saved results. */
+  const draftsOn = (disk: string) => readdirSync(join(disk, 'results', '.tmp'))
 
   it('is tried again on its own; others are saved meanwhile, and so is it when there is room', async (context) => {
     const test = await onSmallDisk()
@@ -45,11 +48,12 @@ describe('a result that does not fit on the disk', () => {
     let last = await deliver(on, addLargeJob(on))
     for (let attempt = 1; attempt <= 2; attempt++) {
       expect(last).toMatchObject({ state: 'queued', attempt, outcome: { is: 'retry', reason: { code: 'disk' } } })
+      expect(draftsOn(disk)).toEqual([])
       expect(await ready(on)).toEqual(READY)
       expect(await deliver(on, on.reducto.addJob())).toMatchObject({ state: 'done' })
       if (attempt === 1) last = await nextAttempt(on, last)
     }
-    growDisk(disk, 64)
+    growDisk(disk, 32)
     expect(await nextAttempt(on, last)).toMatchObject({ state: 'done', attempt: 3 })
     expect(await on.results.record(last.jobId, new AbortController().signal)).toMatchObject({ complete: true })
   })
@@ -62,7 +66,7 @@ describe('a result that does not fit on the disk', () => {
       id: 'large-figure',
       document(storage) {
         const document = makeDocument('parse', 'large-figure', storage)
-        storage.put('large-figure/figure.png', { contentType: 'image/png', body: Buffer.alloc(17 * MIB, 'x') })
+        storage.put('large-figure/figure.png', { contentType: 'image/png', body: Buffer.alloc(5 * MIB, 'x') })
         return document
       },
     })
@@ -70,11 +74,12 @@ describe('a result that does not fit on the disk', () => {
     expect(await deliver(on, jobId)).toMatchObject({ state: 'done', outcome: { missing: 1 } })
     const failed = await trySideFiles(on)
     expect(failed).toMatchObject({ jobId, missing: null, again: expect.any(Number) })
+    expect(draftsOn(disk)).toEqual([])
     const [attempt] = (await on.inbox.get(jobId))!.attempts
     expect(attempt).toMatchObject({ task: 'side_files', outcome: 'retry', reason: { code: 'disk' } })
     expect(await ready(on)).toEqual(READY)
     expect(await deliver(on, on.reducto.addJob())).toMatchObject({ state: 'done' })
-    growDisk(disk, 64)
+    growDisk(disk, 32)
     expect(await trySideFiles(on)).toMatchObject({ jobId, missing: 0, again: null })
   })
 })
