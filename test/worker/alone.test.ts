@@ -3,16 +3,19 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createEvents } from '../../src/events.ts'
 import { makeDocument } from '../../src/simulator/documents/documents.ts'
+import { PROBE_EVERY_MS } from '../../src/worker/gate.ts'
 import { faultyS3 } from '../support/faulty-s3.ts'
 import { delivery, event } from '../support/service.ts'
 import { growDisk, smallDisk } from '../support/small-disk.ts'
 import { tempFolder } from '../support/temp.ts'
-import { deliver, nextAttempt, type Rig, ready, rig, through } from './rig.ts'
+import { deliver, nextAttempt, type Rig, ready, rig, settled, through } from './rig.ts'
 
 /** What is wrong with one result stops no other: it fails alone, with a reason of its own. */
 
 const MIB = 1024 * 1024
 const MINUTE = 60_000
+/** For so long a look at the store is trusted. */
+const STORE_CHECK_MS = 10_000
 const READY = { status: 200, body: { status: 'ready' } }
 
 describe('a result that does not fit on the disk', () => {
@@ -56,6 +59,45 @@ describe('a result that does not fit on the disk', () => {
     growDisk(disk, 32)
     expect(await nextAttempt(on, last)).toMatchObject({ state: 'done', attempt: 3 })
     expect(await on.results.record(last.jobId, new AbortController().signal)).toMatchObject({ complete: true })
+  })
+
+  it('holds up others no longer than it takes room', async (context) => {
+    const test = await onSmallDisk()
+    if (test === null) return context.skip('cannot mount')
+    const { on } = test
+    const [full, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    async function* pieces() {
+      yield Buffer.alloc(3 * MIB, 'x')
+      full.resolve()
+      await go.promise
+      yield Buffer.alloc(3 * MIB, 'x')
+    }
+    const large = on.reducto.addJob({
+      id: 'large',
+      document(storage) {
+        const document = makeDocument('edit', 'large', storage)
+        storage.put('large/edited.pdf', { contentType: 'application/pdf', body: pieces })
+        return document
+      },
+    })
+    const failed = settled(on, large)
+    await on.inbox.accept(delivery(large, { at: on.clock.now() }))
+    await full.promise
+    // What was sent has been written when so much room is gone.
+    await expect.poll(() => on.results.check(new AbortController().signal).catch(() => 'full')).toBe('full')
+    const small = on.reducto.addJob()
+    const paused = event(on.events, 'paused')
+    on.clock.advance(STORE_CHECK_MS)
+    await on.inbox.accept(delivery(small, { at: on.clock.now() }))
+    expect(await paused).toMatchObject({ cause: 'disk' })
+    go.resolve()
+    expect(await failed).toMatchObject({ outcome: { is: 'retry', reason: { code: 'disk' } } })
+    // It is due again by then, and must not be in the way a second time.
+    on.reducto.fail(large, { is: 'status', status: 500 })
+    const done = settled(on, small)
+    await on.clock.sleeping(PROBE_EVERY_MS)
+    on.clock.advance(PROBE_EVERY_MS)
+    expect(await done).toMatchObject({ state: 'done', attempt: 1 })
   })
 
   it('is tried again on its own too when it is a side file that comes later', async (context) => {
