@@ -31,7 +31,7 @@ export function openLog(options: { level: string; scrub: Scrub; terminal: boolea
  * Writes lines to a descriptor. pino's own destination waits for a disk that is full without end, and for a reader that
  * is slow; here what cannot be written is dropped, and the service goes on.
  */
-export function createOutput(descriptor: number): DestinationStream & { flush(): void } {
+function createOutput(descriptor: number): DestinationStream & { flush(): void } {
   let gathered = ''
   let writing = false
   const timer = setInterval(start, FLUSH_EVERY)

@@ -1,7 +1,7 @@
 import { squeeze } from './decoded-text.ts'
 
 /** Shorter ones are found in innocent text, and are no secrets. */
-export const MIN_SECRET = 8
+const MIN_SECRET = 8
 /** Without its white space a secret may be this much shorter. */
 const MIN_FORM = 6
 /** A part of a secret at the very end of a text that was cut: this much of it is taken out too. */

@@ -12,7 +12,7 @@ export const MAX_LINK_BYTES = 64 * 1024 * 1024
 /** Memory that one scan may take for what it keeps until the end: links, and the containers around them. */
 export const MAX_KEPT_BYTES = 192 * 1024 * 1024
 /** A kept value costs about this much memory besides its text (V8's Map for a container). */
-export const KEPT_VALUE_BYTES = 256
+const KEPT_VALUE_BYTES = 256
 /** Characters of a member's name on the way to a link. Reducto's names have fewer than 30; pointers repeat them. */
 export const MAX_NAME_CHARS = 1_024
 /** Nothing that Reducto makes is nested half as deep. */
@@ -45,5 +45,3 @@ export function createBudget() {
     },
   }
 }
-
-export type Budget = ReturnType<typeof createBudget>

@@ -35,7 +35,7 @@ export type DocumentThread<Role, Found> = {
 }
 
 /** Documents up to this size are read where they are (some ms): starting on a thread costs more than it saves. */
-export const MAX_INLINE_BYTES = 256 * 1024
+const MAX_INLINE_BYTES = 256 * 1024
 
 /** `module`: the URL of the module that calls `serveDocuments(createParser)`. Threads start with large documents. */
 export function createDocumentThread<Role, Found>(

@@ -33,7 +33,7 @@ export type AnswerNode = {
  * What an accessor may read into memory, in sum, bytes. As text and as values it takes about five times as much, which is
  * still less than Node's heap has by default on a machine of 2 GB.
  */
-export const MAX_IN_MEMORY_BYTES = 128 * 1024 * 1024
+const MAX_IN_MEMORY_BYTES = 128 * 1024 * 1024
 /** Each document counts for at least so much, so that the number of documents is bounded too. */
 const MIN_DOCUMENT_BYTES = 4 * 1024
 /** Links that lead from one document to the next. The table of kinds allows for seven. */

@@ -70,7 +70,7 @@ function sorted(links: readonly FoundLink[]): readonly FoundLink[] {
 }
 
 /** The kind of a job's answer; null when it cannot be told. */
-export function typeOf(root: Kept | undefined): string | null {
+function typeOf(root: Kept | undefined): string | null {
   const type = at(root, 'type')
   if (isText(type)) return type
   const response = at(root, 'result')

@@ -10,11 +10,11 @@ export class BodyRefused extends Error {
 }
 
 /** The largest that Svix sends. */
-export const MAX_BODY_BYTES = 1024 * 1024
+const MAX_BODY_BYTES = 1024 * 1024
 /** A body must be complete within this. Svix itself waits 15 s for the answer. */
-export const BODY_TIMEOUT_MS = 10_000
+const BODY_TIMEOUT_MS = 10_000
 /** All bodies that are arriving or being recorded, together. */
-export const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
+const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 
 /**
  * Bytes of a body beyond these share three quarters of the room. The rest is for the first bytes of each body, so that

@@ -9,7 +9,7 @@ export type Given = Readonly<Record<string, string>>
 const MAX_SECRET_FILE_BYTES = 64 * 1024
 
 /** Whether a name is one of an endpoint's secrets, or meant to be. */
-export function isEndpointName(name: string): boolean {
+function isEndpointName(name: string): boolean {
   return name.startsWith(ENDPOINT_SECRET)
 }
 

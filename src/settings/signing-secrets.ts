@@ -4,7 +4,7 @@ import { separated } from './parsers.ts'
  * What is wrong with a signing secret, or null. Svix's library accepts secrets after which nothing verifies (stray
  * characters make another key) or that are far too weak: the standard demands 24 to 64 bytes, Svix makes up to 75.
  */
-export function secretProblem(secret: string): string | null {
+function secretProblem(secret: string): string | null {
   if (/["'`]/.test(secret)) return 'must be without quotes'
   if (!secret.startsWith('whsec_')) return 'must begin with whsec_'
   const base64 = secret.slice('whsec_'.length)

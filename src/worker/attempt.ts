@@ -1,4 +1,5 @@
 import type { PauseCause } from '../events.ts'
+import type { HandedOver } from '../handler/hand-over.ts'
 import type { Outcome, Reason } from '../job.ts'
 import type { JobRecord } from '../results/record.ts'
 
@@ -21,6 +22,8 @@ export type AttemptResult = {
   /** Hosts that downloads were refused for, and hosts that gave a file. */
   readonly blockedHosts: readonly string[]
   readonly reachedHosts: readonly string[]
+  /** How the hand-over answered; null when it was not asked, because the saved result could not be read. */
+  readonly handed: HandedOver['is'] | null
 }
 
 export type SharedFailure =

@@ -146,8 +146,8 @@ export function createJudge(deps: JudgeDeps): Judge {
       const { outcome, shared } = result
       const isHandOver = claim.task === 'hand_over'
       if (isHandOver && shared) actOn(shared, true)
-      if (isHandOver && outcome.is !== 'interrupted' && outcome.is !== 'wait')
-        handlerFailures = outcome.is === 'retry' ? handlerFailures + 1 : 0
+      // A store that does not give a result says nothing about the handler.
+      if (result.handed !== null) handlerFailures = result.handed === 'retry' ? handlerFailures + 1 : 0
       if (isHandOver) return outcome
       noteSeen(claim.jobId, result)
       return doubt(claim, outcome)

@@ -173,6 +173,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
       missingSideFiles,
       blockedHosts: [...hosts.blocked],
       reachedHosts: [...hosts.reached],
+      handed: null,
       ...seen,
     }
   }
@@ -194,6 +195,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
       missingSideFiles: null,
       blockedHosts: [...hosts.blocked],
       reachedHosts: [...hosts.reached],
+      handed: null,
       ...seen,
     }
   }

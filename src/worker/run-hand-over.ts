@@ -1,4 +1,4 @@
-import type { HandOver } from '../handler/hand-over.ts'
+import type { HandedOver, HandOver } from '../handler/hand-over.ts'
 import type { Claim } from '../inbox/inbox.ts'
 import type { Outcome } from '../job.ts'
 import type { JobRecord } from '../results/record.ts'
@@ -22,16 +22,18 @@ const MISSING = 'result_not_saved'
 /** One attempt at handing over what is saved. Fetches nothing. Never throws. */
 export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandOverDeps): Promise<AttemptResult> {
   let record: JobRecord | null = null
+  let handed: HandedOver['is'] | null = null
 
   async function attempt(): Promise<Outcome> {
     record = await deps.results.record(claim.jobId, signal)
     if (record === null || record.gave_up) return missing()
     if (deps.handOver) {
       const call = { record, round: claim.round, attempt: claim.progress.failures + 1 }
-      const handed = await deps.handOver(call, signal)
-      if (signal.aborted && handed.is !== 'taken') return { is: 'interrupted' }
-      if (handed.is === 'refused') return { is: 'dead', reason: handed.reason }
-      if (handed.is === 'retry') return handed
+      const answer = await deps.handOver(call, signal)
+      if (signal.aborted && answer.is !== 'taken') return { is: 'interrupted' }
+      handed = answer.is
+      if (answer.is === 'refused') return { is: 'dead', reason: answer.reason }
+      if (answer.is === 'retry') return answer
     }
     return { is: 'done', status: record.status, missing: record.files.failed }
   }
@@ -54,16 +56,17 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
     reachedHosts: [],
   }
   try {
-    return { outcome: await attempt(), record, shared: null, ...nothing }
+    const outcome = await attempt()
+    return { outcome, record, shared: null, handed, ...nothing }
   } catch (error) {
-    if (signal.aborted) return { outcome: { is: 'interrupted' }, record, shared: null, ...nothing }
+    if (signal.aborted) return { outcome: { is: 'interrupted' }, record, shared: null, handed, ...nothing }
     const { outcome, shared } = await classify(error, {
       probeAccount: async () => null,
       // One result that cannot be read is that job's; what a full disk refuses is not needed here.
       resultsStoreIsHealthy: () => deps.results.check(signal).then(TRUE, isFull),
       hasFallback: false,
     })
-    return { outcome, record, shared, ...nothing }
+    return { outcome, record, shared, handed, ...nothing }
   }
 }
 

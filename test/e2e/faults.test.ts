@@ -1,16 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
@@ -19,22 +9,10 @@ import { newMessageId, newSecret } from '../../src/signing.ts'
 import { freePort } from '../support/port.ts'
 import { isReady, spawnReceiver } from '../support/process.ts'
 import { signed, testEnv, testReducto } from '../support/service.ts'
+import { fillUp, smallDisk } from '../support/small-disk.ts'
 import { tempFolder } from '../support/temp.ts'
 
 /** Disks, files and clients that fail, against the real process. */
-
-/** A small file system of the test's own; null where this user may not mount one. */
-function smallDisk(megabytes: number): string | null {
-  const folder = join(tempFolder(), 'disk')
-  mkdirSync(folder)
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder], { stdio: 'ignore' })
-  } catch {
-    return null
-  }
-  onTestFinished(() => void execFileSync('umount', ['-l', folder]))
-  return folder
-}
 
 async function start(folder: string, more: Record<string, string> = {}) {
   const reducto = await testReducto()
@@ -50,21 +28,6 @@ async function start(folder: string, more: Record<string, string> = {}) {
   }
   const readyz = async () => (await fetch(`${url}/readyz`)).json()
   return { reducto, secret, env, service, url, deliver, readyz }
-}
-
-/** Writes until there is no room. */
-function fillUp(folder: string, leave = 0): string {
-  const path = join(folder, 'filler')
-  const file = openSync(path, 'w')
-  const piece = Buffer.alloc(4096)
-  try {
-    while (statfsSync(folder).bavail * statfsSync(folder).bsize > leave) writeSync(file, piece)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
-  } finally {
-    closeSync(file)
-  }
-  return path
 }
 
 describe('a full disk', () => {

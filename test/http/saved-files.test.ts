@@ -12,7 +12,9 @@ import type { SavedFilesDeps } from '../../src/http/saved-files.ts'
 import { listen } from '../../src/http/server.ts'
 import { createFileResults } from '../../src/results/file.ts'
 import { type Results, ResultsUnavailable } from '../../src/results/results.ts'
-import { recordOf } from '../results/contract.ts'
+import { createS3Results } from '../../src/results/s3.ts'
+import { recordOf, save } from '../results/contract.ts'
+import { faultyS3 } from '../support/faulty-s3.ts'
 import { tempFolder } from '../support/temp.ts'
 
 const SENTINEL = 'SENTINEL-of-the-file-system'
@@ -227,6 +229,33 @@ describe('saved files', () => {
       undefined,
       links.to('job-1', 'files/2-pdf_url.pdf', 0),
     ])
+  })
+
+  it('are found through an old link to their list: it leads to the list as it is now, wherever that is', async () => {
+    const s3 = await faultyS3()
+    const results = createS3Results({ bucket: 'results', prefix: 'p', region: null, endpoint: s3.endpoint })
+    const first = (await save(results, 'job-1', 'answer', { files: { 'a.png': 'a' } }))!
+    const old = first.record.files.path
+    const { follow, raw } = await open({ results })
+    const pathsIn = async (response: Response) =>
+      (await response.text())
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { path: string }).path)
+    expect(await pathsIn(await follow(old))).toEqual(first.paths)
+    // A file that was missing has come: the result has another list.
+    const second = (await save(results, 'job-1', 'answer', { token: 2, replace: true, files: { 'b.png': 'b' } }))!
+    const now = second.record.files.path
+    expect(now).not.toBe(old)
+    expect(s3.objects.has(`p/job-1/${old}`)).toBe(false)
+    for (const path of [old, now]) {
+      const response = await follow(path)
+      expect(response.headers.get('content-type'), path).toBe('application/jsonl')
+      expect(await pathsIn(response), path).toEqual(second.paths)
+    }
+    // Of the old result nothing else is saved any more, and a link is still for one job.
+    expect((await follow(first.record.job.path)).status).toBe(404)
+    expect((await raw(`/results/job-2/${old}${signedQuery('job-1', old)}`)).status).toBe(403)
   })
 
   it('answer HEAD without reading', async () => {

@@ -786,6 +786,45 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
       expect((await third.inbox.get('job-1'))!.attempts).toMatchObject([{ outcome: 'crashed' }])
     })
 
+    it('schedules side files again whose process died, each time later, and gives them up after five deaths', async () => {
+      const test = await openTest()
+      await test.inbox.accept(delivery('a'))
+      const [fetched] = await claimFrom(test.inbox, 1)
+      const sideFiles = { failures: 2, crashes: 0, dueAt: test.clock.now(), spent: 1_000 }
+      await test.inbox.settle(fetched!, done(fetched!), attempt(), sideFiles)
+      let { inbox } = test
+      let died = 0
+      const pauses: number[] = []
+      for (let deaths = 0; deaths < 5; deaths++) {
+        const [side] = await claimFrom(inbox, 1)
+        expect(side).toMatchObject({ task: 'side_files', sideFiles: { failures: 2, crashes: deaths, spent: 1_000 } })
+        if (deaths > 0) pauses.push(side!.sideFiles!.dueAt - died)
+        await inbox.close()
+        died = test.clock.now()
+        inbox = (await test.open()).inbox
+        expect((await inbox.get('a'))!.attempts[0]).toMatchObject({ task: 'side_files', outcome: 'crashed' })
+        expect(await claimFrom(inbox, 1)).toEqual([])
+        test.clock.advance(10 * 60_000)
+      }
+      expect(pauses[0]).toBeGreaterThan(0)
+      for (const [index, pause] of pauses.entries()) if (index > 0) expect(pause).toBeGreaterThan(pauses[index - 1]!)
+      expect(await claimFrom(inbox, 1)).toEqual([])
+      expect(await inbox.get('a')).toMatchObject({ state: 'done', isRunning: false })
+    })
+
+    it('tries side files again at once that a stop interrupted', async () => {
+      const test = await openTest()
+      await test.inbox.accept(delivery('a'))
+      const [fetched] = await claimFrom(test.inbox, 1)
+      const sideFiles = { failures: 0, crashes: 0, dueAt: test.clock.now(), spent: 1_000 }
+      await test.inbox.settle(fetched!, done(fetched!), attempt(), sideFiles)
+      expect(await claimFrom(test.inbox, 1)).toHaveLength(1)
+      await test.inbox.stopAsked()
+      await test.inbox.close()
+      const { inbox } = await test.open()
+      expect(await claimFrom(inbox, 1)).toMatchObject([{ task: 'side_files', sideFiles }])
+    })
+
     it('has no job wait longer than the longest backoff when the clock has jumped back', async () => {
       const test = await openTest()
       await test.inbox.accept(delivery('job-1'))

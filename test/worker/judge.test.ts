@@ -25,6 +25,7 @@ const result = (outcome: Outcome, more: Partial<AttemptResult> = {}): AttemptRes
   missingSideFiles: null,
   blockedHosts: [],
   reachedHosts: [],
+  handed: null,
   ...more,
 })
 const saved = { is: 'saved', status: 'Completed', missing: 0 } as const
@@ -152,14 +153,17 @@ describe('the room for results', () => {
   })
 })
 
-it('five failing calls of the handler in a row show, whichever jobs they were for; waiting does not count', () => {
+it('five failing calls of the handler in a row show, whichever jobs they were for; what the handler was not asked does not count', () => {
   const { judge } = rig()
   const failed = { is: 'retry', reason: { code: 'handler', message: 'down' } } as const
-  for (let call = 1; call <= 4; call++) judge.outcomeOf(claim(`job-${call}`, 'hand_over'), result(failed))
-  judge.outcomeOf(claim('job-5', 'hand_over'), result({ is: 'interrupted' }))
+  const call = (jobId: string, outcome: Outcome, handed: AttemptResult['handed']) =>
+    judge.outcomeOf(claim(jobId, 'hand_over'), result(outcome, { handed }))
+  for (let index = 1; index <= 4; index++) call(`job-${index}`, failed, 'retry')
+  call('job-5', { is: 'interrupted' }, null)
+  call('job-6', { is: 'retry', reason: { code: 'results', message: 'it cannot be read' } }, null)
   expect(judge.degraded).toEqual([])
-  judge.outcomeOf(claim('job-6', 'hand_over'), result(failed))
+  call('job-7', failed, 'retry')
   expect(judge.degraded).toEqual(['handler'])
-  judge.outcomeOf(claim('job-7', 'hand_over'), result({ is: 'done', status: 'Completed', missing: 0 }))
+  call('job-8', { is: 'done', status: 'Completed', missing: 0 }, 'taken')
   expect(judge.degraded).toEqual([])
 })

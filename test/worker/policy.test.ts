@@ -1,14 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
-import { createEvents, type EventBus, type Events } from '../../src/events.ts'
+import { createEvents } from '../../src/events.ts'
 import type { Claim } from '../../src/inbox/inbox.ts'
 import { freshProgress } from '../../src/job.ts'
 import type { JobRecord } from '../../src/results/record.ts'
-import type { Fault, Reducto } from '../../src/simulator/reducto.ts'
+import type { Fault } from '../../src/simulator/reducto.ts'
 import { PROBE_EVERY_MS } from '../../src/worker/gate.ts'
-import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
-import { delivery, event, type TestService, testReducto, testService } from '../support/service.ts'
+import { createManualClock } from '../support/manual-clock.ts'
+import { delivery, event, testReducto, testService } from '../support/service.ts'
+import { deliver, nextAttempt, type Rig, ready, rig, settled, through, untilOver } from './rig.ts'
 
 /**
  * The worker's policy, rule by rule: the whole service against a simulated Reducto over real sockets, on a clock that
@@ -17,61 +18,6 @@ import { delivery, event, type TestService, testReducto, testService } from '../
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
-
-type Rig = TestService & { readonly clock: ManualClock; readonly events: EventBus }
-
-async function rig(
-  env: Record<string, string> = {},
-  more: { reducto?: Reducto; folder?: string; events?: EventBus } = {},
-): Promise<Rig> {
-  const clock = createManualClock()
-  const events = more.events ?? createEvents()
-  const service = await testService({ clock, env: { SHUTDOWN_GRACE: '0ms', ...env }, ...more, events })
-  return { ...service, clock, events }
-}
-
-/** The next attempt that is settled, of this job. */
-function settled(on: Rig, jobId: string): Promise<Events['settled'][0]> {
-  return event(on.events, 'settled', (one) => one.jobId === jobId)
-}
-
-/** Pauses between the passes of one attempt, ms: see collect.ts. */
-const PASS_PAUSES = [500, 2_000, 8_000]
-
-/** Moves time through the pauses within attempts until this is over. */
-async function through<T>(on: Rig, over: Promise<T>): Promise<T> {
-  let isOver = false
-  void over.finally(() => {
-    isOver = true
-  })
-  while (!isOver) {
-    const paused = PASS_PAUSES.map((ms) => on.clock.sleeping(ms).then(() => ms))
-    const ms = await Promise.race([over.then(() => 0), ...paused])
-    on.clock.advance(ms)
-  }
-  return over
-}
-
-/** Delivers the job and waits for its first attempt. */
-async function deliver(on: Rig, jobId: string, status = 'Completed'): Promise<Events['settled'][0]> {
-  const first = settled(on, jobId)
-  await on.inbox.accept(delivery(jobId, { status, at: on.clock.now() }))
-  return through(on, first)
-}
-
-/** Moves time to the next attempt and waits for it. */
-async function nextAttempt(on: Rig, last: Events['settled'][0]): Promise<Events['settled'][0]> {
-  const next = settled(on, last.jobId)
-  on.clock.advance(Math.max(last.dueAt - on.clock.now(), 0))
-  return through(on, next)
-}
-
-/** Attempts until the job is done or dead. */
-async function untilOver(on: Rig, last: Events['settled'][0]): Promise<Events['settled'][0]> {
-  let now = last
-  while (now.state === 'queued') now = await nextAttempt(on, now)
-  return now
-}
 
 function record(on: Rig, jobId: string): JobRecord {
   return JSON.parse(readFileSync(join(on.folder, 'results', jobId, 'record.json'), 'utf8'))
@@ -781,8 +727,3 @@ describe('a stop', () => {
     })
   })
 })
-
-async function ready(on: Rig) {
-  const response = await fetch(`${on.url}/readyz`)
-  return { status: response.status, body: await response.json() }
-}

@@ -143,6 +143,6 @@ function resolvePending(pending: Pending, result: ChangeResult): void {
   else pending.reject(unavailable(new DatabaseError(result.failure)))
 }
 
-export function unavailable(cause: Error): InboxUnavailable {
+function unavailable(cause: Error): InboxUnavailable {
   return new InboxUnavailable('failed', `the inbox cannot write: ${cause.message}`, { cause })
 }

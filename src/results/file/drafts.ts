@@ -23,9 +23,6 @@ export type DraftsDeps = {
   orSkip(path: string, step: () => Promise<boolean>): Promise<boolean>
 }
 
-/** The folder in which results are made, and through which they leave. */
-export type Drafts = ReturnType<typeof createDrafts>
-
 export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDeps) {
   /** What this process is moving about right now. */
   const underWay = new Set<string>()
