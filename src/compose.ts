@@ -177,19 +177,21 @@ export async function startService(options: ComposeOptions): Promise<Service> {
       await settled
       await closing.disposeAsync()
     }
-    await withinMs(Math.max(grace, MIN_STOP_MS), inOrder())
+    const longest = Math.max(grace, MIN_STOP_MS)
+    if (!(await withinMs(longest, inOrder())))
+      log.warn({ ms: longest }, 'stopped before everything was closed: something hangs')
   }
 }
 
 /** A stop may take so long even without a grace, ms: what is open is closed. */
 const MIN_STOP_MS = 2_000
 
-/** Waits no longer than this: a disk, a bucket or a database that hangs must not outlive the grace. */
-async function withinMs(ms: number, work: Promise<void>): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const timer = setTimeout(late.resolve, ms)
+/** Whether it ended within this time: a disk, a bucket or a database that hangs must not outlive the grace. */
+async function withinMs(ms: number, work: Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<false>()
+  const timer = setTimeout(late.resolve, ms, false)
   try {
-    await Promise.race([work, late.promise])
+    return await Promise.race([work.then(() => true), late.promise])
   } finally {
     clearTimeout(timer)
   }

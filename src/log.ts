@@ -160,6 +160,11 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
     else if (['done', 'saved', 'interrupted'].includes(outcome.is)) log.info(line, 'job')
     else log.warn(line, 'job')
   })
+  events.on('sideFiles', ({ again, ms, ...tried }) => {
+    const line = { ...tried, ...(again === null ? {} : { again: new Date(again).toISOString() }), ms: round(ms) }
+    if (tried.missing === 0) log.info(line, 'side files saved')
+    else log.warn(line, again === null ? 'side files stay missing' : 'side files are still missing')
+  })
   events.on('claimLost', (job) => log.warn(job, 'claim lost, nothing changed'))
   events.on('failing', ({ what, error }) => log.error({ what, err: error }, 'operation failed, retrying'))
   events.on('paused', (pause) => log.error(pause, 'worker paused'))

@@ -131,6 +131,25 @@ describe('lines about refused requests', () => {
   })
 })
 
+describe('lines about side files', () => {
+  it.each([
+    ['side files saved', 30, { missing: 0, again: null }],
+    ['side files are still missing', 40, { missing: 2, again: Date.parse('2026-01-02T03:04:05Z') }],
+    ['side files are still missing', 40, { missing: null, again: Date.parse('2026-01-02T03:04:05Z') }],
+    ['side files stay missing', 40, { missing: 1, again: null }],
+  ] as const)('%s', (msg, level, tried) => {
+    const lines: Record<string, unknown>[] = []
+    const events = createEvents()
+    logEvents(events, pino({ base: null }, { write: (line) => void lines.push(JSON.parse(line)) }))
+    events.emit('sideFiles', { jobId: 'job-1', ms: 12.34, calls: 1, ...tried })
+    const again = tried.again === null ? {} : { again: '2026-01-02T03:04:05.000Z' }
+    const { missing } = tried
+    expect(lines).toEqual([
+      { level, time: expect.any(Number), msg, jobId: 'job-1', missing, ...again, ms: 12.3, calls: 1 },
+    ])
+  })
+})
+
 it('sizes are written for people', () => {
   expect([0, 1023, 1024, 1536, 5 * 1024 ** 3].map(formatBytes)).toEqual([
     '0 bytes',
