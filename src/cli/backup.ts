@@ -68,7 +68,7 @@ function checkDatabase(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
   if (!found?.isFile())
     throw new Error(
-      `DATABASE_URL: ${found ? `${path} is not a file` : `there is no database ${path}`}: run backup where the service runs, with its settings`,
+      `DATABASE_URL: ${found ? `${path} is not a file` : `there is no database ${path}`}: has the service run here, with these settings?`,
     )
   try {
     openForReading(path).close()
