@@ -193,7 +193,7 @@ function slips(given: Given, names: readonly SettingName[], endpoints: boolean):
 
 /** Also of parts that are not needed now: HTTP_PROXY is no slip for HTTPS_PROXY. */
 function isKnown(name: string): boolean {
-  return name in SETTINGS || name.startsWith(ENDPOINT_SECRET)
+  return Object.hasOwn(SETTINGS, name) || name.startsWith(ENDPOINT_SECRET)
 }
 
 function handlerProblems({ HANDLER, FORWARD_URL, FORWARD_SECRET, PUBLIC_URL }: Given): string[] {

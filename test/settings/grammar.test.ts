@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -132,13 +133,26 @@ describe('what was given is told, but no secret of it', () => {
     ['a folder', (path: string) => path, 'EISDIR'],
     ['an empty file', (path: string) => write(join(path, 'a'), '\n'), 'is empty'],
     ['a file of UTF-16', (path: string) => write(join(path, 'b'), Buffer.from('\ufeffkey', 'utf16le')), 'UTF-8'],
-    ['a file without end', () => '/dev/zero', 'EFBIG'],
+    ['a device', () => '/dev/zero', 'a device'],
+    ['a pipe that nobody writes to', (path: string) => pipe(join(path, 'c')), 'a pipe'],
+    ['a link to such a pipe', (path: string) => linkTo(pipe(join(path, 'd'))), 'a pipe'],
+    ['a file that is too large', (path: string) => write(join(path, 'e'), 'x'.repeat(64 * 1024 + 1)), 'EFBIG'],
   ])('%s as a file is told', (_what, make, why) => {
     expect(problems({ REDUCTO_API_KEY: '', REDUCTO_API_KEY_FILE: make(tempFolder()) })).toEqual([
       expect.stringMatching(`^REDUCTO_API_KEY_FILE: .*${why}`),
     ])
   })
 })
+
+function pipe(path: string): string {
+  execFileSync('mkfifo', [path])
+  return path
+}
+
+function linkTo(path: string): string {
+  symlinkSync(path, `${path}-link`)
+  return `${path}-link`
+}
 
 function write(path: string, content: string | Buffer): string {
   writeFileSync(path, content)
@@ -195,7 +209,7 @@ describe('proxies, as everybody reads them', () => {
     [{}, { https: null, http: null, no: '' }],
     [{ HTTPS_PROXY: 'http://proxy:3128' }, { https: 'http://proxy:3128/', http: null, no: '' }],
     [
-      { https_proxy: 'proxy:3128', HTTPS_PROXY: 'http://other' },
+      { https_proxy: 'proxy:3128', HTTPS_PROXY: 'proxy:3128' },
       { https: 'http://proxy:3128/', http: null, no: '' },
     ],
     [
@@ -221,6 +235,22 @@ describe('proxies, as everybody reads them', () => {
   ])('refuses %s, without showing it', (value) => {
     expect(problems({ HTTPS_PROXY: value })).toEqual([expect.stringMatching(/^HTTPS_PROXY: must be/)])
     expect(problems({ http_proxy: value }).join()).toMatch(/^HTTP_PROXY: must be/)
+  })
+
+  it.each(['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'])(
+    '%s that differs from its small form is told, with both',
+    (name) => {
+      const small = name.toLowerCase()
+      expect(problems({ [name]: 'sentinel-a', [small]: 'sentinel-b' })).toEqual([
+        `${name}: set either this or ${small}, or both to the same: they differ`,
+      ])
+    },
+  )
+
+  it('small letters beside a file are told, with both', () => {
+    expect(problems({ https_proxy: 'proxy', HTTPS_PROXY_FILE: '/nowhere' })).toEqual([
+      'HTTPS_PROXY_FILE: set either this or https_proxy, not both',
+    ])
   })
 
   it('have credentials that are secrets, and hosts that are none', () => {
