@@ -7,10 +7,10 @@ import { SettingsError } from './settings/config.ts'
 const EXIT = { done: 0, problem: 1, wrongUse: 2, wrongSettings: 78 } as const
 
 /**
- * How this program is called: `receiver` in the container, elsewhere by the package's own name, so that npx never asks
- * a registry for somebody else's package.
+ * How this program is called: `receiver` in the container, elsewhere by the package's own name. Where that is
+ * not installed npx asks the registry for it, which a stranger may have: it must not run what it finds there.
  */
-const NAME = basename(process.argv[1] ?? '') === 'receiver' ? 'receiver' : 'npx reducto-webhook-receiver'
+const NAME = basename(process.argv[1] ?? '') === 'receiver' ? 'receiver' : 'npx --no-install reducto-webhook-receiver'
 
 const USAGE: readonly (readonly [call: string, does: string])[] = [
   ['serve', 'the service (default)'],
