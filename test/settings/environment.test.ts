@@ -12,8 +12,8 @@ const PROGRAM = `
   import { loadConfig } from '${SETTINGS}/config.ts'
   import { environment } from '${SETTINGS}/environment.ts'
   const { endpoints, reducto, handler, proxy, directToken } = loadConfig(environment())
-  const { https_proxy, HTTPS_PROXY, REDUCTO_BASE_URL } = process.env
-  const left = { https_proxy, HTTPS_PROXY, REDUCTO_BASE_URL }
+  const { https_proxy, HTTPS_PROXY, all_proxy, REDUCTO_BASE_URL } = process.env
+  const left = { https_proxy, HTTPS_PROXY, all_proxy, REDUCTO_BASE_URL }
   process.stdout.write(JSON.stringify({ endpoints: Object.fromEntries(endpoints), reducto, handler, proxy, directToken, left }))
 `
 
@@ -62,6 +62,8 @@ describe('the environment wins over .env', () => {
     [{ HTTPS_PROXY: 'http://a' }, { https_proxy: 'http://b' }, 'http://a/'],
     [{ https_proxy: 'http://a' }, { HTTPS_PROXY: 'http://b' }, 'http://a/'],
     [{ https_proxy: 'http://a' }, { HTTPS_PROXY_FILE: '/nowhere' }, 'http://a/'],
+    [{ all_proxy: 'http://a' }, { HTTPS_PROXY: 'http://b' }, 'http://a/'],
+    [{ HTTPS_PROXY: 'http://a' }, { ALL_PROXY: 'http://b' }, 'http://a/'],
     [{}, { https_proxy: 'http://b' }, 'http://b/'],
   ])('with a proxy in small or large letters: %j over %j', (env, file, https) => {
     const found = read({ ...base, ...env }, file)
