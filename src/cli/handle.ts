@@ -16,6 +16,7 @@ import { newMessageId } from '../signing.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { startReducto } from '../simulator/reducto.ts'
 import { type Command, WrongUse } from './command.ts'
+import { endBySignal } from './signals.ts'
 import { simulatedConfig } from './simulated.ts'
 import { watchEnd } from './watch-end.ts'
 
@@ -23,8 +24,6 @@ type Saved = {
   readonly config: Pick<Config, 'handlerTimeout' | 'secrets'>
   readonly results: Results
   readonly record: JobRecord
-  /** Removes what was made for this call. */
-  clear(): void
 }
 
 /** `handle FILE [--sample KIND | --job ID]`: one call of a handler, with what would become of the job. */
@@ -41,15 +40,20 @@ export const handle: Command = async (args) => {
   const kind = values.sample ?? 'extract'
   if (kind !== 'failed' && !KINDS.includes(kind as Kind))
     throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
-  let saved: Saved | null = null
-  const ends = watchEnd({ tell: tellEnd, finish: () => saved?.clear() })
+  const made: string[] = []
+  const clear = () => {
+    for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+  const ends = watchEnd({ tell: tellEnd, finish: clear })
+  const unwatch = endBySignal(clear)
   try {
     // First what the author has just changed.
     const { handlerTimeout } = loadConfig(environment(), ['handlerTimeout'])
     await loadHandler(path, { timeout: handlerTimeout })
-    saved = values.job === undefined ? await sample(kind) : await savedJob(values.job)
+    const saved = values.job === undefined ? await sample(kind, made) : await savedJob(values.job)
     return await call(path, saved, values)
   } finally {
+    unwatch()
     ends()
   }
 }
@@ -99,13 +103,15 @@ async function savedJob(jobId: string): Promise<Saved> {
   const record = await results.record(jobId, new AbortController().signal)
   if (!record) throw new Error(`there is no saved result of ${jobId} in RESULTS_URL`)
   if (record.gave_up) throw new Error(`the job ${jobId} was given up, and has no result: ${record.gave_up.message}`)
-  return { config, results, record, clear: () => {} }
+  return { config, results, record }
 }
 
-/** A job of this kind goes the whole way through a service of its own. */
-async function sample(name: string): Promise<Saved> {
+/** A job of this kind goes the whole way through a service of its own, in a folder that is added to `made`. */
+async function sample(name: string, made: string[]): Promise<Saved> {
   const reducto = await startReducto()
   const config = simulatedConfig(reducto, { HANDLER_TIMEOUT: environment().HANDLER_TIMEOUT })
+  const folder = dirname(config.database.path)
+  made.push(folder)
   const events = createEvents()
   const service = await startService({
     config,
@@ -128,9 +134,8 @@ async function sample(name: string): Promise<Saved> {
     await settled
     const results = await openResults(config.results, { minFree: 0 })
     const record = await results.record(jobId, new AbortController().signal)
-    const folder = dirname(config.database.path)
     if (!record) throw new Error(`the sample could not be made in ${folder}`)
-    return { config, results, record, clear: () => rmSync(folder, { recursive: true, force: true }) }
+    return { config, results, record }
   } finally {
     await service.stop()
     await reducto.stop()

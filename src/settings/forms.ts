@@ -35,6 +35,7 @@ export function additionsTo(environment: Env, file: Env): Env {
     .filter((name) => environment[name])
     .map(settingOf)
   const decided = new Set(given.flatMap((name) => [name, ...(DECIDES.get(name) ?? [])]))
-  const adds = ([name]: readonly [string, unknown]) => environment[name] === undefined && !decided.has(settingOf(name))
+  const adds = ([name]: readonly [string, unknown]) =>
+    !Object.hasOwn(environment, name) && !decided.has(settingOf(name))
   return Object.fromEntries(Object.entries(file).filter(adds))
 }

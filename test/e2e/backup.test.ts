@@ -62,6 +62,21 @@ describe('backup', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
+  it('does not replace a file that comes while it copies', async () => {
+    const [{ env }, folder] = [database(LARGE_ROWS), tempFolder()]
+    const file = join(folder, 'backup.db')
+    const begun = Promise.withResolvers<void>()
+    const watcher = watch(folder, () => begun.resolve())
+    const receiver = spawnReceiver(['backup', file], env, tempFolder())
+    await begun.promise
+    watcher.close()
+    writeFileSync(file, 'mine')
+    expect(await receiver.exited).toBe(1)
+    expect(receiver.output()).toMatch('backup.db exists already')
+    expect(readFileSync(file, 'utf8')).toBe('mine')
+    expect(readdirSync(folder)).toEqual(['backup.db'])
+  })
+
   it('names a database that is not there, and makes nothing', async () => {
     const [source, folder] = [tempFolder(), tempFolder()]
     const path = join(source, 'receiver.db')

@@ -41,6 +41,17 @@ describe('handle', () => {
     expect(code).toBe(1)
   })
 
+  it('a call that is broken off with Ctrl-C leaves nothing', async () => {
+    const [folder, temporary] = [tempFolder(), tempFolder()]
+    const file = join(folder, 'handler.mjs')
+    writeFileSync(file, `export default (_, { log }) => { log.info('called'); return new Promise(() => {}) }`)
+    const receiver = spawnReceiver(['handle', file], { TMPDIR: temporary }, folder)
+    await receiver.line((line) => line.msg === 'called')
+    await receiver.end('SIGINT')
+    expect(receiver.child.signalCode).toBe('SIGINT')
+    expect(readdirSync(temporary)).toEqual([])
+  })
+
   it('a handler that returns is no such end', async () => {
     const { code, output } = await withHandler('handle', 'export default () => {}')
     expect(output).not.toMatch('ended the process')
