@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { type Command, WrongUse } from './cli/command.ts'
+import { type Command, ownOf, WrongUse } from './cli/command.ts'
 import { DatabaseRefused } from './inbox/sqlite/schema.ts'
 import { SettingsError } from './settings/config.ts'
 
@@ -7,10 +7,10 @@ import { SettingsError } from './settings/config.ts'
 const EXIT = { done: 0, problem: 1, wrongUse: 2, wrongSettings: 78 } as const
 
 /**
- * How this program is called: `receiver` in the container, elsewhere by the package's own name, so that npx never asks
- * a registry for somebody else's package.
+ * How this program is called: `receiver` in the container, elsewhere by the package's own name. Where that is
+ * not installed npx asks the registry for it, which a stranger may have: it must not run what it finds there.
  */
-const NAME = basename(process.argv[1] ?? '') === 'receiver' ? 'receiver' : 'npx reducto-webhook-receiver'
+const NAME = basename(process.argv[1] ?? '') === 'receiver' ? 'receiver' : 'npx --no-install reducto-webhook-receiver'
 
 const USAGE: readonly (readonly [call: string, does: string])[] = [
   ['serve', 'the service (default)'],
@@ -51,11 +51,17 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 async function run(argv: readonly string[]): Promise<number> {
   const [first = 'serve', ...rest] = argv
   const name = first === '--help' || first === '-h' ? 'help' : first === '--version' ? 'version' : first
-  const load = COMMANDS[name]
+  const load = ownOf(COMMANDS, name)
   if (!load) throw new WrongUse(`there is no command ${name}`)
-  if (rest.includes('--help')) return say(HELP)
+  if (asksForHelp(rest)) return say(HELP)
   const command = await load()
   return command(rest)
+}
+
+/** At any place, also behind a subcommand; what follows `--` are no options. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')
 }
 
 function say(text: string): number {

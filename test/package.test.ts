@@ -34,6 +34,13 @@ describe('what npm ci brings', () => {
   })
 })
 
-it('the command has the package’s own name, so that npx asks no registry for a stranger’s', () => {
+it('the command has the package’s own name, so that npx finds it in the project', () => {
   expect(Object.keys(manifest.bin)).toEqual([manifest.name])
+})
+
+it.each(['README.md', 'handlers/README.md', 'src/main.ts'])('%s tells nobody to run a stranger’s package', (file) => {
+  const text = readFileSync(resolve(import.meta.dirname, '..', file), 'utf8')
+  const calls = [...text.matchAll(/npx .{0,40}reducto-webhook-receiver/g)].map(([call]) => call)
+  expect(calls.length).toBeGreaterThan(0)
+  for (const call of calls) expect(call).toContain('--no-install')
 })

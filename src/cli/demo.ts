@@ -10,9 +10,10 @@ import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
 import { createSvix, type Svix } from '../simulator/svix.ts'
 import { formatBytes } from '../units.ts'
-import type { Command } from './command.ts'
+import { type Command, WrongUse } from './command.ts'
 import { onStopSignals } from './signals.ts'
 import { simulatedConfig } from './simulated.ts'
+import { watchEnd } from './watch-end.ts'
 
 /** Svix's schedule of 28 hours in 5 minutes. */
 const SPEED = 300
@@ -28,6 +29,19 @@ export const demo: Command = async (args) => {
     args: [...args],
     options: { once: { type: 'boolean', default: false }, port: { type: 'string', default: '0' } },
   })
+  const port = Number(values.port)
+  if (!/^\d{1,5}$/.test(values.port) || port > 65_535) throw new WrongUse('--port takes a number from 0 to 65535')
+  const ends = watchEnd({
+    tell: (code) => say('', `The handler or a package of it ended the process (exit code ${code}).`),
+  })
+  try {
+    return await run(values)
+  } finally {
+    ends()
+  }
+}
+
+async function run(values: { readonly once: boolean; readonly port: string }): Promise<number> {
   const svix = createSvix({ speed: SPEED })
   const reducto = await startReducto({
     jobTime: 150,

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { scrubFor, startService } from '../compose.ts'
@@ -16,14 +16,14 @@ import { newMessageId } from '../signing.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { startReducto } from '../simulator/reducto.ts'
 import { type Command, WrongUse } from './command.ts'
+import { endBySignal } from './signals.ts'
 import { simulatedConfig } from './simulated.ts'
+import { watchEnd } from './watch-end.ts'
 
 type Saved = {
   readonly config: Pick<Config, 'handlerTimeout' | 'secrets'>
   readonly results: Results
   readonly record: JobRecord
-  /** Removes what was made for this call. */
-  clear(): Promise<void>
 }
 
 /** `handle FILE [--sample KIND | --job ID]`: one call of a handler, with what would become of the job. */
@@ -40,14 +40,36 @@ export const handle: Command = async (args) => {
   const kind = values.sample ?? 'extract'
   if (kind !== 'failed' && !KINDS.includes(kind as Kind))
     throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
-  // First what the author has just changed.
-  const { handlerTimeout } = loadConfig(environment(), ['handlerTimeout'])
-  await loadHandler(path, { timeout: handlerTimeout })
-  const saved = values.job === undefined ? await sample(kind) : await savedJob(values.job)
+  const made: string[] = []
+  const clear = () => {
+    for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+  const ends = watchEnd({ tell: tellEnd, finish: clear })
+  const unwatch = endBySignal(clear)
+  try {
+    // First what the author has just changed.
+    const { handlerTimeout } = loadConfig(environment(), ['handlerTimeout'])
+    await loadHandler(path, { timeout: handlerTimeout })
+    const saved = values.job === undefined ? await sample(kind, made) : await savedJob(values.job)
+    return await call(path, saved, values)
+  } finally {
+    unwatch()
+    ends()
+  }
+}
 
+/** An end with exit code 0 would pass for a handler that works, one with 2 or 78 for another mistake. */
+function tellEnd(code: number): void {
+  process.exitCode = 1
+  process.stderr.write(
+    `the handler or a package of it ended the process (exit code ${code}): it must not call process.exit, and must catch its errors\n`,
+  )
+}
+
+async function call(path: string, saved: Saved, { json }: { readonly json: boolean }): Promise<number> {
   const { config, results, record } = saved
-  const terminal = process.stdout.isTTY && !values.json
-  const { log, flush } = openLog({ level: values.json ? 'silent' : 'debug', scrub: scrubFor(config), terminal })
+  const terminal = process.stdout.isTTY && !json
+  const { log, flush } = openLog({ level: json ? 'silent' : 'debug', scrub: scrubFor(config), terminal })
   const prepared = await prepareHandOver(
     { kind: 'module', path },
     { timeout: config.handlerTimeout, log, scrub: scrubFor(config) },
@@ -65,14 +87,13 @@ export const handle: Command = async (args) => {
       refused: `refused, the job would be dead: ${reason}`,
     }
     process.stdout.write(
-      values.json
+      json
         ? `${JSON.stringify({ job_id: record.job_id, type: record.type, outcome: handed.is, reason, ms })}\n`
         : `${record.type ?? 'job'} ${record.job_id}: ${told[handed.is]} (${ms} ms)\n`,
     )
     return handed.is === 'taken' ? 0 : 1
   } finally {
     await close()
-    await saved.clear()
   }
 }
 
@@ -82,13 +103,15 @@ async function savedJob(jobId: string): Promise<Saved> {
   const record = await results.record(jobId, new AbortController().signal)
   if (!record) throw new Error(`there is no saved result of ${jobId} in RESULTS_URL`)
   if (record.gave_up) throw new Error(`the job ${jobId} was given up, and has no result: ${record.gave_up.message}`)
-  return { config, results, record, clear: async () => {} }
+  return { config, results, record }
 }
 
-/** A job of this kind goes the whole way through a service of its own. */
-async function sample(name: string): Promise<Saved> {
+/** A job of this kind goes the whole way through a service of its own, in a folder that is added to `made`. */
+async function sample(name: string, made: string[]): Promise<Saved> {
   const reducto = await startReducto()
   const config = simulatedConfig(reducto, { HANDLER_TIMEOUT: environment().HANDLER_TIMEOUT })
+  const folder = dirname(config.database.path)
+  made.push(folder)
   const events = createEvents()
   const service = await startService({
     config,
@@ -111,9 +134,8 @@ async function sample(name: string): Promise<Saved> {
     await settled
     const results = await openResults(config.results, { minFree: 0 })
     const record = await results.record(jobId, new AbortController().signal)
-    const folder = dirname(config.database.path)
     if (!record) throw new Error(`the sample could not be made in ${folder}`)
-    return { config, results, record, clear: () => rm(folder, { recursive: true, force: true }) }
+    return { config, results, record }
   } finally {
     await service.stop()
     await reducto.stop()

@@ -9,7 +9,7 @@ import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { resultsPlace } from '../settings/stores.ts'
 import { parseDuration } from '../units.ts'
-import { type Command, WrongUse } from './command.ts'
+import { type Command, ownOf, WrongUse } from './command.ts'
 import { forget } from './forget.ts'
 import { describeJob, stateOf } from './job-text.ts'
 import { allJobs, showSearched, wholePage } from './pages.ts'
@@ -63,7 +63,7 @@ const COMMANDS: Readonly<Record<string, Subcommand>> = {
  */
 export const jobs: Command = async (args) => {
   const given = read(args)
-  const command = COMMANDS[given.name]
+  const command = ownOf(COMMANDS, given.name)
   if (!command) throw new WrongUse(`jobs takes one of ${Object.keys(COMMANDS).join(', ')}`)
   check(given, command)
   const config = loadConfig(environment(), ['database', 'results', 'minFreeDisk'])

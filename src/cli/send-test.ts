@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { isBlockedPort } from '../blocked-ports.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { newMessageId, sign, signatureHeaders } from '../signing.ts'
-import { type Command, WrongUse } from './command.ts'
+import { type Command, ownOf, WrongUse } from './command.ts'
 
 const BODIES: Readonly<Record<string, () => unknown>> = {
   completed: () => ({ status: 'Completed', job_id: randomUUID(), metadata: { test: true } }),
@@ -21,11 +22,9 @@ export const sendTest: Command = async (args) => {
     allowPositionals: true,
     options: { to: { type: 'string' }, json: { type: 'boolean', default: false } },
   })
-  const make = BODIES[positionals[0] ?? 'ping']
+  const make = ownOf(BODIES, positionals[0] ?? 'ping')
   if (!make || positionals.length > 1) throw new WrongUse('send-test takes one of completed, failed and ping')
-  if (!values.to || !URL.canParse(values.to))
-    throw new WrongUse('send-test needs --to URL, such as --to http://localhost:3000/webhook')
-  const to = new URL(values.to)
+  const to = webhookUrl(values.to)
   const endpoint = /\/webhook\/([^/]+)\/?$/.exec(to.pathname)?.[1] ?? 'default'
   const secrets = loadConfig(environment(), ['endpoints']).endpoints.get(endpoint)
   if (!secrets) throw new WrongUse(`there is no secret for the endpoint ${endpoint} in the settings`)
@@ -51,4 +50,17 @@ export const sendTest: Command = async (args) => {
       : `sent      ${body}\nsvix-id   ${id}\nanswered  ${response.status} ${answer} in ${ms} ms\n`,
   )
   return response.ok ? 0 : 1
+}
+
+/** What `fetch` can call. A user name and a password are not shown. */
+function webhookUrl(text: string | undefined): URL {
+  const url = text && URL.canParse(text) ? new URL(text) : null
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    throw new WrongUse(
+      'send-test needs --to URL that begins with http:// or https://, such as --to http://localhost:3000/webhook',
+    )
+  if (url.username || url.password) throw new WrongUse('send-test takes a URL without user name and password')
+  if (url.port === '0' || isBlockedPort(url))
+    throw new WrongUse(`send-test takes a URL with another port: calls to port ${url.port} are blocked, as in browsers`)
+  return url
 }

@@ -9,6 +9,7 @@ import { type Command, WrongUse } from './command.ts'
 import { checkMachine, settingsErrorOf } from './preflight.ts'
 import { onStopSignals } from './signals.ts'
 import { watchBlocked } from './watch-blocked.ts'
+import { watchEnd } from './watch-end.ts'
 
 /** What is under way in a start that is given up may take this long to close, ms. It may be a handler that never loads. */
 const MAX_GIVE_UP_MS = 1_000
@@ -24,7 +25,11 @@ export const serve: Command = async (args) => {
   const config = loadConfig(environment())
   await checkMachine(config)
   const { log, flush } = openLog({ level: config.logLevel, scrub: scrubFor(config), terminal: process.stdout.isTTY })
-  const ends = watchEnd(log, flush)
+  const ends = watchEnd({
+    tell: (code) =>
+      log.fatal({ code }, 'the handler or a package of it ended the process; what is not done stays queued'),
+    finish: flush,
+  })
   try {
     return await run(config, log, flush)
   } catch (error) {
@@ -123,29 +128,6 @@ async function within(ms: number, work: Promise<unknown> | undefined): Promise<v
   const handle = setTimeout(timer.resolve, ms)
   await Promise.race([work?.catch(() => {}), timer.promise])
   clearTimeout(handle)
-}
-
-/**
- * Writes out the log however the process ends, and says so when something else ends it than this service: a
- * `process.exit` in a handler. Returns what tells that the end is ours.
- */
-function watchEnd(log: Log, flush: () => void): () => void {
-  let ours = false
-  // While it starts nothing else may hold the process, and Node would end it without a word of why.
-  const holder = setInterval(() => {}, 2 ** 30)
-  process.on('exit', (code) => {
-    if (!ours) {
-      log.fatal({ code }, 'the handler or a package of it ended the process; what is not done stays queued')
-      // Whoever watches over this process must not take it for a stop that was asked for.
-      if (code === 0) process.exitCode = 1
-    }
-    flush()
-  })
-  return () => {
-    ours = true
-    clearInterval(holder)
-    flush()
-  }
 }
 
 function started(config: Config, port: number) {

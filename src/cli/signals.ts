@@ -14,3 +14,24 @@ export function onStopSignals(first: (signal: NodeJS.Signals) => void, again: ()
   process.on('SIGTERM', heard)
   process.on('SIGINT', heard)
 }
+
+/**
+ * Runs `clear` at the first SIGTERM, SIGINT or SIGHUP and then lets the signal end the process, as it would without a listener.
+ * Returns what takes the listeners off.
+ */
+export function endBySignal(clear: () => void): () => void {
+  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+  const heard = (signal: NodeJS.Signals) => {
+    try {
+      clear()
+    } finally {
+      off()
+      process.kill(process.pid, signal)
+    }
+  }
+  const off = () => {
+    for (const signal of signals) process.off(signal, heard)
+  }
+  for (const signal of signals) process.on(signal, heard)
+  return off
+}

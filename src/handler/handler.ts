@@ -57,7 +57,7 @@ export class Permanent extends Error {
 type Saved = {
   /** What is saved, and for whom: job id, metadata, endpoint, times. */
   readonly record: JobRecord
-  /** Reducto's answer, byte for byte: at most 64 MiB. Results that were behind links are files of their own. */
+  /** The bytes of `job.json`, the body of Reducto's answer: at most 64 MiB. Results that were behind links are files of their own. */
   rawJob(): Promise<Buffer>
   /** What was downloaded for which link, a line of `files.jsonl` at a time. */
   files(): AsyncIterable<FileEntry>

@@ -1,7 +1,7 @@
 import type { Client } from './client.ts'
 import { ReductoError, readError } from './errors.ts'
 
-/** Fetches the answer of `GET /job/{id}`, byte for byte. It begins as a JSON object does; more is not looked at. */
+/** Fetches the body of the answer to `GET /job/{id}`, only its content coding undone. It begins as a JSON object does; more is not looked at. */
 export type FetchJob = (jobId: string, signal: AbortSignal) => Promise<Buffer>
 
 /** `jobId` goes into the path as it is: it must be a checked one. The function throws ReductoError. */

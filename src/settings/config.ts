@@ -106,9 +106,9 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
   maxResultBytes: from(['MAX_RESULT_BYTES'], (set) => set.MAX_RESULT_BYTES),
   minFreeDisk: from(['MIN_FREE_DISK'], (set) => set.MIN_FREE_DISK),
   allowPrivateHosts: from(['DOWNLOAD_ALLOW_PRIVATE_HOSTS'], (set) => set.DOWNLOAD_ALLOW_PRIVATE_HOSTS),
-  proxy: from(['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'], (set) => ({
-    https: set.HTTPS_PROXY ?? null,
-    http: set.HTTP_PROXY ?? null,
+  proxy: from(['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY'], (set) => ({
+    https: set.HTTPS_PROXY ?? set.ALL_PROXY ?? null,
+    http: set.HTTP_PROXY ?? set.ALL_PROXY ?? null,
     no: set.NO_PROXY,
   })),
   shutdownGrace: from(['SHUTDOWN_GRACE'], (set) => set.SHUTDOWN_GRACE),
@@ -153,7 +153,7 @@ function parseSettings(names: ReadonlySet<SettingName>, given: Given, problems: 
     const { parse, default: standard, required, secret } = SETTINGS[name]
     const text = given[name] ?? standard
     // An empty secret is one whose file could not be read, which is told already.
-    if (text === null || (secret && text === '')) {
+    if (text === null || (secret && text === '') || isUnused(name, given)) {
       if (text === null && required !== null) problems.push(`${name}: ${required}`)
       continue
     }
@@ -164,6 +164,11 @@ function parseSettings(names: ReadonlySet<SettingName>, given: Given, problems: 
     }
   }
   return values as Values<SettingName>
+}
+
+/** Desktops set ALL_PROXY to SOCKS beside HTTP proxies for both kinds of addresses: then nobody asks for it. */
+function isUnused(name: SettingName, given: Given): boolean {
+  return name === 'ALL_PROXY' && Boolean(given.HTTPS_PROXY && given.HTTP_PROXY)
 }
 
 /** What was given, as far as it may be shown: it can hold a password in a place that nobody thought of. */
@@ -193,7 +198,7 @@ function slips(given: Given, names: readonly SettingName[], endpoints: boolean):
 
 /** Also of parts that are not needed now: HTTP_PROXY is no slip for HTTPS_PROXY. */
 function isKnown(name: string): boolean {
-  return name in SETTINGS || name.startsWith(ENDPOINT_SECRET)
+  return Object.hasOwn(SETTINGS, name) || name.startsWith(ENDPOINT_SECRET)
 }
 
 function handlerProblems({ HANDLER, FORWARD_URL, FORWARD_SECRET, PUBLIC_URL }: Given): string[] {

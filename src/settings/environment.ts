@@ -1,30 +1,32 @@
-import { lstatSync, readFileSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { ownership } from '../permissions.ts'
 import { SettingsError } from './config.ts'
+import { additionsTo, isShared } from './forms.ts'
 import { type Env, isSecret } from './given.ts'
-import { SETTINGS, type SettingName } from './settings.ts'
+import { NotAFile, readFileBounded } from './read-file.ts'
 
 /** Make libraries and Node print requests, keys among them. The entry takes them away before anything is loaded. */
 const NEVER_FROM_FILE = ['DEBUG', 'NODE_DEBUG']
+
+/** Far more than all settings take: what is larger is not a file of settings. */
+const MAX_ENV_FILE_BYTES = 1024 * 1024
 
 let whole: Env | null = null
 let shell: Env | null = null
 
 /**
- * The process's environment, with `.env` for what it does not set. Read once; what else `.env` says is for the user's
- * handler, while secrets leave `process.env`: neither handlers nor child processes find them there.
+ * The process's environment, with `.env` for what it does not set, in whichever form. Read once; what else `.env` says is
+ * for the user's handler, while secrets leave `process.env`: neither handlers nor child processes find them there.
  * @throws SettingsError when there is a `.env` that cannot be read
  */
 export function environment(): Env {
   if (whole) return whole
   const fromShell = shellEnvironment()
-  const fromFile = Object.fromEntries(
-    Object.entries(readEnvFile('.env')).filter(([name]) => !NEVER_FROM_FILE.includes(name)),
-  )
+  const fromFile = additionsTo(fromShell, readEnvFile('.env'))
   whole = { ...fromFile, ...fromShell }
   for (const [name, value] of Object.entries(fromFile))
-    if (!leaves(name) && process.env[name] === undefined && fromShell[name] === undefined) process.env[name] = value
+    if (!leaves(name) && process.env[name] === undefined) process.env[name] = value
   return whole
 }
 
@@ -39,29 +41,31 @@ export function shellEnvironment(): Env {
 /** Secrets that only this service reads, and the names of their files, which may be the secret by mistake. */
 function leaves(name: string): boolean {
   const target = name.replace(/_FILE$/, '')
-  return isSecret(target) && !(target in SETTINGS && SETTINGS[target as SettingName].shared)
+  return isSecret(target) && !isShared(target)
 }
 
 /** The settings in a file, none if there is no file. With CRLF or a byte order mark it is read all the same. */
-function readEnvFile(path: string): NodeJS.Dict<string> {
-  const bytes = readBytes(path)
-  const text = decode(path, bytes)
-  return parseEnv(text.replace(/\r\n?/g, '\n'))
+function readEnvFile(path: string): Env {
+  const text = decode(path, readBytes(path))
+  const all = Object.entries(parseEnv(text.replace(/\r\n?/g, '\n')))
+  return Object.fromEntries(all.filter(([name]) => !NEVER_FROM_FILE.includes(name)))
 }
 
 function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path)
+    return readFileBounded(path, MAX_ENV_FILE_BYTES)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' && !lstatSync(path, { throwIfNoEntry: false })) return Buffer.alloc(0)
-    throw new SettingsError([`${path}: ${explain(code, path)}`])
+    throw new SettingsError([`${path}: ${error instanceof NotAFile ? explainKind(error) : explain(code, path)}`])
   }
 }
 
+function explainKind({ message }: NotAFile): string {
+  return `is ${message}; put the settings into a file (a container engine makes a folder where the file to mount is missing)`
+}
+
 function explain(code: string | undefined, path: string): string {
-  if (code === 'EISDIR')
-    return 'is a folder (a container engine makes one where the file to mount is missing): remove it, and put the settings into a file'
   if (code === 'ENOENT') return 'is a link to a file that is not there'
   if (code !== 'EACCES' && code !== 'EPERM') return `cannot be read (${code})`
   return `cannot be read: it ${ownership(path)}; chown or chmod it, or pass the settings as environment variables`

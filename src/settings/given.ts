@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { NotAFile, readFileBounded } from './read-file.ts'
 import { ENDPOINT_SECRET, endpointSecrets, SETTING_NAMES, SETTINGS, type SettingName } from './settings.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
@@ -15,7 +15,13 @@ function isEndpointName(name: string): boolean {
 
 /** Whether the setting may come from NAME_FILE, and is nobody's business. */
 export function isSecret(name: string): boolean {
-  return isEndpointName(name) || (name in SETTINGS && SETTINGS[name as SettingName].secret)
+  return isEndpointName(name) || (Object.hasOwn(SETTINGS, name) && SETTINGS[name as SettingName].secret)
+}
+
+/** The secret whose file a variable names: NAME of NAME_FILE; null for every other variable. */
+export function secretOfFile(variable: string): string | null {
+  const target = variable.replace(/_FILE$/, '')
+  return target !== variable && target !== `${ENDPOINT_SECRET}_` && isSecret(target) ? target : null
 }
 
 /** What must not leave the process of the value of a secret. */
@@ -30,24 +36,43 @@ export function secretParts(name: string, value: string): readonly string[] {
 export function readGiven(env: Env, wanted: (name: string) => boolean, problems: string[]): Given {
   const given: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) if (value) given[name] = value
-  for (const name of SETTING_NAMES) {
-    const small = given[name.toLowerCase()]
-    if (SETTINGS[name].shared && small !== undefined) given[name] = small
-  }
+  const small = takeSmall(given, wanted, problems)
   for (const [name, path] of Object.entries(given)) {
-    const target = name.replace(/_FILE$/, '')
-    if (target === name || !isSecret(target) || target === `${ENDPOINT_SECRET}_`) continue
+    const target = secretOfFile(name)
+    if (target === null) continue
     delete given[name]
     if (!wanted(target)) continue
-    if (given[target] !== undefined) problems.push(`${name}: set either this or ${target}, not both`)
-    else given[target] = readSecretFile(name, path, problems)
+    if (given[target] === undefined) given[target] = readSecretFile(name, path, problems)
+    else problems.push(`${name}: set either this or ${small.has(target) ? target.toLowerCase() : target}, not both`)
   }
   return given
 }
 
+/**
+ * Takes settings in small letters for those that they are, and returns which. Many machines set both forms to the same;
+ * where they differ nobody can tell which one is meant.
+ */
+function takeSmall(
+  given: Record<string, string>,
+  wanted: (name: string) => boolean,
+  problems: string[],
+): ReadonlySet<string> {
+  const taken = new Set<string>()
+  for (const name of SETTING_NAMES) {
+    const small = SETTINGS[name].shared ? given[name.toLowerCase()] : undefined
+    if (small === undefined) continue
+    if (given[name] === undefined) taken.add(name)
+    else if (given[name] !== small && wanted(name))
+      problems.push(`${name}: set either this or ${name.toLowerCase()}, or both to the same: they differ`)
+    given[name] = small
+  }
+  return taken
+}
+
 function readSecretFile(name: string, path: string, problems: string[]): string {
   try {
-    const text = readBounded(path)
+    const text = readFileBounded(path, MAX_SECRET_FILE_BYTES)
+      .toString('utf8')
       .replace(/^\ufeff/, '')
       .replace(/\r?\n$/, '')
     const wrong = text === '' ? 'is empty' : /[\0\ufffd]/.test(text) ? 'is not text in UTF-8' : null
@@ -55,21 +80,8 @@ function readSecretFile(name: string, path: string, problems: string[]): string 
     problems.push(`${name}: the file ${wrong}`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    problems.push(`${name}: must be the path of a file with the secret; it cannot be read (${code ?? 'no path'})`)
+    const why = error instanceof NotAFile ? `is ${error.message}` : `cannot be read (${code ?? 'no path'})`
+    problems.push(`${name}: must be the path of a file with the secret; it ${why}`)
   }
   return ''
-}
-
-function readBounded(path: string): string {
-  const file = openSync(path, 'r')
-  try {
-    const buffer = Buffer.alloc(MAX_SECRET_FILE_BYTES + 1)
-    let length = 0
-    for (let read = -1; read !== 0 && length < buffer.length; length += read)
-      read = readSync(file, buffer, length, buffer.length - length, null)
-    if (length > MAX_SECRET_FILE_BYTES) throw Object.assign(new Error('too large'), { code: 'EFBIG' })
-    return buffer.toString('utf8', 0, length)
-  } finally {
-    closeSync(file)
-  }
 }

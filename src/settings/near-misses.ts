@@ -8,7 +8,10 @@ const MIN_LENGTH_FOR_TWO = 9
 const MAX_SHORT_LENGTH = 4
 
 /** Other programs' names that are close to ours. */
-const ORDINARY: ReadonlySet<string> = new Set(['FTP_PROXY', 'ALL_PROXY', 'SOCKS_PROXY', '_HANDLER'])
+const ORDINARY: ReadonlySet<string> = new Set([
+  ...['API', 'APP', 'APT', 'AWS', 'FTP', 'MAIL', 'SOCKS', 'SQL', 'SSL', 'URL'].map((kind) => `${kind}_PROXY`),
+  '_HANDLER',
+])
 
 /** The one of `ours` that `name` was probably meant to be; null when it is one of them, or nothing of ours. */
 export function nearMiss(name: string, ours: readonly string[]): string | null {

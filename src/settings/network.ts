@@ -40,14 +40,38 @@ function isRange(text: string): boolean {
   return family === 4 && isIP(mask) === 4 && ipaddr.IPv4.parse(mask).prefixLengthFromSubnetMask() !== null
 }
 
-/** `http://user:password@proxy:3128`; without a scheme it is http, as curl reads it. Returns the URL. */
+/**
+ * `http://user:password@proxy:3128`; without a scheme it is http, as curl reads it. Returns the URL. Its user and
+ * password can be decoded.
+ */
 export function proxyUrl(text: string): string {
+  if (/^socks[a-z0-9]*:/i.test(text))
+    throw new Error(
+      'is a SOCKS proxy, which is not supported: name an HTTP proxy (http:// or https://), or take the setting out',
+    )
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   const url = URL.canParse(withScheme) && !/\s/.test(text) ? new URL(withScheme) : null
   if (!url || !['http:', 'https:'].includes(url.protocol) || !isProxyHost(url.hostname))
-    throw new Error('must be the URL of a proxy that begins with http:// or https:// (SOCKS is not supported)')
-  if (url.search || url.hash || url.pathname !== '/') throw new Error('must be without path, query and fragment')
+    throw new Error(`must be the URL of a proxy that begins with http:// or https://${escapes(text)}`)
+  if (url.search || url.hash || url.pathname !== '/')
+    throw new Error(`must be without path, query and fragment${escapes(text)}`)
+  if (!isDecodable(url.username) || !isDecodable(url.password))
+    throw new Error('has a % in its user or password that begins no escape of UTF-8: write %25 for a %')
   return url.href
+}
+
+/** A URL ends its host at these characters; in a password they look like the end of it. */
+function escapes(text: string): string {
+  if (!text.includes('@')) return ''
+  return ' (in a user or password write %25 for %, %2F for /, %3F for ?, %23 for #, %40 for @)'
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== null
+  } catch {
+    return false
+  }
 }
 
 function isProxyHost(hostname: string): boolean {

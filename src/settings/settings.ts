@@ -61,13 +61,19 @@ export const SETTINGS = {
     secretParts: proxyCredentials,
     shared: true,
     group: 'Reducto',
-    doc: 'A proxy for calls to https:// addresses (Reducto, downloads, forwards), http://user:password@proxy:3128. Also in small letters, which win.',
+    doc: 'A proxy for calls to https:// addresses (Reducto, downloads, forwards), http://user:password@proxy:3128, with %25 for a % in the password. Also in small letters. SOCKS is not supported.',
   }),
   HTTP_PROXY: secret(proxyUrl, {
     secretParts: proxyCredentials,
     shared: true,
     group: 'Reducto',
     doc: 'The same for http:// addresses.',
+  }),
+  ALL_PROXY: secret(proxyUrl, {
+    secretParts: proxyCredentials,
+    shared: true,
+    group: 'Reducto',
+    doc: 'The same for both, where HTTPS_PROXY or HTTP_PROXY is not set.',
   }),
   NO_PROXY: setting(noProxy, {
     default: '',

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -56,6 +57,9 @@ describe('.env', () => {
       /\.env: .*UTF-8/,
     ],
     ['Latin-1', (path: string) => writeFileSync(path, Buffer.from('# für uns\nPORT=1', 'latin1')), /\.env: .*UTF-8/],
+    ['a pipe that nobody writes to', (path: string) => execFileSync('mkfifo', [path]), /\.env: is a pipe/],
+    ['a device', (path: string) => symlinkSync('/dev/zero', path), /\.env: is a device/],
+    ['a file without end', (path: string) => writeFileSync(path, 'A=1\n'.repeat(300_000)), /\.env: is larger than/],
     ['a loop of links', (path: string) => symlinkSync(path, path), /\.env: .*ELOOP/],
   ])('that is %s is told, exit 78', async (_what, make, told) => {
     const folder = tempFolder()

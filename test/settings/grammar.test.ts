@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -132,13 +133,26 @@ describe('what was given is told, but no secret of it', () => {
     ['a folder', (path: string) => path, 'EISDIR'],
     ['an empty file', (path: string) => write(join(path, 'a'), '\n'), 'is empty'],
     ['a file of UTF-16', (path: string) => write(join(path, 'b'), Buffer.from('\ufeffkey', 'utf16le')), 'UTF-8'],
-    ['a file without end', () => '/dev/zero', 'EFBIG'],
+    ['a device', () => '/dev/zero', 'a device'],
+    ['a pipe that nobody writes to', (path: string) => pipe(join(path, 'c')), 'a pipe'],
+    ['a link to such a pipe', (path: string) => linkTo(pipe(join(path, 'd'))), 'a pipe'],
+    ['a file that is too large', (path: string) => write(join(path, 'e'), 'x'.repeat(64 * 1024 + 1)), 'EFBIG'],
   ])('%s as a file is told', (_what, make, why) => {
     expect(problems({ REDUCTO_API_KEY: '', REDUCTO_API_KEY_FILE: make(tempFolder()) })).toEqual([
       expect.stringMatching(`^REDUCTO_API_KEY_FILE: .*${why}`),
     ])
   })
 })
+
+function pipe(path: string): string {
+  execFileSync('mkfifo', [path])
+  return path
+}
+
+function linkTo(path: string): string {
+  symlinkSync(path, `${path}-link`)
+  return `${path}-link`
+}
 
 function write(path: string, content: string | Buffer): string {
   writeFileSync(path, content)
@@ -195,7 +209,7 @@ describe('proxies, as everybody reads them', () => {
     [{}, { https: null, http: null, no: '' }],
     [{ HTTPS_PROXY: 'http://proxy:3128' }, { https: 'http://proxy:3128/', http: null, no: '' }],
     [
-      { https_proxy: 'proxy:3128', HTTPS_PROXY: 'http://other' },
+      { https_proxy: 'proxy:3128', HTTPS_PROXY: 'proxy:3128' },
       { https: 'http://proxy:3128/', http: null, no: '' },
     ],
     [
@@ -211,16 +225,77 @@ describe('proxies, as everybody reads them', () => {
   })
 
   it.each([
-    'socks5://proxy:1080',
-    'http://',
-    'http://proxy/path',
-    'http://proxy?x=1',
-    'proxy:99999',
-    'two words',
-    'http://pro xy',
-  ])('refuses %s, without showing it', (value) => {
-    expect(problems({ HTTPS_PROXY: value })).toEqual([expect.stringMatching(/^HTTPS_PROXY: must be/)])
-    expect(problems({ http_proxy: value }).join()).toMatch(/^HTTP_PROXY: must be/)
+    [{ ALL_PROXY: 'http://a' }, { https: 'http://a/', http: 'http://a/', no: '' }],
+    [
+      { all_proxy: 'a:3128', NO_PROXY: 'x' },
+      { https: 'http://a:3128/', http: 'http://a:3128/', no: 'x' },
+    ],
+    [
+      { ALL_PROXY: 'http://a', http_proxy: 'http://b' },
+      { https: 'http://a/', http: 'http://b/', no: '' },
+    ],
+    [
+      { all_proxy: 'http://a', HTTPS_PROXY: 'http://b' },
+      { https: 'http://b/', http: 'http://a/', no: '' },
+    ],
+    [
+      { ALL_PROXY: 'socks5://a', HTTPS_PROXY: 'http://b', http_proxy: 'http://c' },
+      { https: 'http://b/', http: 'http://c/', no: '' },
+    ],
+  ])('ALL_PROXY for what has none of its own: %j', (env, proxy) => {
+    expect(loadConfig({ ...base, ...env }).proxy).toEqual(proxy)
+  })
+
+  const NAMES = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy']
+
+  it.each(NAMES)('%s with a % that begins no escape is told, with the cure and without its value', (name) => {
+    for (const user of ['u:senti%nel', 'u:sentinel%', 'u:%zzsentinel', 'senti%:p', 'u:%ffsentinel', 'u:%c3%28sentinel'])
+      expect(problems({ [name]: `http://${user}@proxy:3128` })).toEqual([
+        expect.stringMatching(new RegExp(`^${name.toUpperCase()}: (?!.*senti).*write %25 for a %$`)),
+      ])
+    expect(problems({ [name]: 'http://u:100%25@proxy:3128' })).toEqual([])
+  })
+
+  it.each(NAMES)('%s of SOCKS is told, with the cure and without its value', (name) => {
+    for (const scheme of ['socks', 'socks4', 'socks4a', 'socks5', 'socks5h', 'SOCKS5'])
+      expect(problems({ [name]: `${scheme}://u:sentinel@proxy:1080` })).toEqual([
+        expect.stringMatching(
+          new RegExp(`^${name.toUpperCase()}: is a SOCKS proxy.*not supported: name an HTTP proxy`),
+        ),
+      ])
+  })
+
+  it.each(['u:a/sentinel', 'u:1/sentinel', 'u:a?sentinel', 'u:1#sentinel'])(
+    'a password %s is told with its cure',
+    (user) => {
+      const [problem] = problems({ HTTPS_PROXY: `http://${user}@proxy:3128` })
+      expect(problem).toMatch(/^HTTPS_PROXY: must be .*%2F for \//)
+      expect(problem).not.toContain('sentinel')
+    },
+  )
+
+  it.each(['http://', 'http://proxy/path', 'http://proxy?x=1', 'proxy:99999', 'two words', 'http://pro xy'])(
+    'refuses %s, without showing it',
+    (value) => {
+      expect(problems({ HTTPS_PROXY: value })).toEqual([expect.stringMatching(/^HTTPS_PROXY: must be/)])
+      expect(problems({ http_proxy: value }).join()).toMatch(/^HTTP_PROXY: must be/)
+    },
+  )
+
+  it.each(['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'])(
+    '%s that differs from its small form is told, with both',
+    (name) => {
+      const small = name.toLowerCase()
+      expect(problems({ [name]: 'sentinel-a', [small]: 'sentinel-b' })).toEqual([
+        `${name}: set either this or ${small}, or both to the same: they differ`,
+      ])
+    },
+  )
+
+  it('small letters beside a file are told, with both', () => {
+    expect(problems({ https_proxy: 'proxy', HTTPS_PROXY_FILE: '/nowhere' })).toEqual([
+      'HTTPS_PROXY_FILE: set either this or https_proxy, not both',
+    ])
   })
 
   it('have credentials that are secrets, and hosts that are none', () => {
