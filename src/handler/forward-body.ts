@@ -49,7 +49,7 @@ async function readContent(
   results: Pick<Results, 'open'>,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const file = await results.open(jobId, job.path)
+  const file = await results.open(jobId, job.path, signal)
   if (file === null) throw new Error(`the saved file ${job.path} is gone`)
   const chunks: Buffer[] = []
   let bytes = 0
