@@ -8,9 +8,8 @@ import { noSuchPart } from '../answer/parts.ts'
 import { splitsOf } from '../answer/splits.ts'
 import type { Walk } from '../answer/walk-thread.ts'
 import { wholeAnswer } from '../answer/whole.ts'
-import { stringifyExact } from '../exact-json.ts'
 import { linesOf } from '../results/lines.ts'
-import type { FileEntry, JobRecord } from '../results/record.ts'
+import { type FileEntry, type JobRecord, plainRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import {
   type Chunk,
@@ -30,7 +29,7 @@ export type ViewDeps = { readonly results: Pick<Results, 'open'>; readonly walk:
  */
 export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal): Result {
   // Numbers of the metadata as numbers: in the record they are kept as they were written.
-  const record = JSON.parse(stringifyExact(saved)) as JobRecord
+  const record = plainRecord(saved)
   const jobId = record.job_id
   const answerFiles: SavedFiles = { type: record.type, job: record.job, files, read, signal }
   let opened: Promise<Documents> | null = null
