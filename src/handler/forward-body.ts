@@ -64,10 +64,10 @@ async function readContent(
   return text !== null && (await isJsonText(text)) ? text : null
 }
 
-/** Null for what is not UTF-8: decoded, it would be another text. */
+/** Null for what is not UTF-8: decoded, it would be another text. A byte order mark stays (`ignoreBOM` means that). */
 function decode(bytes: Buffer): string | null {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     return null
   }
