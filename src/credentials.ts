@@ -11,19 +11,21 @@ export function findCredentials(text: string): Cut[] {
 }
 
 const WORD = /[^\s"'<>]+/g
-const SCHEME = /[a-z][a-z0-9+.-]{0,30}:\/\//i
+/** What stands before `://`. Characters. */
+const MAX_SCHEME = 31
+const SCHEME_AT_END = /[a-z][a-z0-9+.-]{0,30}$/i
 /** A path's query without a `=` may be a token as a whole, if it is as long as one. */
 const MIN_TOKEN = 8
 
 function inUrls(text: string): Cut[] {
   const cuts: Cut[] = []
   for (const { 0: word, index } of text.matchAll(WORD)) {
-    const scheme = SCHEME.exec(word)
-    let begin = scheme ? scheme.index + scheme[0].length : word.indexOf('/')
+    const scheme = schemeIn(word)
+    let begin = scheme ? scheme.end : word.indexOf('/')
     if (begin === -1) continue
     // User info runs to the last @ of a word, whatever is in it. A file has none, and may lie in a folder of that name.
     const at = word.lastIndexOf('@')
-    if (scheme && at >= begin && !/^file:/i.test(scheme[0])) {
+    if (scheme && at >= begin && scheme.name !== 'file') {
       cuts.push({ start: index + begin, end: index + at + 1, by: '' })
       begin = at + 1
     }
@@ -33,6 +35,15 @@ function inUrls(text: string): Cut[] {
     if (scheme || end - begin - query > MIN_TOKEN) cuts.push({ start: index + begin + query, end: index + end, by: '' })
   }
   return cuts
+}
+
+/** Looks for the sign first: a pattern that begins with letters would try each of them, and all that follow. */
+function schemeIn(word: string): { readonly name: string; readonly end: number } | null {
+  for (let at = word.indexOf('://'); at !== -1; at = word.indexOf('://', at + 1)) {
+    const name = SCHEME_AT_END.exec(word.slice(Math.max(0, at - MAX_SCHEME), at))?.[0]
+    if (name !== undefined) return { name: name.toLowerCase(), end: at + 3 }
+  }
+  return null
 }
 
 /** Where a word ends without what closes the sentence, the bracket or the quotation around it. */
@@ -45,7 +56,11 @@ function withoutPunctuation(word: string, begin: number): number {
 /** Also where a URL is told in parts: HTTPSConnectionPool(…): /key?X-Amz-Signature=… */
 const PARAMETERS = cutting(/[?&;][\w.-]{1,64}=[^\s"'<>&;)]*/g, '')
 
-const NAMED = /([\w.-]{1,64})(["']?\s{0,3}([:=])\s{0,3}["']?)([^\s"'<>,;&]+)/g
+/** Between a name and its value. */
+const SIGN = /["']?\s{0,3}([:=])\s{0,3}["']?/g
+const VALUE = /[^\s"'<>,;&]+/y
+const NAME_CHARACTER = /[\w.-]/
+const MAX_NAME = 64
 /** Names of secrets wherever they stand. */
 const STRONG =
   /signature|credential|security-?token|access-?(?:key|id|token)|secret|passw(?:or)?d|passphrase|\bpwd\b|api-?key|(?:auth|refresh|id|session|csrf|sas|bot|oauth)-?token|private-?key/
@@ -54,16 +69,31 @@ const WEAK = /(?:^|-)(?:key|token|sig|auth|jwt|pass)$/
 
 function named(text: string): Cut[] {
   const cuts: Cut[] = []
-  for (const { 1: name = '', 2: between = '', 3: sign, 4: value = '', index } of text.matchAll(NAMED)) {
+  let end = 0
+  for (const { 0: between, 1: sign, index } of text.matchAll(SIGN)) {
+    // Within a value.
+    if (index < end) continue
+    const start = index + between.length
+    const name = text.slice(nameStart(text, index, end), index)
+    VALUE.lastIndex = start
+    const value = name === '' ? undefined : VALUE.exec(text)?.[0]
+    if (value === undefined) continue
+    end = start + value.length
     const plain = name.toLowerCase().replace(/[_.]/g, '-')
     const isParameter = sign === '=' || (/["']/.test(between) && plain !== 'key')
     if (!STRONG.test(plain) && !(isParameter && WEAK.test(plain))) continue
     if (value.startsWith('[secret')) continue
-    const start = index + name.length + between.length
-    const end = withoutPunctuation(text.slice(0, start + value.length), start)
-    if (end > start) cuts.push({ start, end, by: '[secret]' })
+    const last = withoutPunctuation(text.slice(0, end), start)
+    if (last > start) cuts.push({ start, end: last, by: '[secret]' })
   }
   return cuts
+}
+
+/** Where a name begins that ends at `end`, and begins at `least` or later; `end` itself when there is none. */
+function nameStart(text: string, end: number, least: number): number {
+  let start = end
+  while (start > least && end - start < MAX_NAME && NAME_CHARACTER.test(text[start - 1]!)) start--
+  return start
 }
 
 const HEADERS = [

@@ -1,10 +1,14 @@
 /** A text with escapes taken off: its character `i` stands for what is from `from[i]` to `to[i]` in the original. */
-export type Reading = { readonly text: string; readonly from: readonly number[]; readonly to: readonly number[] }
+export type Reading = { readonly text: string; readonly from: Uint32Array; readonly to: Uint32Array }
 
 /** Escapes of escapes of escapes are read. */
 const MAX_LAYERS = 3
 /** Kinds of escapes can be nested in any order; more combinations than this in one text are noise. */
 const MAX_READINGS = 24
+/** All readings of one text together: as many as a text of a usual length can have. Characters. */
+const MAX_READINGS_LENGTH = 64 * 1024
+/** Of a text up to this length all readings are within that bound, since no reading is longer than its text. Characters. */
+export const MAX_LENGTH_READ_WHOLE = Math.floor(MAX_READINGS_LENGTH / MAX_READINGS)
 
 type Escape = { readonly pattern: RegExp; readonly decode: (escaped: string) => string }
 
@@ -34,12 +38,16 @@ const ESCAPES: readonly Escape[] = [
   },
 ]
 
-/** `raw` as it is, and as it reads with layers of escapes taken off, in whatever order they were put on. */
-export function readingsOf(raw: string): readonly Reading[] {
-  const from = Array.from({ length: raw.length }, (_, index) => index)
+/**
+ * `raw` as it is, and as it reads with layers of escapes taken off, in whatever order they were put on. Null when these are
+ * longer together than MAX_READINGS_LENGTH: then less of the text is to be read.
+ */
+export function readingsOf(raw: string): readonly Reading[] | null {
+  const from = Uint32Array.from({ length: raw.length }, (_, index) => index)
   const readings: Reading[] = [{ text: raw, from, to: from.map((index) => index + 1) }]
   const known = new Set([raw])
   let layer = readings.slice()
+  let length = raw.length
   for (let depth = 0; depth < MAX_LAYERS; depth++) {
     const next: Reading[] = []
     for (const reading of layer)
@@ -47,6 +55,8 @@ export function readingsOf(raw: string): readonly Reading[] {
         const decoded = withoutEscapes(reading, kind)
         if (decoded === null || known.has(decoded.text)) continue
         if (known.size >= MAX_READINGS) return readings
+        length += decoded.text.length
+        if (length > MAX_READINGS_LENGTH) return null
         known.add(decoded.text)
         next.push(decoded)
         readings.push(decoded)
@@ -69,30 +79,35 @@ export function squeeze(text: string): readonly string[] {
   return JOINTS.map((pattern) => text.replace(pattern, ''))
 }
 
+/** What is meant is never longer than its escape. */
 function withoutEscapes(reading: Reading, { pattern, decode }: Escape): Reading | null {
-  const from: number[] = []
-  const to: number[] = []
+  let from: Uint32Array | null = null
+  let to: Uint32Array | null = null
   let text = ''
+  let length = 0
   let end = 0
-  const copyUntil = (index: number) => {
-    text += reading.text.slice(end, index)
-    for (let at = end; at < index; at++) {
-      from.push(reading.from[at]!)
-      to.push(reading.to[at]!)
-    }
-  }
   for (const { 0: escaped, index } of reading.text.matchAll(pattern)) {
-    copyUntil(index)
+    from ??= new Uint32Array(reading.text.length)
+    to ??= new Uint32Array(reading.text.length)
+    text += reading.text.slice(end, index)
+    for (; end < index; end++, length++) {
+      from[length] = reading.from[end]!
+      to[length] = reading.to[end]!
+    }
     end = index + escaped.length
     const meant = decode(escaped)
     text += meant
-    for (let unit = 0; unit < meant.length; unit++) {
-      from.push(reading.from[index]!)
-      to.push(reading.to[end - 1]!)
+    for (const last = length + meant.length; length < last; length++) {
+      from[length] = reading.from[index]!
+      to[length] = reading.to[end - 1]!
     }
   }
-  if (end === 0) return null
-  copyUntil(reading.text.length)
+  if (from === null || to === null) return null
+  text += reading.text.slice(end)
+  for (; end < reading.text.length; end++, length++) {
+    from[length] = reading.from[end]!
+    to[length] = reading.to[end]!
+  }
   return { text, from, to }
 }
 

@@ -1,4 +1,4 @@
-import { accessSync, constants, lstatSync, type Stats, statSync } from 'node:fs'
+import { accessSync, constants, lstatSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /** Throws as `fs.accessSync` does. */
@@ -39,8 +39,22 @@ function look(path: string): Stats | string | null {
   }
 }
 
+/** What is written below these is a setting of the kernel or a device, or is gone at the next start. */
+const KERNEL_FOLDERS = ['/proc', '/sys', '/dev'] as const
+
+/** Why nothing can be kept at a path, as far as its name tells; null when it does not. */
+export function whyNothingIsKept(path: string): string | null {
+  const asked = resolve(path)
+  const folder = KERNEL_FOLDERS.find((one) => asked === one || asked.startsWith(`${one}/`))
+  return folder ? `lies in ${folder}, where the kernel keeps no files: name a path on a disk` : null
+}
+
 function denied(path: string, mode: number, access: Access): string | null {
   try {
+    // Where links lead.
+    const real = realpathSync(path)
+    const why = whyNothingIsKept(real)
+    if (why) return `${path}${real === path ? '' : ` (${real})`} ${why}`
     access(path, mode)
     return null
   } catch (error) {

@@ -1,5 +1,5 @@
 import { type Cut, findCredentials } from './credentials.ts'
-import { type Reading, readingsOf, squeezed } from './decoded-text.ts'
+import { MAX_LENGTH_READ_WHOLE, type Reading, readingsOf, squeezed } from './decoded-text.ts'
 import { createFindSecrets, type FindSecrets, type Found } from './secret-forms.ts'
 
 declare const clean: unique symbol
@@ -17,6 +17,8 @@ const MAX_READ = 4_000
 /** What is read beyond, so that nothing is cut off in the middle of a secret: room for one whose escapes are escaped. */
 const MIN_OVERLAP = 4_000
 const MAX_OVERLAP = 16_000
+/** The same where less is read: the beginning of a secret, whose escapes are escaped, or of a signed token. */
+const SMALL_OVERLAP = 1_600
 /** Raw characters for one of a secret, in the longest of the usual escapes of escapes. */
 const MAX_ESCAPE = 12
 
@@ -29,10 +31,10 @@ export function createScrub(secrets: readonly string[]): Scrub {
   const overlap = Math.min(Math.max(MIN_OVERLAP, longestForm * MAX_ESCAPE), MAX_OVERLAP)
 
   return (text, longest = MAX_CLEAN) => {
-    const end = Math.max(MAX_READ, longest * 2)
-    const read = text.slice(0, end + overlap)
+    const { readings, end } = readBeginning(text, Math.max(MAX_READ, longest * 2), overlap)
+    const read = readings[0]!.text
     const isWhole = read.length === text.length
-    const cuts = readingsOf(read).flatMap((reading) => [
+    const cuts = readings.flatMap((reading) => [
       ...inRaw(reading, findCredentials(reading.text)),
       ...inRaw(reading, asCuts(find, reading.text)),
       ...(isWhole ? inRaw(reading, asCuts(findCutOff, reading.text)) : []),
@@ -40,6 +42,16 @@ export function createScrub(secrets: readonly string[]): Scrub {
     ])
     return shortened(without(read, cuts, end), longest) as CleanText
   }
+}
+
+/**
+ * The readings of the first `end` characters, and of some more behind them. Of a text with very many readings less is read,
+ * and less is kept: to recognise a secret, its beginning is enough.
+ */
+function readBeginning(text: string, end: number, overlap: number): { readings: readonly Reading[]; end: number } {
+  const readings = readingsOf(text.slice(0, end + overlap))
+  if (readings) return { readings, end }
+  return { readings: readingsOf(text.slice(0, MAX_LENGTH_READ_WHOLE))!, end: MAX_LENGTH_READ_WHOLE - SMALL_OVERLAP }
 }
 
 function asCuts(find: FindSecrets, text: string): Cut[] {

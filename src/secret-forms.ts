@@ -51,7 +51,7 @@ export function createFindSecrets(secrets: readonly string[]): {
     let part = 0
     for (const form of forms)
       for (let length = Math.min(form.length - 1, end.length); length >= Math.max(MIN_PART, part + 1); length--)
-        if (end.endsWith(form.slice(0, length))) part = length
+        if (form[length - 1] === end.at(-1) && end.endsWith(form.slice(0, length))) part = length
     return part === 0 ? [] : [[text.length - part, text.length]]
   }
 

@@ -31,6 +31,24 @@ describe('why a folder cannot be written', () => {
     ['EIO', /cannot be used \(EIO\)/],
   ])('%s', (code, why) => expect(whyNoFolder(tempFolder(), failing(code))).toMatch(why))
 
+  it.each([
+    ['/proc', /^\S+ \(\/proc\) lies in \/proc, where the kernel keeps no files: name a path on a disk$/],
+    ['/proc/self', /lies in \/proc/],
+    ['/sys', /lies in \/sys/],
+    ['/dev/shm', /lies in \/dev/],
+  ])('a link into %s, in whatever way that is written', (target, why) => {
+    const link = join(tempFolder(), 'link')
+    symlinkSync(target, link)
+    expect(whyNoFolder(link)).toMatch(why)
+    expect(whyNoFolder(join(link, 'no-such-folder/below'))).toMatch(why)
+  })
+
+  it('a file that is a link to one of the kernel’s', () => {
+    const link = join(tempFolder(), 'receiver.db')
+    symlinkSync('/proc/self/comm', link)
+    expect(whyNoFile(link)).toMatch(/\(\/proc\/\d+\/comm\) lies in \/proc/)
+  })
+
   it('a file or a link to nothing in the way', () => {
     const folder = tempFolder()
     writeFileSync(join(folder, 'file'), '')

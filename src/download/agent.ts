@@ -5,7 +5,7 @@ import { CONNECT_TIMEOUT, createDirectAgent, createRoutedDispatcher } from '../o
 import { plainHost } from '../outbound/no-proxy.ts'
 import type { ProxySettings } from '../outbound/proxy.ts'
 import { addressKind, isGlobal } from './addresses.ts'
-import { TargetRefused } from './error.ts'
+import { type Cure, TargetRefused } from './error.ts'
 import { createGuardedLookup } from './guarded-lookup.ts'
 import type { PrivateHosts } from './private-hosts.ts'
 
@@ -22,18 +22,20 @@ const HEADERS_TIMEOUT = 30_000
  */
 export function createDownloadAgent(options: {
   readonly isPrivateHost: PrivateHosts
+  /** What helps where a host is refused. */
+  readonly cure: Cure
   readonly proxies: ProxySettings
   /** Between two pieces of a body, ms. */
   readonly idleTimeout: number
   /** How names are looked up: the system's resolver. */
   readonly lookup?: typeof dnsLookup
 }): DownloadAgent {
-  const { isPrivateHost, proxies } = options
+  const { isPrivateHost, proxies, cure } = options
   const lookup = options.lookup ?? dnsLookup
   const timeouts = { headersTimeout: HEADERS_TIMEOUT, bodyTimeout: options.idleTimeout }
   const connector = { timeout: CONNECT_TIMEOUT, allowH2: false }
   const open = buildConnector({ ...connector, lookup: lookup as never })
-  const guarded = buildConnector({ ...connector, lookup: createGuardedLookup(lookup) })
+  const guarded = buildConnector({ ...connector, lookup: createGuardedLookup(lookup, cure) })
 
   const direct = createDirectAgent(timeouts, (target, callback) => {
     const url = new URL(`${target.protocol}//${target.host ?? target.hostname}`)
@@ -43,18 +45,18 @@ export function createDownloadAgent(options: {
 
   const check: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (request, handler) => {
     const url = new URL(String(request.origin))
-    if (!isPrivateHost(url)) refuseNotPublic(url)
+    if (!isPrivateHost(url)) refuseNotPublic(url, cure(url.host))
     return dispatch(request, handler)
   }
   return { dispatcher: routed.dispatcher.compose(check), destroy: routed.destroy }
 }
 
 /** What can be told without looking a name up. Addresses that are written as such are never looked up. */
-function refuseNotPublic(url: URL): void {
-  if (url.protocol !== 'https:') throw new TargetRefused(url.host, 'only https is allowed on a host that is not named')
+function refuseNotPublic(url: URL, cure: string): void {
+  if (url.protocol !== 'https:') throw new TargetRefused(url.host, 'only https is allowed there', cure)
   const host = plainHost(url.hostname)
   if (ipaddr.isValid(host) && !isGlobal(host))
-    throw new TargetRefused(url.host, `it is not a public address (${addressKind(host)})`)
+    throw new TargetRefused(url.host, `it is not a public address (${addressKind(host)})`, cure)
   if (host === 'localhost' || host.endsWith('.localhost'))
-    throw new TargetRefused(url.host, 'it is this machine (loopback)')
+    throw new TargetRefused(url.host, 'it is this machine (loopback)', cure)
 }

@@ -16,6 +16,8 @@ export type AnswerDeps = {
 /** At most so many redirects, each checked like the first address. */
 const MAX_REDIRECTS = 5
 
+const MEND_STORAGE = `No setting allows that: the storage must answer with the file, after ${MAX_REDIRECTS} redirects at most`
+
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /**
@@ -32,8 +34,9 @@ export async function requestFile(link: URL, lifetime: Lifetime, deps: AnswerDep
     const next = redirectOf(answer, url)
     if (next === null) return answer
     dropBody(answer)
-    if (seen.has(next.href)) throw new TargetRefused(link.host, 'it redirects in a circle')
-    if (seen.size > MAX_REDIRECTS) throw new TargetRefused(link.host, `it redirects more than ${MAX_REDIRECTS} times`)
+    if (seen.has(next.href)) throw new TargetRefused(link.host, 'it redirects in a circle', MEND_STORAGE)
+    if (seen.size > MAX_REDIRECTS)
+      throw new TargetRefused(link.host, `it redirects more than ${MAX_REDIRECTS} times`, MEND_STORAGE)
     // A private host may move within itself. That others lead to it is how a stranger would reach it.
     isTrusted &&= next.origin === url.origin || (isUpgrade(url, next) && deps.isPrivateHost(next))
     url = next
@@ -60,7 +63,7 @@ function redirectOf({ statusCode, headers }: Answer, from: URL): URL | null {
   if (!REDIRECTS.has(statusCode) || location === null) return null
   const next = URL.canParse(location, from.href) ? new URL(location, from.href) : null
   if (!next || !['http:', 'https:'].includes(next.protocol))
-    throw new TargetRefused(from.host, 'it redirects to what is no http(s) URL')
+    throw new TargetRefused(from.host, 'it redirects to what is no http(s) URL', MEND_STORAGE)
   next.hash = ''
   return next
 }

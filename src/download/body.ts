@@ -100,7 +100,10 @@ async function* limited(source: AsyncIterable<Uint8Array>, most: number, maxByte
 }
 
 export function tooLarge(maxBytes: number): DownloadError {
-  return new DownloadError('too_large', `the file is larger than the ${maxBytes} bytes that are left for it`)
+  return new DownloadError(
+    'too_large',
+    `the file is larger than the ${maxBytes} bytes that MAX_RESULT_BYTES leaves for it`,
+  )
 }
 
 /** Nothing that Reducto links to is empty. */

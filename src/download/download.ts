@@ -14,7 +14,7 @@ import {
 } from './answer.ts'
 import { createBody, maxWireBytes, tooLarge } from './body.ts'
 import { codingsOf } from './decode.ts'
-import { DownloadError, readDownloadError } from './error.ts'
+import { ALLOW_HOST, DownloadError, LINK_DIRECTLY, readDownloadError } from './error.ts'
 import { createLifetime, type Lifetime } from './lifetime.ts'
 import { createPrivateHosts } from './private-hosts.ts'
 
@@ -56,8 +56,8 @@ export function createDownloader(options: DownloaderOptions): { readonly downloa
   const isPrivateHost = createPrivateHosts(options.allowPrivateHosts)
   const shared = { proxies, idleTimeout, ...(lookup ? { lookup } : {}) }
   // Two agents: a connection that was made for a link is never used for a redirect of somebody else.
-  const linked = createDownloadAgent({ ...shared, isPrivateHost })
-  const redirected = createDownloadAgent({ ...shared, isPrivateHost: () => false })
+  const linked = createDownloadAgent({ ...shared, isPrivateHost, cure: ALLOW_HOST })
+  const redirected = createDownloadAgent({ ...shared, isPrivateHost: () => false, cure: LINK_DIRECTLY })
   const deps: AnswerDeps = { linked: linked.dispatcher, redirected: redirected.dispatcher, isPrivateHost }
 
   async function download(url: string, { signal, maxBytes }: Parameters<Download>[1]): Promise<Downloaded> {

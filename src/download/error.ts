@@ -30,13 +30,23 @@ export class DownloadError extends Error {
   }
 }
 
-/** An address, a scheme or a redirect that downloads may not follow. */
+/** An address, a scheme or a redirect that downloads may not follow, and what would help. */
 export class TargetRefused extends Error {
-  constructor(host: string, why: string) {
-    super(`${host} is refused: ${why}. DOWNLOAD_ALLOW_PRIVATE_HOSTS names the private hosts that downloads may reach`)
+  constructor(host: string, why: string, cure: string) {
+    super(`${host} is refused: ${why}. ${cure}`)
     this.name = 'TargetRefused'
   }
 }
+
+/** What helps where a host is refused: that depends on who leads to it. */
+export type Cure = (host: string) => string
+
+/** For the host of a link. */
+export const ALLOW_HOST: Cure = (host) => `If downloads may reach it, add ${host} to DOWNLOAD_ALLOW_PRIVATE_HOSTS`
+
+/** For where a host redirects to. */
+export const LINK_DIRECTLY: Cure = () =>
+  'No setting lets a redirect lead there: the storage must answer with the file, or redirect to https on a public host'
 
 /** How undici and the system say that nothing came in time. */
 const TIMEOUT_CODES: ReadonlySet<unknown> = new Set([

@@ -1,7 +1,7 @@
 import type { lookup as dnsLookup, LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import { addressKind, isGlobal } from './addresses.ts'
-import { TargetRefused } from './error.ts'
+import { ALLOW_HOST, type Cure, TargetRefused } from './error.ts'
 
 /** An error names at most so many of a host's addresses. */
 const MAX_NAMED = 4
@@ -10,21 +10,21 @@ const MAX_NAMED = 4
  * Looks names up for a connection and gives its public addresses alone. A name without one is refused. The check is
  * here, and not before, because a second look-up could give another address.
  */
-export function createGuardedLookup(lookup: typeof dnsLookup): LookupFunction {
+export function createGuardedLookup(lookup: typeof dnsLookup, cure: Cure = ALLOW_HOST): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
       if (error) return callback(error, '', 0)
       const usable = addresses.filter(({ address }) => isGlobal(address))
       const first = usable[0]
-      if (!first) return callback(refusal(hostname, addresses), '', 0)
+      if (!first) return callback(refusal(hostname, addresses, cure), '', 0)
       if (options.all) return callback(null, usable)
       return callback(null, first.address, first.family)
     })
   }
 }
 
-function refusal(hostname: string, addresses: readonly LookupAddress[]): Error {
+function refusal(hostname: string, addresses: readonly LookupAddress[], cure: Cure): Error {
   if (addresses.length === 0) return new Error(`${hostname} has no address`)
   const named = addresses.slice(0, MAX_NAMED).map(({ address }) => `${address} (${addressKind(address)})`)
-  return new TargetRefused(hostname, `it resolves to ${named.join(', ')}, none of which is public`)
+  return new TargetRefused(hostname, `it resolves to ${named.join(', ')}, none of which is public`, cure(hostname))
 }

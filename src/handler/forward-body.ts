@@ -1,6 +1,6 @@
 import { addAbortSignal } from 'node:stream'
 import { stringifyExact } from '../exact-json.ts'
-import type { JobRecord } from '../results/record.ts'
+import { type JobRecord, metadataText } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import type { Scrub } from '../scrub.ts'
 import { isJsonText } from './json-text.ts'
@@ -26,16 +26,17 @@ export async function forwardBody(record: JobRecord, deps: BodyDeps, signal: Abo
   const direct = await results.link(jobId, job.path, now())
   const linked = { ...job, url: direct ?? links.to(jobId, job.path, now()) }
   const content = job.bytes > MAX_CONTENT_BYTES ? null : await readContent(record, results, signal)
-  const members = Object.entries({
-    ...record,
+  const texts = new Map([
+    ['job', withContent(stringifyExact(linked), content)],
+    ['metadata', metadataText(record)],
     // Reducto's words may quote what they are about. Whatever was saved, no secret leaves.
-    reason: record.reason === null ? null : scrub(record.reason),
+    ['reason', JSON.stringify(record.reason === null ? null : scrub(record.reason))],
     // Always through us: each line of it gets a link of its own.
-    files: { ...files, url: links.to(jobId, files.path, now()) },
-  }).map(([name, value]) => {
-    const text = name === 'job' ? withContent(stringifyExact(linked), content) : stringifyExact(value)
-    return `${JSON.stringify(name)}:${text}`
-  })
+    ['files', stringifyExact({ ...files, url: links.to(jobId, files.path, now()) })],
+  ])
+  const members = Object.keys(record).map(
+    (name) => `${JSON.stringify(name)}:${texts.get(name) ?? stringifyExact(record[name as keyof JobRecord])}`,
+  )
   return `{${members.join(',')}}`
 }
 
@@ -49,7 +50,7 @@ async function readContent(
   results: Pick<Results, 'open'>,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const file = await results.open(jobId, job.path)
+  const file = await results.open(jobId, job.path, signal)
   if (file === null) throw new Error(`the saved file ${job.path} is gone`)
   const chunks: Buffer[] = []
   let bytes = 0
@@ -63,10 +64,10 @@ async function readContent(
   return text !== null && (await isJsonText(text)) ? text : null
 }
 
-/** Null for what is not UTF-8: decoded, it would be another text. */
+/** Null for what is not UTF-8: decoded, it would be another text. A byte order mark stays (`ignoreBOM` means that). */
 function decode(bytes: Buffer): string | null {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     return null
   }

@@ -50,7 +50,8 @@ export class Permanent extends Error {
 }
 
 /**
- * All accessors end with the context's `signal`: what is still being read then throws.
+ * All accessors end with the context's `signal`: what is still being read then throws. When the call is over, however it
+ * ended, every stream that it opened is destroyed, and no more are opened.
  * Numbers beyond 2^53 lose digits in everything that is parsed, since JavaScript's numbers cannot hold them: in `record`,
  * `job()`, `extracted()`, `chunks()`. `rawJob()` and `open()` always keep them.
  */

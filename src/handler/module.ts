@@ -1,6 +1,7 @@
 import { describeError, isA, memberOf, messageOf } from '../error-text.ts'
 import type { Log } from '../log.ts'
 import type { Scrub } from '../scrub.ts'
+import { createCallFiles } from './call-files.ts'
 import { watchExit } from './exit-watch.ts'
 import { type HandedOver, type HandOver, throwIfStoreFails } from './hand-over.ts'
 import type { Handler } from './handler.ts'
@@ -22,9 +23,10 @@ export function createModuleHandOver(handler: Handler, deps: ModuleDeps): HandOv
   return async ({ record, attempt }, signal) => {
     const log = deps.log.child({ jobId: record.job_id })
     const leave = calls.enter(record.job_id)
+    const files = createCallFiles(deps.results)
     try {
       await withinTime(deps.timeout, signal, async (either) =>
-        handler(viewResult(record, deps, either), { attempt, signal: either, log }),
+        handler(viewResult(record, { walk: deps.walk, results: files }, either), { attempt, signal: either, log }),
       )
       return { is: 'taken' }
     } catch (error) {
@@ -35,6 +37,7 @@ export function createModuleHandOver(handler: Handler, deps: ModuleDeps): HandOv
       if (!isPermanent(error)) return failed('handler', describeError(error))
       return { is: 'refused', reason: { code: 'refused', message: deps.scrub(messageOf(error)) } }
     } finally {
+      files.end()
       leave()
     }
   }

@@ -8,9 +8,8 @@ import { noSuchPart } from '../answer/parts.ts'
 import { splitsOf } from '../answer/splits.ts'
 import type { Walk } from '../answer/walk-thread.ts'
 import { wholeAnswer } from '../answer/whole.ts'
-import { stringifyExact } from '../exact-json.ts'
 import { linesOf } from '../results/lines.ts'
-import type { FileEntry, JobRecord } from '../results/record.ts'
+import { type FileEntry, type JobRecord, plainRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import {
   type Chunk,
@@ -21,6 +20,7 @@ import {
   type Result,
   type Schema,
 } from './handler.ts'
+import { fitted } from './schema.ts'
 
 export type ViewDeps = { readonly results: Pick<Results, 'open'>; readonly walk: Walk }
 
@@ -30,7 +30,7 @@ export type ViewDeps = { readonly results: Pick<Results, 'open'>; readonly walk:
  */
 export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal): Result {
   // Numbers of the metadata as numbers: in the record they are kept as they were written.
-  const record = JSON.parse(stringifyExact(saved)) as JobRecord
+  const record = plainRecord(saved)
   const jobId = record.job_id
   const answerFiles: SavedFiles = { type: record.type, job: record.job, files, read, signal }
   let opened: Promise<Documents> | null = null
@@ -87,21 +87,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
   async function extracted<T>(schema: Schema<T>): Promise<T>
   async function extracted(schema?: Schema<unknown>): Promise<unknown> {
     const value = await permanent(documents().then((open) => extractedOf(open, record.type)))
-    if (!schema) return value
-    const check = async (given: unknown) => (schema.parseAsync ? schema.parseAsync(given) : schema.parse(given))
-    try {
-      return await check(value)
-    } catch (error) {
-      // One set of fields may be what a schema of several expects.
-      if (!Array.isArray(value)) {
-        const several = await check([value]).then(
-          (checked) => ({ checked }),
-          () => null,
-        )
-        if (several) return several.checked
-      }
-      throw new Permanent(`the extracted fields do not fit the schema: ${explain(error)}`, { cause: error })
-    }
+    return schema ? fitted(schema, value) : value
   }
 
   /** Chunks in the order of the document; where a link stands for them, those of the saved result. */
@@ -168,14 +154,4 @@ async function permanent<T>(answering: Promise<T>): Promise<T> {
 
 function toPermanent(error: NotAnswerable): Permanent {
   return new Permanent(error.message, { cause: error })
-}
-
-/** zod's errors list what is wrong; others have a message. */
-function explain(error: unknown): string {
-  const { issues, message } = error as {
-    issues?: { path?: readonly PropertyKey[]; message: string }[]
-    message?: string
-  }
-  if (!Array.isArray(issues)) return message ?? String(error)
-  return issues.map((issue) => `${issue.path?.map(String).join('.') || 'the whole'}: ${issue.message}`).join('; ')
 }

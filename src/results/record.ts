@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { parseExact } from '../exact-json.ts'
+import { parseExact, stringifyExact } from '../exact-json.ts'
 import type { CleanText } from '../scrub.ts'
+import { lineSpan, memberSpan } from './member-span.ts'
 
 /**
  * The small JSON that describes a saved result. It is written last: its presence means that the result is complete as
@@ -94,9 +95,76 @@ const readBack = z.looseObject({
 /** Null when `text` is no record of this job that the service can rely on: there is no result then. */
 export function parseRecord(text: string, jobId: string): JobRecord | null {
   try {
-    const record = readBack.parse(parseExact(text)) as unknown as JobRecord
-    return record.job_id === jobId ? record : null
+    const [start, end] = lineSpan(text, 'metadata') ?? memberSpan(text, 'metadata') ?? [0, 0]
+    const isLarge = end - start > MAX_PARSED_METADATA
+    const small = isLarge ? `${text.slice(0, start)}null${text.slice(end)}` : text
+    const record = readBack.parse(parseExact(small)) as unknown as JobRecord
+    if (record.job_id !== jobId) return null
+    return isLarge ? withLargeMetadata(record, text.slice(start, end), parseExact) : record
   } catch {
     return null
   }
+}
+
+/**
+ * Metadata is whatever a sender wrote, up to a MiB, and parsing that takes up to half a second in which no delivery is
+ * acknowledged. Larger ones stay text until somebody asks for them. Characters.
+ */
+const MAX_PARSED_METADATA = 8 * 1024
+
+/** The metadata of records that keep it as text. */
+const largeMetadata = new WeakMap<JobRecord, string>()
+
+/** `record` with metadata that is parsed when it is asked for. */
+function withLargeMetadata(record: JobRecord, text: string, parse: (text: string) => unknown): JobRecord {
+  let parsed: { readonly value: unknown } | null = null
+  const get = () => {
+    parsed ??= { value: parse(text) }
+    return parsed.value
+  }
+  Object.defineProperty(record, 'metadata', { get, enumerable: true, configurable: true })
+  largeMetadata.set(record, text)
+  return record
+}
+
+/** The metadata of a record as JSON text; numbers keep their digits. */
+export function metadataText(record: JobRecord): string {
+  return largeMetadata.get(record) ?? stringifyExact(record.metadata ?? null)
+}
+
+/** A copy of a result's record with changes. Large metadata is not looked at. */
+export function changedRecord<Changes extends Partial<JobRecord>>(
+  record: JobRecord,
+  changes: Changes,
+): Omit<JobRecord, keyof Changes | 'gave_up'> & Changes {
+  const { gave_up: _, ...members } = Object.getOwnPropertyDescriptors(record)
+  const copy = Object.assign(Object.defineProperties({}, members), changes) as JobRecord & Changes
+  const text = largeMetadata.get(record)
+  if (text !== undefined) largeMetadata.set(copy, text)
+  return copy
+}
+
+/** A copy whose numbers are JavaScript's, as its readers expect them. */
+export function plainRecord(record: JobRecord): JobRecord {
+  const text = largeMetadata.get(record)
+  if (text === undefined) return JSON.parse(stringifyExact(record)) as JobRecord
+  const members = Object.entries(Object.getOwnPropertyDescriptors(record))
+  const small = Object.fromEntries(members.map(([name, { value = null }]) => [name, value]))
+  return withLargeMetadata(JSON.parse(stringifyExact(small)) as JobRecord, text, JSON.parse)
+}
+
+/** The text of `record.json`: for people, but for metadata that nobody reads line by line. */
+export function recordText(record: JobRecord): string {
+  const lines = Object.keys(record).map((name) => {
+    const large = name === 'metadata' ? largeText(record) : null
+    if (large !== null) return `  "metadata": ${large}`
+    return stringifyExact({ [name]: record[name as keyof JobRecord] }, 2).slice(2, -2)
+  })
+  return `{\n${lines.filter((line) => line !== '').join(',\n')}\n}\n`
+}
+
+/** On one line, where `lineSpan` finds it. Null for metadata that is short. */
+function largeText(record: JobRecord): string | null {
+  const text = metadataText(record)
+  return text.length > MAX_PARSED_METADATA ? text.replace(/[\r\n]\s*/g, '') : null
 }

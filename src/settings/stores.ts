@@ -1,3 +1,4 @@
+import { whyNothingIsKept } from '../permissions.ts'
 import { withoutTilde } from './parsers.ts'
 import { webUrl } from './urls.ts'
 
@@ -43,7 +44,9 @@ function pathAfter(scheme: string, text: string, example: string): string {
   if (path !== path.trim()) throw new Error('must be without spaces at its ends')
   if (/[?#]/.test(path))
     throw new Error(`takes no options and no comment (? or #) behind the path: ${scheme}${example}`)
-  return withoutTilde(path)
+  const why = whyNothingIsKept(withoutTilde(path))
+  if (why) throw new Error(why)
+  return path
 }
 
 const S3_OPTIONS = ['region', 'endpoint']
@@ -64,16 +67,26 @@ function bucketUrl(text: string): ResultsConfig {
   return {
     kind: 's3',
     bucket: url.hostname,
-    prefix: prefixOf(url.pathname),
+    prefix: prefixOf(text),
     region,
     endpoint: endpoint === null ? null : webUrl(endpoint),
   }
 }
 
-function prefixOf(pathname: string): string {
-  try {
-    return decodeURIComponent(pathname).replace(/^\/+|\/+$/g, '')
-  } catch {
-    throw new Error('must have a prefix whose % are followed by two digits')
-  }
+/**
+ * Only what reads the same to everybody on the way to the bucket: `URL` and many proxies resolve `.` and `..`, join
+ * slashes, turn backslashes, and take escapes off once more.
+ */
+function prefixOf(text: string): string {
+  const path = /^s3:\/\/[^/?#]*\/?([^?#]*)/.exec(text)?.[1] ?? ''
+  if (path.includes('\\')) throw new Error('must have a prefix without a backslash: separate its parts with /')
+  const prefix = path.replace(/\/$/, '').replaceAll('%20', ' ')
+  if (prefix.includes('%'))
+    throw new Error('must have a prefix without escapes but %20 for a space: write the characters themselves')
+  if (prefix === '' && path === '') return ''
+  const parts = prefix.split('/')
+  if (parts.includes('')) throw new Error('must have a prefix without an empty part: write one / between two parts')
+  if (parts.some((part) => part === '.' || part === '..'))
+    throw new Error('must have a prefix without . and .. as parts: write the path that is meant')
+  return prefix
 }

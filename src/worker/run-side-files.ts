@@ -2,7 +2,7 @@ import type { FoundLink } from '../answer/scan-thread.ts'
 import type { Claim } from '../inbox/inbox.ts'
 import type { Outcome } from '../job.ts'
 import { linesOf } from '../results/lines.ts'
-import type { FileEntry, JobRecord } from '../results/record.ts'
+import { changedRecord, type FileEntry, type JobRecord } from '../results/record.ts'
 import { fetchAnswer } from './answer.ts'
 import type { SharedFailure } from './attempt.ts'
 import { classify } from './classify.ts'
@@ -73,8 +73,7 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
       signal.throwIfAborted()
       if ((await deps.lost([claim])).length > 0) throw new ClaimLost('the result is fetched anew')
       const reason = record.reason === null ? null : deps.scrub(record.reason)
-      const { gave_up: _, ...result } = record
-      const better = { ...result, reason, complete: listed.isComplete, files: listed.files }
+      const better = changedRecord(record, { reason, complete: listed.isComplete, files: listed.files })
       await draft.commit(better, { replace: true })
       const again = listed.isComplete || !listed.isWorthRetrying ? null : { after: hosts.longestRest }
       return { ...over(better), again }

@@ -105,7 +105,9 @@ describe('a link', () => {
     const error = await failure(downloads({ allow: [] })(url.replace('PORT', String(port)), plain))
     expect(error).toMatchObject({
       kind: 'blocked',
-      message: expect.stringContaining('DOWNLOAD_ALLOW_PRIVATE_HOSTS'),
+      message: expect.stringContaining(
+        `add ${new URL(url.replace('PORT', String(port))).host} to DOWNLOAD_ALLOW_PRIVATE_HOSTS`,
+      ),
       host: new URL(url.replace('PORT', String(port))).host,
     })
     expect(requests()).toBe(0)
@@ -133,7 +135,7 @@ describe('a link', () => {
       const error = await failure(download(`https://rebinding.example:${port}/`, plain))
       expect(error).toMatchObject({ kind: 'blocked', host: `rebinding.example:${port}` })
       expect(error.message).toContain(`${answer[0]} (${addressKind(answer[0]!)})`)
-      expect(error.message).toContain('DOWNLOAD_ALLOW_PRIVATE_HOSTS')
+      expect(error.message).toContain('add rebinding.example to DOWNLOAD_ALLOW_PRIVATE_HOSTS')
     }
     expect(lookup.asked()).toBe(answers.length)
     expect(requests()).toBe(0)
@@ -223,7 +225,9 @@ describe('a redirect', () => {
     expect(String(await read((await download(`http://127.0.0.1:${port}/?hops=5`, plain)).body))).toBe('here')
     expect(await failure(download(`http://127.0.0.1:${port}/?hops=6`, plain))).toMatchObject({
       kind: 'blocked',
-      message: expect.stringMatching(/more than 5.*DOWNLOAD_ALLOW_PRIVATE_HOSTS/),
+      message: expect.stringMatching(
+        /more than 5 times\. No setting allows that: the storage must answer with the file/,
+      ),
     })
   })
 
@@ -233,7 +237,7 @@ describe('a redirect', () => {
       expect(await failure(downloads()(`http://127.0.0.1:${port}/${path}`, plain))).toMatchObject({
         kind: 'blocked',
         host: `127.0.0.1:${port}`,
-        message: expect.stringContaining('DOWNLOAD_ALLOW_PRIVATE_HOSTS'),
+        message: expect.stringMatching(/^(?!.*DOWNLOAD_ALLOW).*No setting allows that: the storage must/),
       })
   })
 
@@ -254,8 +258,20 @@ describe('a redirect', () => {
       const error = await failure(download(`http://127.0.0.1:${port}/?to=${encodeURIComponent(to)}`, plain))
       expect([to, error.kind]).toEqual([to, 'blocked'])
       expect(error.host).toBe(`127.0.0.1:${port}`)
+      // It names these two already.
+      expect(error.message).toMatch(/No setting lets a redirect lead there/)
+      expect(error.message).not.toContain('DOWNLOAD_ALLOW')
     }
     expect(secret.requests()).toBe(1)
+  })
+
+  it('to a name that resolves to a private address is blocked, and no setting is named for it', async () => {
+    const { port } = await redirecting()
+    const lookup = resolver(['10.0.0.1'])
+    const url = `http://127.0.0.1:${port}/?to=${encodeURIComponent('https://inside.example/')}`
+    const { message } = await failure(downloads({ allow: ['127.0.0.1', 'inside.example'], lookup })(url, plain))
+    expect(message).toMatch(/^inside\.example is refused: .*No setting lets a redirect lead there/)
+    expect(message).not.toContain('DOWNLOAD_ALLOW')
   })
 
   it('within an allowed host is followed', async () => {

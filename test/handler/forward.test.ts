@@ -125,6 +125,13 @@ describe('a forward', () => {
     expect(JSON.parse(calls[0]!.body)).toMatchObject({ job_id: 'job-1', metadata: { price: 10, list: [null] } })
   })
 
+  it('carries byte order marks and replacement characters that are part of a text', async () => {
+    const text = '{"\uFEFFa":"\uFEFF\uFFFD"}'
+    const { handOver, calls } = await open(text)
+    await handOver()
+    expect(calls[0]!.body).toContain(`"content":${text}}`)
+  })
+
   it('carries the digits of the numbers of its metadata', async () => {
     const metadata = parseExact('{"price":10.0,"id":12345678901234567890}')
     const { handOver, calls } = await open(undefined, {}, { metadata })
@@ -137,6 +144,12 @@ describe('a forward', () => {
     ['half of it', Buffer.from('{"a":')],
     ['two values', Buffer.from('{}{}')],
     ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22])],
+    ['half a character at its end', Buffer.from([0x22, 0xe2, 0x82])],
+    ['half a surrogate pair', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
+    // Within the body it would be no JSON, and without it not the saved text.
+    ['a byte order mark in front', Buffer.from('\uFEFF{"a":1}')],
+    ['a byte order mark behind', Buffer.from('{"a":1}\uFEFF')],
+    ['text as UTF-16', Buffer.from('\uFEFF{"a":1}', 'utf16le')],
     ['nothing', Buffer.alloc(0)],
     ['more than the record says', Buffer.from(JSON.stringify('x'.repeat(1024 * 1024)))],
   ])('carries the link alone of a saved answer with %s', async (_, bytes) => {

@@ -46,8 +46,10 @@ describe('a module', () => {
 
   it('gets the result, narrowed by its status, the number of the attempt and a signal', async () => {
     let got: [Result, Context] | null = null
-    const handler: Handler = (...args) => {
+    let raw = ''
+    const handler: Handler = async (...args) => {
       got = args
+      raw = (await args[0].rawJob()).toString()
     }
     await call(handler, 3)
     const [result, context] = got!
@@ -56,7 +58,7 @@ describe('a module', () => {
     await call(handler, 1, { status: 'Failed', reason: 'empty' })
     expect(got![0]).toMatchObject({ status: 'Failed', reason: 'empty' })
     expect(got![0]).not.toHaveProperty('job')
-    expect((await got![0].rawJob()).toString()).toBe('{"status":"Completed"}')
+    expect(raw).toBe('{"status":"Completed"}')
   })
 
   it('aborts its signal when the time is over', async () => {

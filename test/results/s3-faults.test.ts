@@ -1,7 +1,9 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { ResultsUnavailable } from '../../src/results/results.ts'
+import { S3Unavailable } from '../../src/results/s3/errors.ts'
 import { createS3Results } from '../../src/results/s3.ts'
+import { createScrub } from '../../src/scrub.ts'
 import { type Fault, faultyS3, type S3Call } from '../support/faulty-s3.ts'
 import { answerOf, neverAborts, ours, pieces, recordOf, save, text, textOf, theirs } from './contract.ts'
 
@@ -55,6 +57,45 @@ describe('a store that fails', () => {
     },
     15_000,
   )
+
+  it.each<[string, Fault, RegExp]>([
+    [
+      'a wrong region, told in words',
+      {
+        status: 400,
+        code: 'AuthorizationHeaderMalformed',
+        message: "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-central-1'",
+      },
+      /the bucket is in the region eu-central-1: name it in RESULTS_URL, as the parameter region \(region=eu-central-1\)/,
+    ],
+    [
+      'another endpoint',
+      { status: 301, code: 'PermanentRedirect', message: 'The bucket must be addressed using the specified endpoint.' },
+      /the bucket is in another region, or behind another endpoint: name it in RESULTS_URL, as the parameter region or endpoint/,
+    ],
+    ['a redirect without words', { status: 307, text: '' }, /name it in RESULTS_URL, as the parameter region/],
+    [
+      'very many words',
+      { status: 301, code: 'PermanentRedirect', message: 'Please go elsewhere. '.repeat(1_000) },
+      /name it in RESULTS_URL, as the parameter region/,
+    ],
+    [
+      'a key, at length',
+      { status: 403, code: 'AccessDenied', message: `no kms:Decrypt on ${'arn:aws:'.repeat(200)}` },
+      /needs kms:GenerateDataKey and kms:Decrypt on that key/,
+    ],
+  ])('is told with what to do, also when it was scrubbed: %s', async (_name, fault, advice) => {
+    const { results } = await openTest(() => fault)
+    const error = await results.record('job-1', neverAborts).catch((thrown) => thrown)
+    expect(error).toBeInstanceOf(ResultsUnavailable)
+    expect(createScrub([])(error.message)).toMatch(advice)
+  })
+
+  it('keeps its advice when no region is set', () => {
+    const { message } = new S3Unavailable(new Error('Region is missing'), 'GetObject')
+    expect(createScrub([])(message)).toBe(message)
+    expect(message).toMatch(/name the region of the bucket in RESULTS_URL, as the parameter region/)
+  })
 
   it('does not hide what the source of a file throws in the middle of an upload', async () => {
     const { s3, results } = await openTest()

@@ -89,6 +89,65 @@ describe('what a container engine keeps of a line in .env is refused, never part
   })
 })
 
+describe('a prefix in a bucket that does not read the same to everybody is refused, with what to do', () => {
+  const kinds: [cure: RegExp, prefixes: readonly string[]][] = [
+    [/without \. and \.\. as parts: write the path/, ['..', '../x', 'a/../x', 'a/..', '.', './a', 'a/.', 'a/./b']],
+    [/one \/ between two parts/, ['/', '/a', 'a//b', 'a//', '//', 'a///b']],
+    [/without a backslash: separate/, ['\\', '..\\x', 'a\\b', 'a\\..\\b']],
+    [
+      /without escapes but %20 for a space/,
+      ['%2e%2e/x', '%2E', 'a%2Fb', 'a%2f..', 'a%5Cb', 'a%00', 'a%252e', '%41', 'a%zz', 'a%', 'a%3Fb', 'a%0a', '%c3%bc'],
+    ],
+  ]
+  it.each(kinds.flatMap(([cure, prefixes]) => prefixes.map((prefix) => [prefix, cure] as const)))(
+    '%s',
+    (prefix, cure) => {
+      for (const more of ['', '?region=eu-central-1']) {
+        const [problem, ...others] = problems({ RESULTS_URL: `s3://results/${prefix}${more}` })
+        expect(problem).toMatch(/^RESULTS_URL: must have a prefix without/)
+        expect(problem).toMatch(cure)
+        expect(others).toEqual([])
+      }
+    },
+  )
+
+  it.each([
+    '',
+    '/',
+    '/a',
+    '/a/',
+    '/a/b.c/..d/e..',
+    '/ü',
+    '/a%20b',
+    '/team=a/x+y',
+    '/a?endpoint=http://minio:9000/%2e/',
+  ])('s3://results%s is taken', (path) => expect(problems({ RESULTS_URL: `s3://results${path}` })).toEqual([]))
+})
+
+describe('what the kernel makes up keeps nothing', () => {
+  const up = '../'.repeat(40)
+  it.each([
+    '/proc',
+    '/proc/x',
+    '/proc/self/fd/x',
+    '/sys/x',
+    '/dev/shm/x',
+    '/dev/null',
+    '//proc/x',
+    '/tmp/../proc/x',
+    `${up}dev/x`,
+    '/./sys//x',
+  ])('%s', (path) => {
+    const told = (name: string) =>
+      new RegExp(`^${name}: (?:lies in /(?:proc|sys|dev), .*name a path on a disk|must be )`)
+    expect(problems({ DATABASE_URL: `sqlite:${path}` })).toEqual([expect.stringMatching(told('DATABASE_URL'))])
+    expect(problems({ RESULTS_URL: `file:${path}` })).toEqual([expect.stringMatching(told('RESULTS_URL'))])
+  })
+  it.each(['/procs/x', './proc/x', '/device/x', '/data/dev/x'])('%s is no such path', (path) => {
+    expect(problems({ DATABASE_URL: `sqlite:${path}`, RESULTS_URL: `file:${path}` })).toEqual([])
+  })
+})
+
 describe('what was given is told, but no secret of it', () => {
   it('for a setting that is none', () => {
     expect(problems({ PORT: '99999' })).toEqual(['PORT: must be a whole number from 0 to 65535; given: "99999"'])

@@ -1,10 +1,9 @@
 import { constants } from 'node:fs'
 import { chmod, copyFile, link, lstat, mkdir, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { stringifyExact } from '../../exact-json.ts'
 import { fsyncPath } from '../../fsync.ts'
 import { withSignal } from '../abort.ts'
-import { FILES, isDraftName, RECORD } from '../record.ts'
+import { FILES, isDraftName, RECORD, recordText } from '../record.ts'
 import { type Draft, ResultsUnavailable } from '../results.ts'
 import { absent, guarded } from './errors.ts'
 import { writeDurably } from './write.ts'
@@ -123,7 +122,7 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
         guarded(async () => {
           // Of an earlier try.
           await unlink(join(folder, RECORD)).catch(absent)
-          await writeDurably(join(folder, RECORD), text(`${stringifyExact(record, 2)}\n`), { signal: own })
+          await writeDurably(join(folder, RECORD), text(recordText(record)), { signal: own })
           await verify()
           for (const path of await foldersOf(folder)) await fsyncPath(path)
           own.throwIfAborted()

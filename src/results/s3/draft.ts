@@ -1,9 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { addAbortSignal, type Readable } from 'node:stream'
-import { stringifyExact } from '../../exact-json.ts'
 import { withSignal } from '../abort.ts'
 import { linesOf } from '../lines.ts'
-import { type FileEntry, isDraftName, isResultPath, type JobRecord, type NewRecord, RECORD } from '../record.ts'
+import {
+  type FileEntry,
+  isDraftName,
+  isResultPath,
+  type JobRecord,
+  type NewRecord,
+  RECORD,
+  recordText,
+} from '../record.ts'
 import { type Draft, ResultsUnavailable } from '../results.ts'
 import type { Bucket, Listed } from './bucket.ts'
 import { S3Unavailable } from './errors.ts'
@@ -85,7 +92,7 @@ export async function createS3Draft(
   /** Of two that commit at once one wins: the store itself sees to it, where it knows conditions. */
   async function putRecord(record: NewRecord, overwrite: boolean, own: AbortSignal): Promise<boolean> {
     const key = keyOf(jobId, RECORD)
-    const body = Buffer.from(`${stringifyExact(record, 2)}\n`)
+    const body = Buffer.from(recordText(record))
     const put = (ifAbsent: boolean) => bucket.put(key, body, { signal: own, ifAbsent, type: 'application/json' })
     for (let conflicts = 0; ; ) {
       const ifAbsent = !overwrite && deps.conditional

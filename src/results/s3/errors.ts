@@ -5,10 +5,22 @@ import { ResultsUnavailable } from '../results.ts'
 /** This process is out of descriptors: it passes, and says nothing of the store. */
 const BUSY: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE'])
 
+/**
+ * The operator reads these after they were scrubbed, which takes parameters (`?name=value`) out of every text: so none is
+ * written that way.
+ */
 const HINTS: readonly (readonly [when: RegExp, hint: string])[] = [
-  [/region is missing/i, ': add ?region=… to RESULTS_URL'],
-  [/\bkms:/i, ': a bucket encrypted with a KMS key needs kms:GenerateDataKey and kms:Decrypt on that key'],
+  [/region is missing/i, 'name the region of the bucket in RESULTS_URL, as the parameter region'],
+  [/\bkms:/i, 'a bucket encrypted with a KMS key needs kms:GenerateDataKey and kms:Decrypt on that key'],
 ]
+
+/** What stores answer when a bucket is in another region, or behind another endpoint, than they were asked for. */
+const ELSEWHERE =
+  /^(?:PermanentRedirect|TemporaryRedirect|Redirect|AuthorizationHeaderMalformed|IllegalLocationConstraint\w*|InvalidRegion\w*|InvalidLocationConstraint)$/
+const REDIRECTS: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 308])
+
+/** Longer words of a store would leave no room for what to do. Characters. */
+const MAX_WORDS = 250
 
 /** A call failed: the store's own code and words, and what it was asked. */
 export class S3Unavailable extends ResultsUnavailable {
@@ -19,10 +31,11 @@ export class S3Unavailable extends ResultsUnavailable {
   constructor(error: unknown, operation: string) {
     const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
     const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined
-    const hint = HINTS.find(([when]) => when.test(message))?.[1] ?? ''
+    const words = message.length > MAX_WORDS ? `${message.slice(0, MAX_WORDS)}…` : message
+    const advice = adviceFor(error, name, message, status)
     const asked = status === undefined ? operation : `${operation}, HTTP ${status}`
     const isBusy = causesOf(error).some((cause) => BUSY.has((cause as NodeJS.ErrnoException | null)?.code))
-    super(isBusy ? 'busy' : 'results', `S3: ${name}: ${message}${hint} (${asked})`)
+    super(isBusy ? 'busy' : 'results', `S3: ${name}: ${words}${advice === null ? '' : `: ${advice}`} (${asked})`)
     this.code = name
     this.status = status
   }
@@ -37,3 +50,23 @@ export class S3Unavailable extends ResultsUnavailable {
     return status === 501 || (status >= 400 && status < 500 && ![404, 408, 412, 429].includes(status))
   }
 }
+
+function adviceFor(error: unknown, name: string, message: string, status: number | undefined): string | null {
+  if (!ELSEWHERE.test(name) && !REDIRECTS.has(status)) return HINTS.find(([when]) => when.test(message))?.[1] ?? null
+  const region = regionOf(error, message)
+  const where = region === null ? 'in another region, or behind another endpoint' : `in the region ${region}`
+  const value = region === null ? '' : ` (region=${region})`
+  return `the bucket is ${where}: name it in RESULTS_URL, as the parameter region${value} or endpoint`
+}
+
+/** The region that a store says the bucket is in: in a header, in the body, or in words. */
+function regionOf(error: unknown, message: string): string | null {
+  const { $response, Region } = (error ?? {}) as {
+    readonly $response?: { readonly headers?: Readonly<Record<string, unknown>> }
+    readonly Region?: unknown
+  }
+  const told = [$response?.headers?.['x-amz-bucket-region'], Region, /expecting '([^']*)'/.exec(message)?.[1]]
+  return told.find((one): one is string => typeof one === 'string' && REGION.test(one)) ?? null
+}
+
+const REGION = /^[a-z0-9-]{1,40}$/
