@@ -1,7 +1,10 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import {
   closeSync,
   copyFileSync,
+  existsSync,
   fdatasyncSync,
   fsyncSync,
   mkdirSync,
@@ -14,6 +17,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MAX_LOG_BYTES } from '../src/inbox/sqlite/checkpoint.ts'
 import { newSecret, sign, signatureHeaders } from '../src/signing.ts'
 import { freePort } from '../test/support/port.ts'
 import { fill } from './fill.ts'
@@ -177,29 +181,31 @@ function fsyncTime(): number {
   return median(times)
 }
 
+/** Settings of a service whose inbox is a copy of this one. */
+async function filledWith(full: string): Promise<Record<string, string>> {
+  const env = await settings()
+  const copy = env.DATABASE_URL!.slice('sqlite:'.length)
+  copyFileSync(full, copy)
+  // Else the system writes the copy out while the service is measured.
+  const file = openSync(copy, 'r')
+  fsyncSync(file)
+  closeSync(file)
+  return env
+}
+
 async function million(): Promise<void> {
   const full = join(folder, 'million.db')
   fill(full, MILLION)
   const latency: number[] = []
   const throughput: number[] = []
   const start: number[] = []
-  const filled = async () => {
-    const env = await settings()
-    const copy = env.DATABASE_URL!.slice('sqlite:'.length)
-    copyFileSync(full, copy)
-    // Else the system writes the copy out while the service is measured.
-    const file = openSync(copy, 'r')
-    fsyncSync(file)
-    closeSync(file)
-    return env
-  }
   const startTime = async (env: Record<string, string>) => {
     const began = performance.now()
     await during(startReceiver(env), async () => {})
     return performance.now() - began
   }
   for (let run = 0; run < RUNS; run++) {
-    const [emptyEnv, fullEnv] = [await settings(), await filled()]
+    const [emptyEnv, fullEnv] = [await settings(), await filledWith(full)]
     await startTime(emptyEnv)
     start.push((await startTime(fullEnv)) / (await startTime(emptyEnv)))
     const one = await during(startReceiver(emptyEnv), (server) => measured(server, 1))
@@ -230,7 +236,7 @@ async function whileDownloading(): Promise<void> {
   for (let run = 0; run < RUNS; run++) {
     const reducto = await startHelper('reducto.ts', ['large', String(1024 ** 3)])
     const account = { REDUCTO_BASE_URL: reducto.url, REDUCTO_API_KEY: reducto.info.apiKey!, WORKER_CONCURRENCY: '2' }
-    const paced = (server: Running) => latencies(server, 300)
+    const paced = (server: Running) => latencies(server, { count: 300, pause: 10 })
     const idle = await during(startReceiver(await settings(account)), paced)
     const busy = await during(startReceiver(await settings(account)), async (server) => {
       for (const job of ['a', 'b']) await deliver(server, `large-${run}-${job}`)
@@ -247,16 +253,21 @@ async function whileDownloading(): Promise<void> {
   )
 }
 
-/** Acknowledgement times, ms, one delivery every 10 ms: pings, so that the worker has no more to do for them. */
-async function latencies(server: Running, count: number): Promise<number[]> {
+type Pace = { readonly count: number; readonly pause: number; readonly jobs?: true; goesOn?(): boolean }
+
+/**
+ * Acknowledgement times, ms, of deliveries one after another with a `pause` between them, ms, while `goesOn`: of pings,
+ * which leave the worker nothing to do, or of jobs.
+ */
+async function latencies(server: Running, { count, pause, jobs, goesOn = () => true }: Pace): Promise<number[]> {
   const times: number[] = []
-  for (let index = 0; index < count; index++) {
+  for (let index = 0; index < count && goesOn(); index++) {
     const began = performance.now()
-    await send(server, '{"success":true}')
+    await (jobs ? deliver(server, randomUUID()) : send(server, '{"success":true}'))
     times.push(performance.now() - began)
-    await new Promise((next) => setTimeout(next, 10))
+    await new Promise((next) => setTimeout(next, pause))
   }
-  return times.slice(20)
+  return times
 }
 
 function percentile(values: readonly number[], percent: number): number {
@@ -272,6 +283,53 @@ async function send(server: Running, body: string): Promise<void> {
 
 function deliver(server: Running, jobId: string): Promise<void> {
   return send(server, JSON.stringify({ status: 'Completed', job_id: jobId }))
+}
+
+/** Of a small cloud disk, a second. */
+const SLOW_OPERATIONS = 3_000
+
+/** Another process fills the log; deliveries let it pass its bound, and the checkpoint is over when it is empty. */
+async function duringCheckpoint(): Promise<void> {
+  const slowDisk = compile('slow-disk.c')
+  if (slowDisk === null) return void process.stdout.write('| during a checkpoint | | no C compiler here | | |\n')
+  const full = join(folder, 'million.db')
+  if (!existsSync(full)) fill(full, MILLION)
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const slow = { LD_PRELOAD: slowDisk, SLOW_OPERATIONS: String(SLOW_OPERATIONS) }
+    const env: Record<string, string> = { ...(await filledWith(full)), ...slow }
+    const path = env.DATABASE_URL!.slice('sqlite:'.length)
+    const isFull = () => statSync(`${path}-wal`).size >= MAX_LOG_BYTES
+    await during(startReceiver(env), async (server) => {
+      const pace = { count: 1_000, pause: 1, jobs: true } as const
+      await latencies(server, { ...pace, count: 50 })
+      const quiet = await latencies(server, { ...pace, count: 300 })
+      spawnSync(process.execPath, [join(import.meta.dirname, 'fill-log.ts'), path, String(MAX_LOG_BYTES - 1024 ** 2)])
+      await latencies(server, { ...pace, goesOn: () => !isFull() })
+      const moving = await latencies(server, { ...pace, goesOn: isFull })
+      if (moving.length < 100) throw new Error('the checkpoint was over before it was measured')
+      values.push(percentile(moving, 99) / percentile(quiet, 99))
+    })
+    rmSync(path)
+  }
+  row(
+    `acknowledgement p99 during a checkpoint, ${MILLION.toLocaleString('en')} deliveries, a disk of ${SLOW_OPERATIONS} operations a second, against none`,
+    '≤ 3',
+    values,
+    (x) => x <= 3,
+  )
+}
+
+/** Compiles a shim into the folder of the bench; null where there is no C compiler. */
+function compile(source: string): string | null {
+  const shim = join(folder, `${source}.so`)
+  try {
+    execFileSync('cc', ['-shared', '-fPIC', '-O2', '-o', shim, join(import.meta.dirname, source), '-ldl', '-lpthread'])
+    return shim
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
 }
 
 /** Deliver, then look for the record every millisecond. */
@@ -388,7 +446,17 @@ function residentSize({ child }: Running): number {
   return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1024
 }
 
-const ALL = { acknowledging, grouping, alone, million, whileDownloading, toResult, smallJobs, memory } as const
+const ALL = {
+  acknowledging,
+  grouping,
+  alone,
+  million,
+  duringCheckpoint,
+  whileDownloading,
+  toResult,
+  smallJobs,
+  memory,
+} as const
 
 process.stdout.write(
   `${RUNS} runs each; load from ${generator}; Node ${process.version}\n\n| What | Target | Median | Spread | |\n|---|---|---|---|---|\n`,

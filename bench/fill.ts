@@ -14,10 +14,7 @@ export function fill(path: string, count: number): void {
     db.exec('BEGIN')
     for (const end = Math.min(index + 10_000, count); index < end; index++) {
       const at = since + Math.floor((index / count) * 90 * 86_400_000)
-      const jobId = randomUUID()
-      const body = JSON.stringify({ status: 'Completed', job_id: jobId, metadata: { user_id: '123' } })
-      const content = { is: 'job', jobId, status: 'Completed' } as const
-      writer.accept({ svixId: messageId(at, index), endpoint: 'default', receivedAt: at, body, content }, at)
+      insert(writer, at, index)
     }
     done.run()
     writer.tally.finish()
@@ -28,4 +25,12 @@ export function fill(path: string, count: number): void {
   )
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   db.close()
+}
+
+/** A delivery that came at `at`, and its job. */
+export function insert(writer: ReturnType<typeof createWriter>, at: number, index: number): void {
+  const jobId = randomUUID()
+  const body = JSON.stringify({ status: 'Completed', job_id: jobId, metadata: { user_id: '123' } })
+  const content = { is: 'job', jobId, status: 'Completed' } as const
+  writer.accept({ svixId: messageId(at, index), endpoint: 'default', receivedAt: at, body, content }, at)
 }

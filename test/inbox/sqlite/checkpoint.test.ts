@@ -48,17 +48,19 @@ it('is bounded by 256 MiB on a large volume, and is at least 1 MiB', async () =>
   expect(bound).toBeGreaterThanOrEqual(1024 * 1024)
 })
 
-it('moves the bulk beside the writer, however much is left, and comes again when a reader was in the way', async () => {
+it('moves the bulk beside the writer until little came meanwhile, and comes again when a reader was in the way', async () => {
   const path = join(tempFolder(), 'inbox.db')
   new DatabaseSync(path).close()
   const calls: string[] = []
+  /** Pages in the log at the start of each pass: what comes while one is under way, that pass does not count. */
+  let log = [10_000, 11_000, 11_020]
   let busy = true
   const checkpointer = createCheckpointer({
     path,
     bound: Number.MAX_SAFE_INTEGER,
     bulk: async () => {
       calls.push('bulk')
-      return { busy: false, pages: 10_000, left: calls.length < 3 ? 9_000 : 10 }
+      return { busy: false, pages: log.shift()!, left: 0 }
     },
     rest: async () => {
       calls.push('rest')
@@ -70,10 +72,32 @@ it('moves the bulk beside the writer, however much is left, and comes again when
   await checkpointer.now()
   expect(calls).toEqual(['bulk', 'bulk', 'bulk', 'rest'])
   busy = false
+  log = [30]
   await checkpointer.look()
   expect(calls.slice(4)).toEqual(['bulk', 'rest'])
   await checkpointer.look()
   expect(calls).toHaveLength(6)
+})
+
+it.each([
+  ['a reader keeps it from the database', { busy: false, pages: 9_000, left: 9_000 }],
+  ['more comes than it can move', null],
+])('leaves the rest to the writer in the end, though %s', async (_why, answer) => {
+  const path = join(tempFolder(), 'inbox.db')
+  new DatabaseSync(path).close()
+  let passes = 0
+  let rests = 0
+  const checkpointer = createCheckpointer({
+    path,
+    bound: Number.MAX_SAFE_INTEGER,
+    bulk: async () => answer ?? { busy: false, pages: ++passes * 1_000, left: 0 },
+    rest: async () => {
+      rests++
+      return { busy: false, pages: 10, left: 0 }
+    },
+  })
+  await checkpointer.now()
+  expect(rests).toBe(1)
 })
 
 it('never waits for a reader: the log is emptied at the next look', async () => {
