@@ -65,6 +65,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts'],
   simulator: [...GROUND, 'simulator'],
   'compose.ts': ['*'],
+  'compose-worker.ts': ['*'],
+  'runtime.ts': ['*'],
   cli: ['*'],
   'main.ts': ['*'],
 }
