@@ -3,6 +3,7 @@ import type { EventBus } from '../events.ts'
 import type { Receiver } from '../receive/receive.ts'
 import { type BodyReader, createBodyReader } from './body.ts'
 import { type Health, healthz, readyz } from './health.ts'
+import { mountable } from './mount.ts'
 import { peerOf } from './peer.ts'
 import { BAD_REQUEST, FAILED, NOT_FOUND, sendAndClose, sendRefusal } from './replies.ts'
 import { savedFilesWhenOpen } from './results-route.ts'
@@ -77,7 +78,7 @@ export function createApp(deps: AppDeps): Express {
 
 /** The routes for an app of somebody else's, under any path of it. What is not among them is left to that app. */
 export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): Express {
-  const app = appWith(receiverRoutes({ ...deps, health: () => ({ notReady: [], degraded: [] }) }))
+  const app = mountable(appWith(receiverRoutes({ ...deps, health: () => ({ notReady: [], degraded: [] }) })))
   app.use(failed(deps.events))
   return app
 }
