@@ -49,7 +49,7 @@ export async function loadHandler(path: string, options: LoadOptions = {}): Prom
 }
 
 /** The default export; of a module that was compiled to CommonJS, its `exports.default`. */
-function handlerOf(module: object): Handler | null {
+export function handlerOf(module: object): Handler | null {
   const main = memberOf(module, 'default')
   for (const candidate of [main, memberOf(main, 'default')])
     if (typeof candidate === 'function' && !isClass(candidate)) return candidate as Handler
