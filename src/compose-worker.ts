@@ -25,7 +25,7 @@ type WorkerConfig = Pick<
   'allowPrivateHosts' | 'concurrency' | 'fetchRetryFor' | 'handlerRetryFor' | 'maxResultBytes'
 >
 
-export type WorkerParts = {
+type WorkerParts = {
   readonly config: WorkerConfig
   readonly inbox: Inbox
   readonly results: Results

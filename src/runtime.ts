@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { composeWorker } from './compose-worker.ts'
-import type { Degraded, EventBus } from './events.ts'
+import type { Degraded, EventBus, NotReady } from './events.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
 import { type HandlerChoice, type PrepareDeps, type PreparedHandOver, prepareHandOver } from './handler/open.ts'
-import type { NotReady } from './http/health.ts'
 import type { SavedFilesDeps } from './http/saved-files.ts'
 import type { Inbox } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
@@ -23,11 +22,11 @@ import { type Retention, startRetention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
 
 /** What inbox, results and worker are made from: all settings but those of a server and of a process. */
-export type RuntimeConfig = Omit<Config, 'host' | 'port' | 'trustProxy' | 'logLevel' | 'handler'> & {
+type RuntimeConfig = Omit<Config, 'host' | 'port' | 'trustProxy' | 'logLevel' | 'handler'> & {
   readonly handler: HandlerChoice | null
 }
 
-export type RuntimeOptions = {
+type RuntimeOptions = {
   readonly config: RuntimeConfig
   readonly log: Log
   readonly events: EventBus
@@ -37,7 +36,7 @@ export type RuntimeOptions = {
 }
 
 /** All of it but what brings requests: inbox, worker, results. It can be started again once it was stopped. */
-export type Runtime = {
+type Runtime = {
   /** Null until deliveries can be recorded, and when they cannot any more. */
   receiver(): Receiver | null
   health(): { readonly notReady: readonly NotReady[]; readonly degraded: readonly Degraded[] }
@@ -47,7 +46,7 @@ export type Runtime = {
   start(signal: AbortSignal): Promise<Running>
 }
 
-export type Running = {
+type Running = {
   readonly inbox: Inbox
   readonly results: Results
   /**
@@ -60,7 +59,7 @@ export type Running = {
 }
 
 /** How deliveries come in, for a stop that goes on accepting them for a moment. */
-export type Doors = {
+type Doors = {
   /** From the beginning of the stop until `close` is called, ms. */
   readonly acceptFor: number
   close(): Promise<void>

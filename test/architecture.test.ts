@@ -78,7 +78,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'library',
     'settings',
     'http/app.ts',
-    'http/health.ts',
     'http/mount.ts',
     'handler/handler.ts',
     'handler/load-handler.ts',
