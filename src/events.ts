@@ -4,6 +4,9 @@ import type { CleanOutcome, CleanReason, Task } from './job.ts'
 /** Why the worker claims nothing, other than by an operator's wish. The names that `/readyz` shows as degraded. */
 export type PauseCause = 'reducto_auth' | 'results' | 'disk'
 
+/** Why deliveries cannot be accepted. The names that `/readyz` shows. */
+export type NotReady = 'starting' | 'draining' | 'inbox' | 'inbox_locked'
+
 /** What is wrong behind the inbox: deliveries are accepted all the same. */
 export type Degraded = PauseCause | 'worker_paused' | 'handler' | 'downloads' | 'clock'
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { type Command, ownOf, WrongUse } from './cli/command.ts'
 import { DatabaseRefused } from './inbox/sqlite/schema.ts'
@@ -44,8 +45,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'send-test': async () => (await import('./cli/send-test.ts')).sendTest,
   backup: async () => (await import('./cli/backup.ts')).backup,
   help: async () => async () => say(HELP),
-  version: async () => async () =>
-    say(`${(await import('../package.json', { with: { type: 'json' } })).default.version}\n`),
+  version: async () => async () => say(`${versionOf(new URL('../package.json', import.meta.url))}\n`),
+}
+
+function versionOf(manifest: URL): string {
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
 }
 
 async function run(argv: readonly string[]): Promise<number> {

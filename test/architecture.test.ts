@@ -64,7 +64,25 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   reducto: [...GROUND, 'reducto', 'outbound'],
   http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts'],
   simulator: [...GROUND, 'simulator'],
+  library: [...GROUND, 'library'],
+  // Inbox, worker and results, wired; without a server, signals and an environment.
+  'runtime.ts': ['*'],
+  'compose-worker.ts': ['*'],
+  // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
+  // The faces of the package.
+  'index.ts': ['express.ts', 'events.ts', 'handler/handler.ts', 'settings/config.ts'],
+  'express.ts': [
+    ...GROUND,
+    'runtime.ts',
+    'library',
+    'settings',
+    'http/app.ts',
+    'http/mount.ts',
+    'handler/handler.ts',
+    'handler/load-handler.ts',
+  ],
+  'testing.ts': [...GROUND, 'simulator'],
   cli: ['*'],
   'main.ts': ['*'],
 }
@@ -97,6 +115,13 @@ function importsOf(file: string): string[] {
   return found.map((path) => relative(SRC, resolve(SRC, dirname(file), path)))
 }
 
+/** The file and all that it imports, directly or not. */
+function reachableFrom(file: string): readonly string[] {
+  const found = new Set([file])
+  for (const one of found) for (const target of importsOf(one)) if (files.includes(target)) found.add(target)
+  return [...found]
+}
+
 function roomOf(file: string): string {
   return file.includes('/') ? file.split('/')[0]! : file
 }
@@ -118,6 +143,25 @@ describe('imports flow one way', () => {
     const users = files.filter((file) => importsOf(file).includes('compose.ts'))
     expect(users.every((file) => roomOf(file) === 'cli' || file === 'main.ts')).toBe(true)
     expect(users.length).toBeGreaterThan(0)
+  })
+
+  it('only the service and the library know the runtime, and nothing within knows a face of the package', () => {
+    const usersOf = (target: string) => files.filter((file) => importsOf(file).includes(target)).toSorted()
+    expect(usersOf('runtime.ts')).toEqual(['compose.ts', 'express.ts'])
+    expect(usersOf('express.ts')).toEqual(['index.ts'])
+    expect(usersOf('index.ts')).toEqual([])
+    expect(usersOf('testing.ts')).toEqual([])
+  })
+
+  it.each(['index.ts', 'testing.ts'])('%s brings nothing along that changes the process of an app', (face) => {
+    const brought = reachableFrom(face)
+    expect(
+      brought.filter((file) => file.startsWith('cli/') || ['main.ts', 'bin.js', 'compose.ts'].includes(file)),
+    ).toEqual([])
+    // The exception sets HOME where there is none, which the library refuses before.
+    const changing = /process\.(env|umask|exit\(|chdir|once\(|on\(|setuid|title)|setFlagsFromString|enableCompileCache/
+    const users = brought.filter((file) => changing.test(readFileSync(join(SRC, file), 'utf8')))
+    expect(users.filter((file) => file !== 'results/s3/home.ts')).toEqual([])
   })
 
   it.each(ONLY)('%s', (what, where) => {

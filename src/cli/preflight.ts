@@ -1,9 +1,8 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { dirname, join } from 'node:path'
 import { causesOf } from '../causes.ts'
-import { whyNoFile, whyNoFolder } from '../permissions.ts'
 import { type Config, SettingsError } from '../settings/config.ts'
+import { storageProblems } from '../settings/machine.ts'
 
 /** What only this machine can tell about settings. */
 
@@ -15,9 +14,8 @@ type Places = Pick<Config, 'host' | 'port' | 'database' | 'results'>
  */
 export async function checkMachine(config: Places): Promise<void> {
   const host = await hostProblem(config.host)
-  const problems = [host, databaseProblem(config.database.path), resultsProblem(config.results)]
-  const found = problems.filter((problem) => problem !== null)
-  if (found.length > 0) throw new SettingsError(found)
+  const problems = [...(host === null ? [] : [host]), ...storageProblems(config)]
+  if (problems.length > 0) throw new SettingsError(problems)
 }
 
 async function hostProblem(host: string): Promise<string | null> {
@@ -29,19 +27,6 @@ async function hostProblem(host: string): Promise<string | null> {
     const { code } = error as NodeJS.ErrnoException
     return `HOST: ${host} is no address, and no name that this machine can resolve (${code}): set it to 0.0.0.0, or to an address of this machine`
   }
-}
-
-/** The files beside a database are written as well. None may be opened here: closing one would drop SQLite's locks. */
-function databaseProblem(path: string): string | null {
-  const files = ['', '-wal', '-shm', '.lock'].map((end) => `${path}${end}`)
-  const why = [whyNoFolder(dirname(path)), ...files.map((file) => whyNoFile(file))].find((found) => found !== null)
-  return why ? `DATABASE_URL: ${why}` : null
-}
-
-function resultsProblem(results: Config['results']): string | null {
-  if (results.kind !== 'file') return null
-  const why = whyNoFolder(results.path) ?? whyNoFolder(join(results.path, '.tmp'))
-  return why ? `RESULTS_URL: ${why}` : null
 }
 
 const LISTEN_PROBLEMS: Readonly<Record<string, (config: Places) => string>> = {

@@ -1,6 +1,6 @@
 /**
  * What a handler's author sees: `import { Permanent, type Handler }` from reducto-webhook-receiver. This module is the
- * package's public face; names and types in it are only ever added to.
+ * part of the package's public face; names and types in it are only ever added to.
  */
 import type { Readable } from 'node:stream'
 import type { JobGetResponse } from 'reductoai/resources/job'

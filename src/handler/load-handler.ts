@@ -49,7 +49,7 @@ export async function loadHandler(path: string, options: LoadOptions = {}): Prom
 }
 
 /** The default export; of a module that was compiled to CommonJS, its `exports.default`. */
-function handlerOf(module: object): Handler | null {
+export function handlerOf(module: object): Handler | null {
   const main = memberOf(module, 'default')
   for (const candidate of [main, memberOf(main, 'default')])
     if (typeof candidate === 'function' && !isClass(candidate)) return candidate as Handler
@@ -96,7 +96,7 @@ function explainLoading(error: unknown, file: string): string {
 
 function explainMissing(what: string, from: string): string {
   if (what === 'reducto-webhook-receiver')
-    return `${from} is outside of this project, where the package is not known by its name: put it into handlers/`
+    return `${from} is outside of this project, where the package is not known by its name: put it into handlers/, or install the package where it is`
   return /^[./]/.test(what) || what.startsWith('file:')
     ? `${from} imports ${what}, which is not there: write the whole name of the file, with its extension`
     : `${from} imports the package ${what}, which is not installed: npm install ${what} (for a container, build on the image: see "Your code" in README.md)`

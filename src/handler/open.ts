@@ -4,11 +4,13 @@ import type { Results } from '../results/results.ts'
 import type { Scrub } from '../scrub.ts'
 import { createForward } from './forward.ts'
 import type { HandOver } from './hand-over.ts'
+import type { Handler } from './handler.ts'
 import type { Links } from './links.ts'
 import { createModuleHandOver, loadHandler } from './module.ts'
 
-/** The way that the settings name. */
+/** The way that the settings name, or the user's function itself. */
 export type HandlerChoice =
+  | { readonly kind: 'function'; readonly handle: Handler }
   | { readonly kind: 'module'; readonly path: string }
   | { readonly kind: 'forward'; readonly url: string; readonly secrets: readonly string[] }
 
@@ -47,7 +49,7 @@ export async function prepareHandOver(choice: HandlerChoice, deps: PrepareDeps):
         close: async () => {},
       }),
     }
-  const handler = await loadHandler(choice.path, deps)
+  const handler = choice.kind === 'function' ? choice.handle : await loadHandler(choice.path, deps)
   const { timeout, log, scrub } = deps
   return {
     open({ results }) {

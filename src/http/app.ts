@@ -3,6 +3,7 @@ import type { EventBus } from '../events.ts'
 import type { Receiver } from '../receive/receive.ts'
 import { type BodyReader, createBodyReader } from './body.ts'
 import { type Health, healthz, readyz } from './health.ts'
+import { mountable } from './mount.ts'
 import { peerOf } from './peer.ts'
 import { BAD_REQUEST, FAILED, NOT_FOUND, sendAndClose, sendRefusal } from './replies.ts'
 import { savedFilesWhenOpen } from './results-route.ts'
@@ -18,7 +19,7 @@ export type AppDeps = {
   readonly trustProxy?: boolean | number | string | readonly string[]
   readonly bodies?: BodyReader
   /** For the links of forwarded records; without it there are none. Returns null until results can be read. */
-  readonly saved?: () => SavedFilesDeps | null
+  readonly saved?: (() => SavedFilesDeps | null) | null
 }
 
 /** Who may call a route. Required, so that it cannot be forgotten. `signed`: the route itself verifies its caller. */
@@ -34,12 +35,11 @@ type Route = {
   readonly handle: RequestHandler
 }
 
-/** The whole surface of the service. Webhooks come before anything that costs. */
-export function createApp(deps: AppDeps): Express {
-  const { events } = deps
+/** What deliveries come to, and the links to results. Webhooks come before anything that costs. */
+function receiverRoutes(deps: AppDeps): readonly Route[] {
   const webhooks = { ...deps, bodies: deps.bodies ?? createBodyReader() }
   const direct = webhook(webhooks, (receiver, request) => receiver.direct(String(request.params.token)))
-  const routes: readonly Route[] = [
+  return [
     // `ALL`, because another method than POST gets an answer of its own.
     {
       method: 'ALL',
@@ -55,24 +55,42 @@ export function createApp(deps: AppDeps): Express {
             method: 'GET',
             path: '/results/:job/*file',
             caller: 'signed',
-            handle: savedFilesWhenOpen(deps.saved, events),
+            handle: savedFilesWhenOpen(deps.saved, deps.events),
           } as const,
         ]
       : []),
+  ]
+}
+
+/** The whole surface of the service: whatever else is asked for is not found. */
+export function createApp(deps: AppDeps): Express {
+  const { events } = deps
+  const app = appWith([
+    ...receiverRoutes(deps),
     { method: 'GET', path: '/healthz', caller: 'anyone', handle: healthz },
     { method: 'GET', path: '/readyz', caller: 'anyone', handle: readyz(deps.health) },
-  ]
+  ])
+  app.set('trust proxy', deps.trustProxy ?? false)
+  app.use(notFound(events))
+  app.use(failed(events))
+  return app
+}
 
+/** The routes for an app of somebody else's, under any path of it. What is not among them is left to that app. */
+export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): Express {
+  const app = mountable(appWith(receiverRoutes({ ...deps, health: () => ({ notReady: [], degraded: [] }) })))
+  app.use(failed(deps.events))
+  return app
+}
+
+function appWith(routes: readonly Route[]): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  app.set('trust proxy', deps.trustProxy ?? false)
   for (const { method, path, caller, handle } of routes) {
     if (method === 'ALL') app.all(path, ...GUARDS[caller], handle)
     else app.get(path, ...GUARDS[caller], handle)
   }
-  app.use(notFound(events))
-  app.use(failed(events))
   return app
 }
 

@@ -116,6 +116,8 @@ function collect(request: IncomingMessage, hold: (size: number) => void, timeout
       request.on('error', () => {})
       settle()
     }
+    // Whoever hung up while something else held the request is not heard of again.
+    if (request.destroyed) return refuse('broken_off')
     request.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken)
   })
 }

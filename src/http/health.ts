@@ -1,8 +1,7 @@
 import type { RequestHandler } from 'express'
+import type { NotReady } from '../events.ts'
 import { json, send } from './replies.ts'
 
-/** Why deliveries cannot be accepted; with any of these `/readyz` is a 503. */
-export type NotReady = 'starting' | 'draining' | 'inbox' | 'inbox_locked'
 /** What is wrong behind the inbox: deliveries are accepted regardless. */
 export type Degraded =
   | 'worker_paused'
@@ -24,6 +23,7 @@ export type DegradedDetail = {
 }
 
 export type Health = () => {
+  /** With any of these `/readyz` is a 503. */
   readonly notReady: readonly NotReady[]
   readonly degraded: readonly Degraded[]
   readonly details?: Readonly<Partial<Record<Degraded, DegradedDetail>>>

@@ -4,6 +4,7 @@ import { InboxUnavailable } from '../inbox/inbox.ts'
 import type { Receiver, WebhookEndpoint, WebhookReply } from '../receive/receive.ts'
 import { InvalidSignature, type Refusal } from '../receive/verify.ts'
 import { type BodyReader, BodyRefused } from './body.ts'
+import { BODY_ALREADY_READ, BODY_CURE, isBodyTaken } from './mount.ts'
 import { peerOf } from './peer.ts'
 import { isClosing, json, type Reply, send, sendRefusal, TIMEOUT, TOO_LARGE, UNAVAILABLE } from './replies.ts'
 
@@ -50,7 +51,8 @@ export type WebhookDeps = {
 export type FindEndpoint = (receiver: Receiver, request: Request) => WebhookEndpoint | null
 
 /**
- * A webhook route. Checks in this order, cheapest first: method, endpoint, encoding, headers and timestamp, declared
+ * A webhook route. Checks in this order, cheapest first: method, whether
+ * the body is still there, endpoint, encoding, headers and timestamp, declared
  * length, body while it arrives; then the receiver goes on with UTF-8, signature and payload.
  */
 export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestHandler {
@@ -72,6 +74,7 @@ export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestH
 
     try {
       if (request.method !== 'POST') return refuse(REPLIES.wrongMethod, 'method')
+      if (isBodyTaken(request)) return refuse(BODY_ALREADY_READ, 'body_already_read', BODY_CURE)
       const receiver = deps.receiver()
       if (!receiver) return refuse(REPLIES.unavailable, 'not_ready')
       const endpoint = findEndpoint(receiver, request)

@@ -1,8 +1,12 @@
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Committed, Failure } from './batch.ts'
 import type { Checkpointed } from './checkpoint.ts'
 import { DatabaseRefused } from './schema.ts'
 import type { ThreadData, ThreadOptions, ThreadReply, ThreadRequest } from './thread.ts'
+
+/** The module of the thread: `.ts` where this one is, `.js` in the built package. */
+const THREAD = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
 
 /** Talks with a database thread: one promise a request. */
 export type Connection = {
@@ -38,7 +42,7 @@ export async function connect(options: ThreadOptions, onDeath: (error: Error) =>
   const bell = new SharedArrayBuffer(4)
   const rung = new Int32Array(bell)
   const workerData: ThreadData = { ...options, bell }
-  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData, name: `sqlite-${options.mode}` })
+  const worker = new Worker(THREAD, { workerData, name: `sqlite-${options.mode}` })
   const waiting = new Map<number, { resolve(reply: ThreadReply): void; reject(error: Error): void }>()
   let lastId = 0
   let state: 'opening' | 'open' | 'closing' | 'dead' = 'opening'

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../../clock.ts'
 import { whyNoFile, whyNoFolder } from '../../permissions.ts'
+import { ensurePrivateFile } from './private-file.ts'
 import { DatabaseRefused } from './schema.ts'
 
 /** How long a service waits for the one before it to end, ms. */
@@ -48,6 +49,7 @@ export async function lockInstance(
 }
 
 function openLock(file: string): DatabaseSync {
+  ensurePrivateFile(file)
   try {
     return new DatabaseSync(file, { timeout: 0 })
   } catch (error) {

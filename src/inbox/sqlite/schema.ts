@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
+import { ensurePrivateFile } from './private-file.ts'
 
 /**
  * Migrations are only ever added, and only add: the schema's version is their number, kept in `user_version`.
@@ -134,6 +135,7 @@ export class DatabaseRefused extends Error {
  * @throws DatabaseRefused
  */
 export function openForWriting(path: string, options: { readonly migrate: boolean }): DatabaseSync {
+  ensurePrivateFile(path)
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT })
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
@@ -207,6 +209,8 @@ function keepCopy(db: DatabaseSync, target: string): void {
 /** A consistent, compact copy, while others read and write. */
 export function copyTo(db: DatabaseSync, target: string): void {
   if (existsSync(target)) throw new Error(`${target} exists already`)
+  // Into an empty file it is copied too.
+  ensurePrivateFile(target)
   db.prepare('VACUUM INTO ?').run(target)
 }
 

@@ -1,0 +1,131 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { systemClock } from './clock.ts'
+import { createEvents, type Degraded, type EventBus, type NotReady } from './events.ts'
+import type { Handler } from './handler/handler.ts'
+import { handlerOf } from './handler/load-handler.ts'
+import { createMountable } from './http/app.ts'
+import { mountProblem } from './http/mount.ts'
+import { createOwnEvents } from './library/events.ts'
+import { createLifecycle } from './library/lifecycle.ts'
+import { createOwnLog, isLogSink, type LogSink, SILENT, STANDARD_ERROR } from './library/log.ts'
+import { logEvents } from './log.ts'
+import { createRuntime } from './runtime.ts'
+import { createScrub } from './scrub.ts'
+import { SettingsError } from './settings/config.ts'
+import { homeProblem, storageProblems } from './settings/machine.ts'
+import { loadOwnConfig, type OwnConfig, type OwnSettings } from './settings/own-settings.ts'
+
+export type ReceiverOptions = {
+  /** By the names that they have in the environment: see `.env.example`. They win over `environment`. */
+  readonly settings?: OwnSettings
+  /** Where other settings come from, such as the process's own. Without it no environment is read. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  /** Called with each saved result: the function itself, or a module whose default export it is. */
+  readonly handler?: Handler | { readonly default: Handler }
+  /**
+   * Takes the lines of the log: a logger of pino's, `console`, or anything with these four methods. Without one, warnings
+   * and errors go to standard error; null is for none at all.
+   */
+  readonly log?: LogSink | null
+  /**
+   * The database failed. Deliveries are refused from now on, and Svix keeps them; nothing that was accepted is lost. End
+   * the process, or stop and start the receiver.
+   */
+  readonly onFatal?: (error: Error) => void
+}
+
+/** Takes the receiver's routes, in Express 4 and 5 and whatever else calls functions in this way. */
+export type ReceiverRouter = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next?: (error?: unknown) => void,
+) => void
+
+export type ReceiverHealth = {
+  /** Whether deliveries can be accepted. */
+  readonly ready: boolean
+  /** Why not. */
+  readonly notReady: readonly NotReady[]
+  /** What is wrong behind the inbox: deliveries are accepted regardless. */
+  readonly degraded: readonly Degraded[]
+}
+
+/** A receiver that lives in an app of somebody else's. */
+export type Receiver = {
+  /** Mount it before every body parser, under any path. Answers with 503 while the receiver is not started. */
+  readonly router: ReceiverRouter
+  /** What happens. Listeners that throw harm nobody. */
+  readonly events: EventBus
+  health(): ReceiverHealth
+  /**
+   * Opens inbox, results and worker. While it is starting or started, a second call is the same start; after a stop, or
+   * when it has failed, it starts anew. Ends the wait for another service on the same database after a minute.
+   * @throws SettingsError when a folder cannot be written to or the handler cannot be used
+   */
+  start(): Promise<void>
+  /**
+   * Refuses deliveries, gives running jobs SHUTDOWN_GRACE and closes everything, also a start that is under way. What is
+   * not done stays queued for the next start. Without a start it does nothing; a second call is the same stop. While it
+   * is started, the receiver keeps the process alive.
+   */
+  stop(): Promise<void>
+}
+
+/**
+ * Makes a receiver for an app. Opens nothing before it is started. It touches neither the environment nor signals, and
+ * several with databases of their own live beside each other.
+ * @throws SettingsError that lists every problem
+ */
+export function createReceiver(options: ReceiverOptions): Receiver {
+  const { config, handle } = read(options)
+  const scrub = createScrub(config.secrets)
+  const log = createOwnLog(options.log === null ? SILENT : (options.log ?? STANDARD_ERROR), scrub)
+  const events = createEvents()
+  logEvents(events, log)
+
+  function onFatal(error: Error): void {
+    log.fatal({ err: error }, 'the database failed; deliveries are refused until the receiver is started again')
+    try {
+      options.onFatal?.(error)
+    } catch (thrown) {
+      log.error({ err: thrown }, 'onFatal failed')
+    }
+  }
+  const handler = handle ? ({ kind: 'function', handle } as const) : config.handler
+  const runtime = createRuntime({ config: { ...config, handler }, log, events, clock: systemClock, onFatal })
+  const router = createMountable({ ...runtime, events })
+
+  const { start, stop } = createLifecycle(async (signal) => {
+    const mounted = mountProblem(router)
+    if (mounted !== null) log.error(mounted)
+    const home = homeProblem(config.results)
+    const problems = [...storageProblems(config), ...(home === null ? [] : [home])]
+    if (problems.length > 0) throw new SettingsError(problems)
+    return runtime.start(signal)
+  })
+
+  return {
+    router: router as unknown as ReceiverRouter,
+    events: createOwnEvents(events, (error) => log.error({ err: error }, 'a listener of the receiver’s events failed')),
+    health() {
+      const { notReady, degraded } = runtime.health()
+      return { ready: notReady.length === 0, notReady, degraded }
+    },
+    start,
+    stop,
+  }
+}
+
+function read(options: ReceiverOptions): { readonly config: OwnConfig; readonly handle: Handler | null } {
+  const { settings = {}, environment = {}, handler, log } = options
+  const handle =
+    handler === undefined ? null : handlerOf(typeof handler === 'function' ? { default: handler } : handler)
+  const problems: string[] = []
+  if (handler !== undefined) {
+    if (handle === null) problems.push('handler: must be a function, or a module whose default export is one')
+    for (const name of ['HANDLER', 'FORWARD_URL'] as const)
+      if (settings[name] ?? environment[name]) problems.push(`${name}: set either this or the option handler, not both`)
+  }
+  if (log && !isLogSink(log)) problems.push('log: must have the methods debug, info, warn and error')
+  return { config: loadOwnConfig(settings, environment, problems), handle }
+}

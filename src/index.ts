@@ -1,0 +1,28 @@
+/**
+ * What the package exports: the types of handlers, and a receiver for an app of one's own.
+ * Names and types in it are only ever added to.
+ */
+
+export type { EventBus, Events } from './events.ts'
+export type { Receiver, ReceiverHealth, ReceiverOptions, ReceiverRouter } from './express.ts'
+export { createReceiver } from './express.ts'
+export type {
+  Chunk,
+  Citation,
+  CompletedResult,
+  Context,
+  DeepSplitPageEvidence,
+  FailedResult,
+  FieldCitations,
+  FileEntry,
+  Handler,
+  JobGetResponse,
+  JobRecord,
+  Log,
+  Result,
+  SavedFile,
+  Schema,
+  Split,
+} from './handler/handler.ts'
+export { Permanent } from './handler/handler.ts'
+export { SettingsError } from './settings/config.ts'

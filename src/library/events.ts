@@ -1,0 +1,35 @@
+import { EventEmitter } from 'node:events'
+import type { EventBus, Events } from '../events.ts'
+
+/** All of them: a new event does not compile without its name here. */
+const NAMES: Readonly<Record<keyof Events, true>> = {
+  delivery: true,
+  refused: true,
+  started: true,
+  settled: true,
+  sideFiles: true,
+  claimLost: true,
+  failing: true,
+  paused: true,
+  resumed: true,
+  slowed: true,
+}
+
+/**
+ * The same events for listeners of an app. What one of these throws, at once or in a promise, is told to `onThrown`: it
+ * neither refuses a delivery nor fails a job.
+ */
+export function createOwnEvents(events: EventBus, onThrown: (error: unknown) => void): EventBus {
+  const own = new EventEmitter<Events>({ captureRejections: true })
+  Object.assign(own, { [Symbol.for('nodejs.rejection')]: onThrown })
+  const emit = own.emit.bind(own) as (name: string, ...args: readonly unknown[]) => boolean
+  for (const name of Object.keys(NAMES) as (keyof Events)[])
+    events.on(name, (...args: readonly unknown[]) => {
+      try {
+        emit(name, ...args)
+      } catch (error) {
+        onThrown(error)
+      }
+    })
+  return own
+}

@@ -1,0 +1,228 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from './clock.ts'
+import { composeWorker } from './compose-worker.ts'
+import type { Degraded, EventBus, NotReady } from './events.ts'
+import { createLinks, type Links } from './handler/links.ts'
+import { HandlerUnusable } from './handler/module.ts'
+import { type HandlerChoice, type PrepareDeps, type PreparedHandOver, prepareHandOver } from './handler/open.ts'
+import type { SavedFilesDeps } from './http/saved-files.ts'
+import type { Inbox } from './inbox/inbox.ts'
+import { openInbox } from './inbox/open.ts'
+import type { Log } from './log.ts'
+import { createOutboundFetch } from './outbound/fetch.ts'
+import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
+import { checkVerifier } from './receive/check-verifier.ts'
+import { createReceiver, type Receiver } from './receive/receive.ts'
+import { createClient } from './reducto/client.ts'
+import { openResults } from './results/open.ts'
+import type { Results } from './results/results.ts'
+import { createScrub } from './scrub.ts'
+import { type Config, SettingsError } from './settings/config.ts'
+import { type Retention, startRetention } from './worker/retention.ts'
+import type { Worker } from './worker/worker.ts'
+
+/** What inbox, results and worker are made from: all settings but those of a server and of a process. */
+type RuntimeConfig = Omit<Config, 'host' | 'port' | 'trustProxy' | 'logLevel' | 'handler'> & {
+  readonly handler: HandlerChoice | null
+}
+
+type RuntimeOptions = {
+  readonly config: RuntimeConfig
+  readonly log: Log
+  readonly events: EventBus
+  readonly clock: Clock
+  /** Something without which it cannot go on has died. */
+  readonly onFatal: (error: Error) => void
+}
+
+/** All of it but what brings requests: inbox, worker, results. It can be started again once it was stopped. */
+type Runtime = {
+  /** Null until deliveries can be recorded, and when they cannot any more. */
+  receiver(): Receiver | null
+  health(): { readonly notReady: readonly NotReady[]; readonly degraded: readonly Degraded[] }
+  /** What the links of forwarded records lead to; without forwards there are none. */
+  readonly saved: (() => SavedFilesDeps | null) | null
+  /** A start that fails half-way closes what it opened, the last first. `signal` ends one that is under way. */
+  start(signal: AbortSignal): Promise<Running>
+}
+
+type Running = {
+  readonly inbox: Inbox
+  readonly results: Results
+  /**
+   * Ends it within SHUTDOWN_GRACE: unready at once, running jobs are given the grace; what is not done then stays queued.
+   * May be called twice.
+   */
+  stop(doors?: Doors): Promise<void>
+  /** Records that what runs is interrupted, not crashed, for a process that ends at once. May be called during a stop. */
+  interrupt(): Promise<void>
+}
+
+/** How deliveries come in, for a stop that goes on accepting them for a moment. */
+type Doors = {
+  /** From the beginning of the stop until `close` is called, ms. */
+  readonly acceptFor: number
+  close(): Promise<void>
+}
+
+const CLOSED: Doors = { acceptFor: 0, close: async () => {} }
+
+/** A stop may take so long even without a grace, ms: what is open is closed. */
+const MIN_STOP_MS = 2_000
+
+/** What is there once it was opened. */
+type Opened = {
+  readonly inbox: Inbox
+  readonly results: Results
+  readonly links: Links | null
+  readonly worker: Worker
+  readonly retention: Retention
+}
+
+/** Wires the parts together; makes nothing and opens nothing before it is started. */
+export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOptions): Runtime {
+  const { handler } = config
+  const scrub = createScrub(config.secrets)
+  let stage: 'starting' | 'inbox_locked' | 'ready' | 'draining' | 'inbox' = 'starting'
+  let receiver: Receiver | null = null
+  let opened: Opened | null = null
+
+  async function start(signal: AbortSignal): Promise<Running> {
+    stage = 'starting'
+    await using opening = new AsyncDisposableStack()
+    const proxies = proxiesOf(config)
+    const outbound = createOutboundFetch(proxies)
+    opening.defer(() => outbound.close())
+    const prepared = await prepareHandler(handler, {
+      timeout: config.handlerTimeout,
+      log,
+      scrub,
+      signal,
+      fetch: outbound.fetch as typeof fetch,
+    })
+    // The handler's code shares this process: what checks signatures must still refuse a forged one.
+    checkVerifier()
+
+    const inbox = opening.adopt(await openInbox(config.database, inboxOptions(signal)), (one) => one.close())
+    const linkKey = await inbox.linkKey()
+    const links = handler?.kind === 'forward' ? createLinks(config.publicUrl!, linkKey) : null
+    const results = await openResults(config.results, {
+      minFree: config.minFreeDisk,
+      owner: ownerOf(linkKey),
+      onWarning: (message) => log.warn(message),
+    })
+    const handOver = prepared?.open({ results, links, now: clock.now }) ?? null
+    if (handOver) opening.defer(() => handOver.close())
+
+    const client = createClient({ ...config.reducto, fetch: outbound.fetch })
+    const parts = { config, inbox, results, clock, events, scrub, proxies, client, opening }
+    const worker = composeWorker({ ...parts, handOver: handOver?.handOver ?? null })
+    const { retention: keep, resultsRetention } = config
+    const retention = startRetention({ inbox, results, clock, log, retention: keep, resultsRetention })
+    opening.defer(() => retention.stop())
+
+    opened = { inbox, results, links, worker, retention }
+    receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
+    stage = 'ready'
+    worker.start()
+    return running(opened, opening.move())
+  }
+
+  function inboxOptions(signal: AbortSignal) {
+    return {
+      clock,
+      minFree: config.minFreeDisk,
+      signal,
+      onWait() {
+        stage = 'inbox_locked'
+        log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
+      },
+      onWarning: (message: string) => log.warn(message),
+      onDeath(error: Error) {
+        stage = 'inbox'
+        onFatal(error)
+      },
+    }
+  }
+
+  function running(parts: Opened, closing: AsyncDisposableStack): Running {
+    const { inbox, results, worker, retention } = parts
+    let stopped: Promise<void> | null = null
+
+    async function stop(doors: Doors): Promise<void> {
+      stage = 'draining'
+      const { shutdownGrace: grace } = config
+      // Written when it is asked for: whatever ends the process from now on is no crash.
+      const noted = inbox.stopAsked().catch((error) => void events.emit('failing', { what: 'record the stop', error }))
+      const settled = Promise.all([worker.stop(grace - doors.acceptFor), retention.stop(), noted])
+      async function inOrder(): Promise<void> {
+        // Balancers take a moment to see that this service is unready: what they still send is taken.
+        if (doors.acceptFor > 0) await clock.sleep(doors.acceptFor, new AbortController().signal)
+        await doors.close()
+        receiver = null
+        await settled
+        await closing.disposeAsync()
+        opened = null
+      }
+      const longest = Math.max(grace, MIN_STOP_MS)
+      if (!(await withinMs(longest, inOrder())))
+        log.warn({ ms: longest }, 'stopped before everything was closed: something hangs')
+    }
+
+    return {
+      inbox,
+      results,
+      interrupt: () => inbox.stopAsked(),
+      stop(doors = CLOSED) {
+        stopped ??= stop(doors)
+        return stopped
+      },
+    }
+  }
+
+  return {
+    receiver: () => receiver,
+    health: () => ({
+      notReady: stage !== 'ready' ? [stage] : opened?.inbox.isFailing() ? ['inbox'] : [],
+      degraded: [
+        ...(opened?.inbox.isPaused() ? ['worker_paused' as const] : []),
+        ...(opened?.worker.degraded ?? []),
+        ...(opened?.retention.isWaitingForClock ? ['clock' as const] : []),
+      ],
+    }),
+    saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
+    start,
+  }
+}
+
+function savedFilesOf(opened: Opened | null, { now }: Clock): SavedFilesDeps | null {
+  return opened?.links ? { results: opened.results, links: () => opened.links, now } : null
+}
+
+/** Whether it ended within this time: a disk, a bucket or a database that hangs must not outlive the grace. */
+async function withinMs(ms: number, work: Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<false>()
+  const timer = setTimeout(late.resolve, ms, false)
+  try {
+    return await Promise.race([work.then(() => true), late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Whose drafts are whose, for services that share a folder of results: by the inbox, and nothing that tells its key. */
+function ownerOf(linkKey: Buffer): string {
+  return createHash('sha256').update('owner of drafts').update(linkKey).digest('hex').slice(0, 16)
+}
+
+function proxiesOf({ proxy }: RuntimeConfig): ProxySettings {
+  return createProxySettings({ httpsProxy: proxy.https, httpProxy: proxy.http, noProxy: proxy.no })
+}
+
+/** What is wrong with the user's code is a wrong setting, and is told before a database is touched. */
+async function prepareHandler(choice: HandlerChoice | null, deps: PrepareDeps): Promise<PreparedHandOver | null> {
+  if (choice === null) return null
+  return prepareHandOver(choice, deps).catch((error) => {
+    throw error instanceof HandlerUnusable ? new SettingsError([`HANDLER: ${error.message}`]) : error
+  })
+}

@@ -1,0 +1,33 @@
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { whyNoFile, whyNoFolder } from '../permissions.ts'
+import type { Config } from './config.ts'
+
+/** What only this machine can tell about where things are kept: whether this process may write there. A line for each. */
+export function storageProblems({ database, results }: Pick<Config, 'database' | 'results'>): readonly string[] {
+  return [databaseProblem(database.path), resultsProblem(results)].filter((problem) => problem !== null)
+}
+
+/** The files beside a database are written as well. None may be opened here: closing one would drop SQLite's locks. */
+function databaseProblem(path: string): string | null {
+  const files = ['', '-wal', '-shm', '.lock'].map((end) => `${path}${end}`)
+  const why = [whyNoFolder(dirname(path)), ...files.map((file) => whyNoFile(file))].find((found) => found !== null)
+  return why ? `DATABASE_URL: ${why}` : null
+}
+
+function resultsProblem(results: Config['results']): string | null {
+  if (results.kind !== 'file') return null
+  const why = whyNoFolder(results.path) ?? whyNoFolder(join(results.path, '.tmp'))
+  return why ? `RESULTS_URL: ${why}` : null
+}
+
+/** Null where the AWS SDK finds a home folder, or is not used: it looks for ~/.aws, and fails for a user without one. */
+export function homeProblem(results: Config['results'], home: () => string = homedir): string | null {
+  if (results.kind !== 's3') return null
+  try {
+    home()
+    return null
+  } catch {
+    return 'RESULTS_URL: the AWS SDK looks for a home folder, and the user of this process has none: set HOME'
+  }
+}
