@@ -63,7 +63,7 @@ describe('docs/troubleshooting.md names', () => {
     const given = all(http, /\breason: '(\w+)'/g)
     const table = all(read('src/http/results-route.ts'), /^ {2}\d{3}: '(\w+)'/gm)
     const inbox = union('src/inbox/inbox.ts', 'code').map((code) => `inbox_${code}`)
-    expect(http).toContain('`inbox_${error.code}`')
+    expect(http).toMatch(/`inbox_\$\{error\.code\}`/)
     expectSame(codesIn(firstCells(page, '`refused` in the log')), [
       ...written,
       ...given,
