@@ -18,15 +18,15 @@ function all(text: string, pattern: RegExp): string[] {
   return [...text.matchAll(pattern)].map(([, found]) => found!)
 }
 
-/** The members of a union of strings, by the name of its type. */
-function union(file: string, name: string): string[] {
+/** The members of a union of strings, by the name of its type or member. */
+function union(name: string, ...files: readonly string[]): string[] {
   const declared = new RegExp(`(?:type ${name} =|readonly ${name}:)((?:\\s*\\|?\\s*(?:[A-Z]\\w+|'\\w+'))+)`).exec(
-    read(file),
+    source(...files),
   )
-  if (!declared) throw new Error(`${file} declares no union ${name}`)
+  if (!declared) throw new Error(`${files} declares no union ${name}`)
   const own = all(declared[1]!, /'(\w+)'/g)
   const others = all(declared[1]!, /\b([A-Z]\w+)/g)
-  return [...own, ...others.flatMap((other) => union(file, other))]
+  return [...own, ...others.flatMap((other) => union(other, ...files))]
 }
 
 function expectSame(documented: readonly string[], produced: readonly string[]): void {
@@ -55,14 +55,14 @@ describe('docs/troubleshooting.md names', () => {
   })
 
   it('every reason of a 401', () => {
-    expectSame(codesIn(firstCells(page, 'Signatures (401)')), union('src/receive/verify.ts', 'Refusal'))
+    expectSame(codesIn(firstCells(page, 'Signatures (401)')), union('Refusal', 'src/receive/verify.ts'))
   })
 
   it('every reason of a refused line', () => {
     const written = all(http, /(?:refuse|report|refused)\([\w.]+, '(\w+)'/g)
     const given = all(http, /\breason: '(\w+)'/g)
     const table = all(read('src/http/results-route.ts'), /^ {2}\d{3}: '(\w+)'/gm)
-    const inbox = union('src/inbox/inbox.ts', 'code').map((code) => `inbox_${code}`)
+    const inbox = union('code', 'src/inbox/inbox.ts').map((code) => `inbox_${code}`)
     expect(http).toMatch(/`inbox_\$\{error\.code\}`/)
     expectSame(codesIn(firstCells(page, '`refused` in the log')), [
       ...written,
@@ -75,9 +75,9 @@ describe('docs/troubleshooting.md names', () => {
 
   it('every name of /readyz', () => {
     const named = [
-      ...union('src/http/health.ts', 'NotReady'),
-      ...union('src/events.ts', 'Degraded'),
-      ...union('src/events.ts', 'PauseCause'),
+      ...union('NotReady', 'src/events.ts', 'src/http/health.ts'),
+      ...union('Degraded', 'src/events.ts'),
+      ...union('PauseCause', 'src/events.ts'),
     ]
     expectSame(codesIn(firstCells(page, '`/readyz`')), named)
   })
@@ -96,8 +96,8 @@ describe('docs/troubleshooting.md names', () => {
     const constant = all(text, /^const MISSING = '(\w+)'/gm)
     const patterns = all(text, /\bcode: `(\w+_)\$\{status\}`/g).map((start) => `${start}NNN`)
     const unions = [
-      ...union('src/worker/failures.ts', 'code'),
-      ...union('src/results/results.ts', 'ResultsTrouble'),
+      ...union('code', 'src/worker/failures.ts'),
+      ...union('ResultsTrouble', 'src/results/results.ts'),
       ERASED.code,
       PROCESS_DIED.code,
       'network',

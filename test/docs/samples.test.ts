@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { tempFolder } from '../support/temp.ts'
@@ -14,25 +14,29 @@ function samples(page: string): string[] {
   return [...read(page).matchAll(/^ *```ts\n([\s\S]*?)^ *```$/gm)].map(([, code]) => code!)
 }
 
-/** A project as a reader has it: the sources, and the samples in `handlers/`. Returns its folder and the samples' names. */
-function projectWithSamples(): { folder: string; names: string[] } {
+/** The name that a sample gives its file in its first line. */
+function nameOf(code: string): string | undefined {
+  return /^\/\/ ([\w./-]+\.ts)$/m.exec(code.split('\n', 1)[0]!)?.[1]
+}
+
+/** A project as a reader has it: the sources, and below `samples/` a folder for each page. Returns it, and how many there are. */
+function projectWithSamples(): { folder: string; count: number } {
   const folder = tempFolder()
   for (const path of ['src', 'package.json']) cpSync(join(ROOT, path), join(folder, path), { recursive: true })
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-  mkdirSync(join(folder, 'handlers'))
-  const codes = PAGES.flatMap((page) => samples(page).map((code, index) => [page, index, code] as const))
-  const names = codes.map(([page, index, code]) => {
-    const name = `${page.replaceAll(/\W/g, '-')}-${index}.ts`
-    writeFileSync(join(folder, 'handlers', name), code)
-    return name
-  })
-  return { folder, names }
+  const codes = PAGES.flatMap((page) => samples(page).map((code, index) => ({ page, index, code })))
+  for (const { page, index, code } of codes) {
+    const file = join(folder, 'samples', page.replaceAll(/\W/g, '-'), nameOf(code) ?? `sample-${index}.ts`)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, code)
+  }
+  return { folder, count: codes.length }
 }
 
 it('compiles', async () => {
-  const { folder, names } = projectWithSamples()
-  expect(names.length).toBeGreaterThanOrEqual(4)
-  const config = { ...JSON.parse(read('tsconfig.json')), include: ['handlers'] }
+  const { folder, count } = projectWithSamples()
+  expect(count).toBeGreaterThanOrEqual(4)
+  const config = { ...JSON.parse(read('tsconfig.json')), include: ['samples'] }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
   const tsc = run(join(ROOT, 'node_modules/.bin/tsc'), ['--noEmit', '--pretty', 'false'], { cwd: folder })
   const { stdout } = await tsc.catch((error: { stdout: string }) => error)
@@ -41,9 +45,7 @@ it('compiles', async () => {
 
 it('the handler of README.md takes the sample that the page runs it on', async () => {
   const { folder } = projectWithSamples()
-  const [, code = ''] = /```ts\n(\/\/ handlers\/invoice\.ts\n[\s\S]*?)```/.exec(read('README.md'))!
-  writeFileSync(join(folder, 'handlers/invoice.ts'), code)
-  const command = ['src/bin.js', 'handle', 'handlers/invoice.ts', '--sample', 'extract', '--json']
+  const command = ['src/bin.js', 'handle', 'samples/README-md/handlers/invoice.ts', '--sample', 'extract', '--json']
   const { stdout } = await run(process.execPath, command, { cwd: folder })
   expect(JSON.parse(stdout)).toMatchObject({ type: 'Extract', outcome: 'taken' })
 }, 60_000)
