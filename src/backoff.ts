@@ -1,4 +1,4 @@
-/** How long things are put off. The only place that knows the policy's ten minutes. All in ms. */
+/** How long things are put off: the only place that knows the ten minutes of docs/contract.md#retries. All in ms. */
 
 /** The first pause after a failure. */
 export const MIN_DELAY_MS = 1_000

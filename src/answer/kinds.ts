@@ -5,7 +5,7 @@
  *
  * Every kind has the same frame: an answer has a *response* at `/result`, and a response has a *result* at `result`
  * within it. Either can be a link instead, `{type: "url", url, …}`, whatever else stands beside these two members; what
- * it leads to is a response or a result (FACTS 4), and may be the bare array that the result's main member holds.
+ * it leads to is a response or a result (docs/vendors.md#reducto-answers), and may be the bare array that the result's main member holds.
  */
 export type Kind = 'Parse' | 'Extract' | 'Split' | 'Edit' | 'Pipeline' | 'Classify'
 

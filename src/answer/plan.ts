@@ -28,7 +28,7 @@ export type Level = 'response' | 'result' | 'last' | 'values'
 export type Use = Kind | 'Unknown' | 'Common'
 export const USES: readonly Use[] = [...KIND_NAMES, 'Unknown', 'Common']
 
-/** Members that an error has in place of a result: FACTS 4, and what stands beside them. */
+/** Members that an error has in place of a result (docs/vendors.md#reducto-errors), and what stands beside them. */
 export const ERROR_MEMBERS = ['error', 'detail', 'message', 'code', 'status', 'name', 'type', 'request_id'] as const
 
 const bitOf = (use: Use) => 1 << USES.indexOf(use)

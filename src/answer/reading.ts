@@ -92,7 +92,7 @@ function tellKind(response: Kept | undefined, among: readonly Kind[]): Kind | nu
   return among.find((kind) => KINDS[kind].toldBy.some((all) => all.every(isThere))) ?? null
 }
 
-/** As errors are told in FACTS 4. */
+/** The forms of errors are in docs/vendors.md#reducto-errors. */
 function reasonOf(root: Kept): string | null {
   return textAt(root, 'reason') ?? textAt(root, 'error', 'message') ?? textAt(root, 'error')
 }

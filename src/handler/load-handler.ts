@@ -99,7 +99,7 @@ function explainMissing(what: string, from: string): string {
     return `${from} is outside of this project, where the package is not known by its name: put it into handlers/, or install the package where it is`
   return /^[./]/.test(what) || what.startsWith('file:')
     ? `${from} imports ${what}, which is not there: write the whole name of the file, with its extension`
-    : `${from} imports the package ${what}, which is not installed: npm install ${what} (for a container, build on the image: see "Your code" in README.md)`
+    : `${from} imports the package ${what}, which is not installed: npm install ${what} (for a container, build on the image: see docs/handlers.md)`
 }
 
 /** `file:line`, as far as the stack tells. */

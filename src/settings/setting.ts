@@ -15,7 +15,7 @@ export type Setting<T> = {
   /** Other programs read it as well, in lower case too: it stays in the environment. */
   readonly shared: boolean
   readonly group: Group
-  /** For `.env.example` and the README: whole sentences, without line breaks. */
+  /** For `.env.example` and docs/settings.md: whole sentences, without line breaks. */
   readonly doc: string
 }
 

@@ -45,9 +45,9 @@ it('the folder of handlers is part of what a container is built from', () => {
   expect(readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n')).toContain('!handlers')
 })
 
-/** Follows the Dockerfile of the README in `app`, without a container engine. Returns the environment it sets. */
+/** Follows the Dockerfile of the page about handlers in `app`, without a container engine. Returns the environment it sets. */
 function buildOn(app: string, context: string): Record<string, string> {
-  const [, dockerfile = ''] = /```dockerfile\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))!
+  const [, dockerfile = ''] = /```dockerfile\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'docs/handlers.md'), 'utf8'))!
   const env: Record<string, string> = {}
   for (const [name, rest] of instructions(dockerfile)) {
     const [first = '', second = ''] = rest.split(' ')
@@ -59,7 +59,7 @@ function buildOn(app: string, context: string): Record<string, string> {
   return env
 }
 
-it('an image that is built on ours as the README shows runs a handler with a package of its own', async () => {
+it('an image that is built on ours as docs/handlers.md shows runs a handler with a package of its own', async () => {
   const [app, context, data] = [tempFolder(), tempFolder(), tempFolder()]
   makeImage(app)
   mkdirSync(join(context, 'handlers'))

@@ -14,7 +14,7 @@ import { newMessageId, newSecret } from '../../src/signing.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 import { event, places, signed, type TestService, testService } from '../support/service.ts'
 
-/** The table of the contract's section on POST /webhook, row by row, over real sockets. */
+/** The table of docs/contract.md#post-webhook-post-webhookname, row by row, over real sockets. */
 
 const DIRECT_TOKEN = 'direct-token-of-24-characters'
 const devSecret = newSecret()

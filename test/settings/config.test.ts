@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadConfig, SettingsError } from '../../src/settings/config.ts'
 import { exampleFile } from '../../src/settings/example.ts'
+import { withSettings } from '../../src/settings/page.ts'
 import { SETTING_NAMES } from '../../src/settings/settings.ts'
 import { newSecret } from '../../src/signing.ts'
 import { tempFolder } from '../support/temp.ts'
@@ -318,5 +319,22 @@ describe('.env.example', () => {
 
   it('has no quotes and no trailing comments, which container engines would keep', () => {
     for (const [name, value] of settings) expect(value, name).not.toMatch(/["'#]/)
+  })
+})
+
+describe('docs/settings.md', () => {
+  const page = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8')
+
+  it('has the tables that the table of settings makes (vitest -u writes them)', async () => {
+    await expect(withSettings(page)).toMatchFileSnapshot('../../docs/settings.md')
+  })
+
+  it('names every setting once, in a row of its own', () => {
+    const rows = [...page.matchAll(/^\| `([A-Z_]+(?:<NAME>)?)` \|/gm)].map(([, name]) => name!)
+    expect(rows.toSorted()).toEqual([...SETTING_NAMES, 'SVIX_WEBHOOK_SECRET', 'SVIX_WEBHOOK_SECRET_<NAME>'].toSorted())
+  })
+
+  it('cannot lose the place of the tables unnoticed', () => {
+    expect(() => withSettings(page.replace('<!-- end of settings -->', ''))).toThrow(/needs the lines/)
   })
 })
