@@ -40,7 +40,9 @@ describe('the systemd unit', () => {
     const credentials = Service!.LoadCredential!.map((text) => text.split(':')[0]!)
     for (const name of credentials)
       writeFileSync(join(folder, name), `${name === 'svix-webhook-secret' ? newSecret() : 'key'}\n`)
-    const set = Service!.Environment!.map((text) => text.replace('%d', folder).replace('%S', '/var/lib').split(/=(.*)/s))
+    const set = Service!.Environment!.map((text) =>
+      text.replace('%d', folder).replace('%S', '/var/lib').split(/=(.*)/s),
+    )
     const config = loadConfig(Object.fromEntries(set.map(([name, value]) => [name, value])))
     const place = `/var/lib/${one('StateDirectory')}`
     expect(config).toMatchObject({
