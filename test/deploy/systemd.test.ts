@@ -13,14 +13,13 @@ const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
 /** Every value of each option, by section. */
 function options(unit: string): Record<string, Record<string, string[]>> {
   const sections: Record<string, Record<string, string[]>> = {}
-  let section = ''
+  let section: Record<string, string[]> = {}
   for (const line of unit.split('\n')) {
-    const [, name, option, value = ''] = /^(?:\[(\w+)\]|(\w+)=(.*)|#.*|)$/.exec(line) ?? [null, null, null]
-    if (name) {
-      section = name
-      sections[section] = {}
-    } else if (option) sections[section]![option] = [...(sections[section]![option] ?? []), value]
-    else expect(line).toMatch(/^(?:#.*)?$/)
+    const heading = /^\[(\w+)\]$/.exec(line)?.[1]
+    const [, option = '', value = ''] = /^(\w+)=(.*)$/.exec(line) ?? []
+    if (heading !== undefined) sections[heading] = section = {}
+    else if (option !== '') section[option] = [...(section[option] ?? []), value]
+    else expect(line, 'a comment, or nothing').toMatch(/^(?:#.*)?$/)
   }
   return sections
 }
