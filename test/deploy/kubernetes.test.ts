@@ -31,7 +31,9 @@ const Kustomization = z.strictObject({
 
 type Manifest = { readonly apiVersion: string; readonly kind: string; readonly metadata: { readonly name: string } }
 
-const files = readdirSync(join(ROOT, FOLDER), { recursive: true, encoding: 'utf8' }).filter((path) => /ya?ml$/.test(path))
+const files = readdirSync(join(ROOT, FOLDER), { recursive: true, encoding: 'utf8' }).filter((path) =>
+  /ya?ml$/.test(path),
+)
 const paths = files.filter((path) => path !== 'kustomization.yaml').toSorted()
 const read = (path: string): Manifest[] => parseAllDocuments(fileText(join(FOLDER, path))).map((one) => one.toJS())
 const kindOf = ({ apiVersion, kind }: Manifest) => `${apiVersion} ${kind}` as keyof typeof KINDS
@@ -105,7 +107,8 @@ describe('Kubernetes manifests', () => {
     expect(names('PersistentVolumeClaim')).toContain(pod.volumes![0]!.persistentVolumeClaim!.claimName)
     expect(names('Secret')).toContain(container!.envFrom![0]!.secretRef!.name)
     const ingress = all.find((one) => one.kind === 'Ingress') as unknown as Ingress
-    for (const { backend } of ingress.spec!.rules![0]!.http!.paths) expect(names('Service')).toContain(backend.service!.name)
+    for (const { backend } of ingress.spec!.rules![0]!.http!.paths)
+      expect(names('Service')).toContain(backend.service!.name)
     const service = all.find((one) => one.kind === 'Service') as unknown as Service
     expect(deployment.spec!.template.metadata!.labels).toMatchObject(service.spec!.selector!)
   })

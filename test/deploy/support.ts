@@ -11,7 +11,10 @@ export function fileText(path: string): string {
 
 /** The instructions of a Dockerfile, in their order. Comments within a continued line are left out, as builders do. */
 export function instructions(dockerfile: string): [name: string, rest: string][] {
-  const lines = dockerfile.replaceAll(/^\s*#.*\n/gm, '').replaceAll(/\\\n/g, '').split('\n')
+  const lines = dockerfile
+    .replaceAll(/^\s*#.*\n/gm, '')
+    .replaceAll(/\\\n/g, '')
+    .split('\n')
   return lines.flatMap((line) => {
     const match = /^([A-Z]+) (.+)$/.exec(line)
     return match ? [[match[1]!, match[2]!]] : []

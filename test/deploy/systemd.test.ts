@@ -13,14 +13,13 @@ const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
 /** Every value of each option, by section. */
 function options(unit: string): Record<string, Record<string, string[]>> {
   const sections: Record<string, Record<string, string[]>> = {}
-  let section = ''
+  let section: Record<string, string[]> = {}
   for (const line of unit.split('\n')) {
-    const [, name, option, value = ''] = /^(?:\[(\w+)\]|(\w+)=(.*)|#.*|)$/.exec(line) ?? [null, null, null]
-    if (name) {
-      section = name
-      sections[section] = {}
-    } else if (option) sections[section]![option] = [...(sections[section]![option] ?? []), value]
-    else expect(line).toMatch(/^(?:#.*)?$/)
+    const heading = /^\[(\w+)\]$/.exec(line)?.[1]
+    const [, option = '', value = ''] = /^(\w+)=(.*)$/.exec(line) ?? []
+    if (heading !== undefined) sections[heading] = section = {}
+    else if (option !== '') section[option] = [...(section[option] ?? []), value]
+    else expect(line, 'a comment, or nothing').toMatch(/^(?:#.*)?$/)
   }
   return sections
 }
@@ -40,7 +39,9 @@ describe('the systemd unit', () => {
     const credentials = Service!.LoadCredential!.map((text) => text.split(':')[0]!)
     for (const name of credentials)
       writeFileSync(join(folder, name), `${name === 'svix-webhook-secret' ? newSecret() : 'key'}\n`)
-    const set = Service!.Environment!.map((text) => text.replace('%d', folder).replace('%S', '/var/lib').split(/=(.*)/s))
+    const set = Service!.Environment!.map((text) =>
+      text.replace('%d', folder).replace('%S', '/var/lib').split(/=(.*)/s),
+    )
     const config = loadConfig(Object.fromEntries(set.map(([name, value]) => [name, value])))
     const place = `/var/lib/${one('StateDirectory')}`
     expect(config).toMatchObject({

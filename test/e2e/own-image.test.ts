@@ -1,34 +1,25 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { cpSync, existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
+import { codeBlocks, fileText, instructions, ROOT } from '../deploy/support.ts'
 import { freePort } from '../support/port.ts'
 import { testPostgres } from '../support/postgres.ts'
 import { isReady, spawnReceiver } from '../support/process.ts'
 import { delivery, signed, testEnv, testReducto } from '../support/service.ts'
 import { tempFolder } from '../support/temp.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
 const postgres = testPostgres()
-
-/** The lines of a Dockerfile, by instruction. */
-function instructions(dockerfile: string): [name: string, rest: string][] {
-  const lines = dockerfile.replaceAll(/\\\n/g, '').split('\n')
-  return lines.flatMap((line) => {
-    const match = /^([A-Z]+) (.+)$/.exec(line)
-    return match ? [[match[1]!, match[2]!]] : []
-  })
-}
 
 /** What the image holds in `/app`: the files that its Dockerfile copies, and the packages for production. */
 function makeImage(app: string): void {
-  const copied = instructions(readFileSync(join(ROOT, 'Dockerfile'), 'utf8')).flatMap(([name, rest]) =>
+  const copied = instructions(fileText('Dockerfile')).flatMap(([name, rest]) =>
     name === 'COPY' && !rest.startsWith('--') ? rest.split(' ').slice(0, -1) : [],
   )
   for (const path of new Set(copied)) cpSync(join(ROOT, path), join(app, path), { recursive: true })
-  const runs = instructions(readFileSync(join(ROOT, 'Dockerfile'), 'utf8')).filter(([name]) => name === 'RUN')
+  const runs = instructions(fileText('Dockerfile')).filter(([name]) => name === 'RUN')
   for (const [, command] of runs)
     if (/^(printf|npm) /.test(command)) execFileSync('sh', ['-c', command], { cwd: app, stdio: 'pipe' })
 }
@@ -41,13 +32,9 @@ it('the image has one Node, its own', () => {
   expect(existsSync(join(app, 'node_modules/vitest'))).toBe(false)
 }, 180_000)
 
-it('the folder of handlers is part of what a container is built from', () => {
-  expect(readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n')).toContain('!handlers')
-})
-
-/** Follows the Dockerfile of the page about handlers in `app`, without a container engine. Returns the environment it sets. */
+/** Follows the Dockerfile of docs/deployment.md in `app`, without a container engine. Returns the environment it sets. */
 function buildOn(app: string, context: string): Record<string, string> {
-  const [, dockerfile = ''] = /```dockerfile\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'docs/handlers.md'), 'utf8'))!
+  const [dockerfile = ''] = codeBlocks(fileText('docs/deployment.md'), 'dockerfile')
   const env: Record<string, string> = {}
   for (const [name, rest] of instructions(dockerfile)) {
     const [first = '', second = ''] = rest.split(' ')
@@ -59,7 +46,7 @@ function buildOn(app: string, context: string): Record<string, string> {
   return env
 }
 
-it('an image that is built on ours as docs/handlers.md shows runs a handler with a package of its own', async () => {
+it('an image that is built on ours as docs/deployment.md shows runs a handler with a package of its own', async () => {
   const [app, context, data] = [tempFolder(), tempFolder(), tempFolder()]
   makeImage(app)
   mkdirSync(join(context, 'handlers'))
