@@ -12,7 +12,15 @@ const MAY_BE_ABSENT: ReadonlySet<string> = new Set(['docs/library.md', 'docs/dep
 const OF_USERS: ReadonlySet<string> = new Set([
   ...['handlers/invoice.ts', 'handlers/chunks.ts'],
   ...['record.json', 'job.json'],
+  ...['compose.override.yaml', 'render.yaml', 'railway.json'],
 ])
+
+/** Files of earlier versions, for whoever comes from one. */
+const FORMER: ReadonlySet<string> = new Set(['deploy/compose.yaml'])
+
+/** A call of the command: by its name with npx, or as `receiver` in a container of that name. */
+const COMMAND =
+  /(?:npx (?:--no-install )?reducto-webhook-receiver|\breceiver receiver|-- receiver) ([a-z][a-z-]*)(?: ([a-z]+))?/g
 
 /** A page without its code blocks. */
 function prose(page: string): string {
@@ -65,9 +73,10 @@ describe.each(PAGES)('%s', (page) => {
     const files = [...read(page).matchAll(/(?<![\w./-])((?:src|test|docs|deploy|bench|handlers)\/[\w./-]+\.[a-z]+)\b/g)]
     const atRoot = [...read(page).matchAll(/`([\w.-]+\.(?:json|md|yaml|example)|Dockerfile|\.editorconfig)`/g)]
     for (const [, path] of [...folders, ...files, ...atRoot]) {
-      if (OF_USERS.has(path!) || MAY_BE_ABSENT.has(path!)) continue
+      if ([OF_USERS, FORMER, MAY_BE_ABSENT].some((known) => known.has(path!))) continue
       const places = [join(ROOT, path!), join(ROOT, dirname(page), path!)]
-      expect(places.some(existsSync), `${page} names ${path}`).toBe(true)
+      const isThere = places.some(existsSync) || filesBelow('deploy').some((file) => file.endsWith(`/${path}`))
+      expect(isThere, `${page} names ${path}`).toBe(true)
     }
   })
 
@@ -78,9 +87,7 @@ describe.each(PAGES)('%s', (page) => {
       expect(Object.keys(scripts), `${page}: npm run ${script}`).toContain(script)
     const main = read('src/main.ts')
     const jobs = read('src/cli/jobs.ts')
-    for (const [, command, subcommand] of text.matchAll(
-      /\breducto-webhook-receiver (?!\.)([a-z][a-z-]*)(?: ([a-z]+))?/g,
-    )) {
+    for (const [, command, subcommand] of text.matchAll(COMMAND)) {
       expect(main, `${page}: ${command}`).toMatch(new RegExp(`^  '?${command}'?: async`, 'm'))
       if (command === 'jobs')
         expect(jobs, `${page}: jobs ${subcommand}`).toMatch(new RegExp(`^  ${subcommand}: \\{ run:`, 'm'))
