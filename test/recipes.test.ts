@@ -148,6 +148,12 @@ function finishAll(copy: string): void {
   )
   edit(
     copy,
+    'src/settings/own-settings.ts',
+    '  shutdownGrace: true,\n',
+    '  shutdownGrace: true,\n  exampleLimit: true,\n',
+  )
+  edit(
+    copy,
     'src/settings/stores.ts',
     "  if (text.startsWith('s3:')) return bucketUrl(text)\n",
     "  if (text.startsWith('cloud:')) return { kind: 'cloud', folder: text.slice('cloud:'.length) }\n  if (text.startsWith('s3:')) return bucketUrl(text)\n",
@@ -206,7 +212,7 @@ describe('walked on a copy', () => {
       'Add a kind of Reducto job',
       ['src/answer/kinds.ts', 'src/simulator/documents/documents.ts', 'test/answer/scan.test.ts'],
     ],
-    ['Add a setting', ['src/settings/config.ts']],
+    ['Add a setting', ['src/settings/config.ts', 'src/settings/own-settings.ts']],
     ['Add a result store', ['src/results/open.ts', 'src/settings/stores.ts']],
     ['Add a field to the record', ['src/worker/run-fetch.ts', 'test/results/saved.ts']],
     ['Forbid an endpoint by address', ['src/http/app.ts']],
