@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -104,6 +105,35 @@ describe('in an app beside express.json()', () => {
     })
     expect(lines).toContainEqual(['warn', 'refused', expect.objectContaining({ reason: 'body_already_read' })])
     expect(reducto.fetches.get(jobId)).toBeUndefined()
+  })
+
+  it('links of forwarded records lead through the path that it is mounted at', async () => {
+    const forwarded = Promise.withResolvers<{ readonly job: { readonly url: string } }>()
+    const shop = express().use(express.json({ limit: '2mb' }))
+    shop.post('/hook', (request, response) => {
+      forwarded.resolve(request.body)
+      response.end()
+    })
+    const outer = express().use(shop)
+    const server = createHttpServer(outer)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const { app, receiver, reducto, secret } = await rig({
+      settings: { FORWARD_URL: `${url}/hook`, FORWARD_SECRET: newSigningSecret(), PUBLIC_URL: `${url}/reducto` },
+    })
+    outer.use(app)
+    await receiver.start()
+    const jobId = reducto.addJob()
+    await deliver(app, signDelivery({ secret, jobId }), '/reducto/webhook')
+    const { job } = await forwarded.promise
+    expect(job.url).toContain(`${url}/reducto/results/${jobId}/job.json?`)
+    const saved = await fetch(job.url)
+    expect([saved.status, ((await saved.json()) as { status: string }).status]).toEqual([200, 'Completed'])
+    expect((await fetch(job.url.replace(/signature=./, 'signature=_'))).status).toBe(403)
   })
 
   it('over TLS a refusal reaches a client that still sends', async () => {
