@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import express, { type Express } from 'express'
 import request from 'supertest'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -220,6 +221,36 @@ describe('start and stop', () => {
     await receiver.start()
     expect((await ended).state).toBe('done')
     expect(reducto.fetches.get(jobId)).toBe(1)
+  })
+
+  it('when its database dies the app is told, deliveries are put off, and it can be started again', async () => {
+    const threads: Worker[] = []
+    const noted = (thread: Worker) => void threads.push(thread)
+    process.on('worker', noted)
+    onTestFinished(() => void process.off('worker', noted))
+    const died = Promise.withResolvers<Error>()
+    const { app, receiver, reducto, secret, lines } = await rig({
+      onFatal(error) {
+        died.resolve(error)
+        throw new Error('of the app')
+      },
+    })
+    await receiver.start()
+    await threads[0]!.terminate()
+    expect(await died.promise).toBeInstanceOf(Error)
+    expect(receiver.health()).toMatchObject({ ready: false, notReady: ['inbox'] })
+    const jobId = reducto.addJob()
+    const send = () => deliver(app, signDelivery({ secret, jobId }), '/reducto/webhook')
+    expect((await send()).status).toBe(503)
+    expect(lines.map(([level, message]) => [level, message])).toEqual(
+      expect.arrayContaining([
+        ['error', expect.stringMatching(/^the database failed/)],
+        ['error', 'onFatal failed'],
+      ]),
+    )
+    await receiver.stop()
+    await receiver.start()
+    expect((await send()).status).toBe(200)
   })
 
   it('two receivers with databases of their own live beside each other in one app', async () => {
