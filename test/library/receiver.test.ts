@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import express, { type Express } from 'express'
 import request from 'supertest'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -106,6 +108,35 @@ describe('in an app beside express.json()', () => {
     expect(reducto.fetches.get(jobId)).toBeUndefined()
   })
 
+  it('links of forwarded records lead through the path that it is mounted at', async () => {
+    const forwarded = Promise.withResolvers<{ readonly job: { readonly url: string } }>()
+    const shop = express().use(express.json({ limit: '2mb' }))
+    shop.post('/hook', (request, response) => {
+      forwarded.resolve(request.body)
+      response.end()
+    })
+    const outer = express().use(shop)
+    const server = createHttpServer(outer)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const { app, receiver, reducto, secret } = await rig({
+      settings: { FORWARD_URL: `${url}/hook`, FORWARD_SECRET: newSigningSecret(), PUBLIC_URL: `${url}/reducto` },
+    })
+    outer.use(app)
+    await receiver.start()
+    const jobId = reducto.addJob()
+    await deliver(app, signDelivery({ secret, jobId }), '/reducto/webhook')
+    const { job } = await forwarded.promise
+    expect(job.url).toContain(`${url}/reducto/results/${jobId}/job.json?`)
+    const saved = await fetch(job.url)
+    expect([saved.status, ((await saved.json()) as { status: string }).status]).toEqual([200, 'Completed'])
+    expect((await fetch(job.url.replace(/signature=./, 'signature=_'))).status).toBe(403)
+  })
+
   it('over TLS a refusal reaches a client that still sends', async () => {
     const { app, receiver } = await rig()
     await receiver.start()
@@ -190,6 +221,36 @@ describe('start and stop', () => {
     await receiver.start()
     expect((await ended).state).toBe('done')
     expect(reducto.fetches.get(jobId)).toBe(1)
+  })
+
+  it('when its database dies the app is told, deliveries are put off, and it can be started again', async () => {
+    const threads: Worker[] = []
+    const noted = (thread: Worker) => void threads.push(thread)
+    process.on('worker', noted)
+    onTestFinished(() => void process.off('worker', noted))
+    const died = Promise.withResolvers<Error>()
+    const { app, receiver, reducto, secret, lines } = await rig({
+      onFatal(error) {
+        died.resolve(error)
+        throw new Error('of the app')
+      },
+    })
+    await receiver.start()
+    await threads[0]!.terminate()
+    expect(await died.promise).toBeInstanceOf(Error)
+    expect(receiver.health()).toMatchObject({ ready: false, notReady: ['inbox'] })
+    const jobId = reducto.addJob()
+    const send = () => deliver(app, signDelivery({ secret, jobId }), '/reducto/webhook')
+    expect((await send()).status).toBe(503)
+    expect(lines.map(([level, message]) => [level, message])).toEqual(
+      expect.arrayContaining([
+        ['error', expect.stringMatching(/^the database failed/)],
+        ['error', 'onFatal failed'],
+      ]),
+    )
+    await receiver.stop()
+    await receiver.start()
+    expect((await send()).status).toBe(200)
   })
 
   it('two receivers with databases of their own live beside each other in one app', async () => {
