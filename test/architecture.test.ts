@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'backoff.ts': [],
   'blocked-ports.ts': [],
   'causes.ts': [],
-  'claims.ts': [],
+  'claims.ts': ['job.ts'],
   'clock.ts': [],
   'credentials.ts': [],
   'decoded-text.ts': [],

@@ -1,7 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { NextDue } from './claim.ts'
+import type { NextDue, Queued } from '../wake-up.ts'
 import { createPrune, type PruneCursor } from './prune.ts'
-import type { Queued } from './tally.ts'
 import { createWriter, type Writer } from './writer.ts'
 
 /** The changes that may be asked for, by the name of the writer's function. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
 import type { Claim, ClaimId, Inbox, JobDetail, JobPage, Stats } from '../inbox.ts'
+import { createWakeUp } from '../wake-up.ts'
 import type { Change } from './batch.ts'
 import { createBatcher } from './batcher.ts'
 import { createCheckpointer, logBound } from './checkpoint.ts'
@@ -9,7 +10,6 @@ import { freeRoom } from './disk.ts'
 import type { PruneCursor } from './prune.ts'
 import type { RequeueablePart } from './queries.ts'
 import type { Question } from './thread.ts'
-import { createWakeUp } from './wake-up.ts'
 
 export type SqliteOptions = {
   readonly path: string

@@ -1,13 +1,15 @@
 import {
   type CleanReason,
   ERASED,
-  type JobProgress,
   type JobState,
+  REQUEUEABLE_STATES,
   type SideFilesProgress,
   type Stage,
+  type Task,
 } from '../../job.ts'
 import type { CleanText } from '../../scrub.ts'
-import type { JobFilter, JobRow } from '../inbox.ts'
+import type { Attempt, Content, DeliveryRow, JobFilter } from '../inbox.ts'
+import type { StoredJob } from '../transitions.ts'
 
 /** A row of `job`, as SQLite gives it. */
 export type JobTableRow = {
@@ -51,43 +53,104 @@ export type SideFilesRow = {
   readonly running: number
 }
 
-export function progressOf(job: JobTableRow): JobProgress {
+/** A row of `delivery`. */
+export type DeliveryTableRow = {
+  readonly svix_id: string
+  readonly endpoint: string
+  readonly disposition: Content['is']
+  readonly status: string | null
+  readonly received_at: number
+  readonly last_at: number
+  readonly arrivals: number
+}
+
+/** A row of `attempt`. */
+export type AttemptTableRow = {
+  readonly started_at: number
+  readonly ms: number
+  readonly outcome: string
+  readonly code: string | null
+  readonly message: string | null
+  readonly saved_status: string | null
+  readonly task: Task
+  readonly type: string | null
+}
+
+/** A job as it is kept, of its row. */
+export function storedJobOf(row: JobTableRow): StoredJob {
   return {
-    state: job.state,
-    stage: job.stage,
-    failures: job.failures,
-    polls: job.polls,
-    crashes: job.crashes,
-    dueAt: job.due_at,
-    spent: job.spent,
-    goneSpent: job.gone_spent,
-    reason: reasonOf(job.reason_code, job.reason_message),
+    jobId: row.job_id,
+    endpoint: row.endpoint,
+    firstDelivery: row.first_delivery,
+    announced: row.announced,
+    savedStatus: row.saved_status,
+    type: row.type,
+    round: row.round,
+    fetchSince: row.fetch_since,
+    token: row.token,
+    progress: {
+      state: row.state,
+      stage: row.stage,
+      failures: row.failures,
+      polls: row.polls,
+      crashes: row.crashes,
+      dueAt: row.due_at,
+      spent: row.spent,
+      goneSpent: row.gone_spent,
+      reason: reasonOf(row.reason_code, row.reason_message),
+    },
+    createdAt: row.created_at,
+    queuedAt: row.queued_at,
+    updatedAt: row.updated_at,
   }
+}
+
+/** What of a job may change, as the parameters of its statements. */
+export function columnsOf(job: StoredJob) {
+  const { type, announced, savedStatus, firstDelivery, round, fetchSince, token, queuedAt, updatedAt } = job
+  const { reason, ...progress } = job.progress
+  return {
+    ...progress,
+    ...reasonColumns(reason),
+    ...{ type, announced, savedStatus, firstDelivery, round, fetchSince, token, queuedAt, updatedAt },
+  }
+}
+
+/** A reason as parameters. */
+export function reasonColumns(reason: CleanReason | null) {
+  return { reasonCode: reason?.code ?? null, reasonMessage: reason?.message ?? null }
 }
 
 export function sideFilesOf(row: SideFilesRow): SideFilesProgress {
   return { failures: row.failures, crashes: row.crashes, dueAt: row.due_at, spent: row.spent }
 }
 
-export function jobRowOf(job: JobTableRow): JobRow {
+export function deliveryRowOf(row: DeliveryTableRow): DeliveryRow {
   return {
-    jobId: job.job_id,
-    state: job.state,
-    stage: job.stage,
-    status: job.saved_status ?? job.announced,
-    type: job.type,
-    endpoint: job.endpoint,
-    failures: job.failures,
-    crashes: job.crashes,
-    dueAt: job.due_at,
-    createdAt: job.created_at,
-    updatedAt: job.updated_at,
-    reason: reasonOf(job.reason_code, job.reason_message),
+    svixId: row.svix_id,
+    endpoint: row.endpoint,
+    disposition: row.disposition,
+    status: row.status,
+    receivedAt: row.received_at,
+    lastAt: row.last_at,
+    arrivals: row.arrivals,
+  }
+}
+
+export function attemptOf(row: AttemptTableRow): Attempt {
+  return {
+    startedAt: row.started_at,
+    ms: row.ms,
+    task: row.task,
+    outcome: row.outcome,
+    reason: reasonOf(row.code, row.message),
+    savedStatus: row.saved_status,
+    type: row.type,
   }
 }
 
 /** Reasons were scrubbed before they were stored. */
-export function reasonOf(code: string | null, message: string | null): CleanReason | null {
+function reasonOf(code: string | null, message: string | null): CleanReason | null {
   return code === null ? null : { code, message: (message ?? '') as CleanText }
 }
 
@@ -106,8 +169,11 @@ export const LANES = `
   )
   SELECT stage, endpoint FROM lane WHERE endpoint IS NOT NULL`
 
-/** Jobs that a person may queue again; an erased one has nothing to come back to. */
-export const REQUEUABLE = `state IN ('dead', 'done', 'queued') AND reason_code IS NOT '${ERASED.code}'`
+/** Queued jobs that must run alone (see isIsolated): the index `job_isolated`. */
+export const ISOLATED = `state = 'queued' AND crashes >= 2`
+
+/** `isRequeueable`, for a walk through all jobs. */
+export const REQUEUEABLE = `state IN (${REQUEUEABLE_STATES.map((state) => `'${state}'`)}) AND reason_code IS NOT '${ERASED.code}'`
 
 /** What a condition on `job` is for each part of a filter; the part's value is the parameter of its name. */
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
