@@ -3,10 +3,17 @@ import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
 import { type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
+import { openMemory } from './memory/inbox.ts'
+import type { Memory } from './memory/memory.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
 import { lockInstance } from './sqlite/lock.ts'
 import { DatabaseRefused } from './sqlite/schema.ts'
+
+/** Where an inbox is kept. In memory only by tests: no setting names it, since what it acknowledged would be lost. */
+export type InboxPlace =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'memory'; readonly memory: Memory }
 
 export type OpenInboxOptions = {
   readonly clock: Clock
@@ -24,7 +31,8 @@ export type OpenInboxOptions = {
  * Opens the inbox for the service: as the only one on its database, with what a dead process left running recovered.
  * @throws InboxLocked, DatabaseRefused
  */
-export async function openInbox(database: { kind: 'sqlite'; path: string }, options: OpenInboxOptions): Promise<Inbox> {
+export async function openInbox(database: InboxPlace, options: OpenInboxOptions): Promise<Inbox> {
+  if (database.kind === 'memory') return openMemory({ clock: options.clock, memory: database.memory })
   const path = resolve(database.path)
   await mkdirDurably(dirname(path))
   const warning = checkDisk(path)
