@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import { type Command, WrongUse } from './cli/command.ts'
-import { DatabaseRefused } from './inbox/sqlite/schema.ts'
+import { DatabaseRefused } from './inbox/inbox.ts'
 import { SettingsError } from './settings/config.ts'
 
 /** Exit codes that scripts rely on. */

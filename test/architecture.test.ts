@@ -120,6 +120,26 @@ describe('imports flow one way', () => {
     expect(users.length).toBeGreaterThan(0)
   })
 
+  it('a store of the inbox is known to what opens it alone', () => {
+    const isStore = (file: string) => /^inbox\/(sqlite|memory)\//.test(file)
+    const knows = (file: string) => importsOf(file).some((target) => isStore(target) && !isSameStore(file, target))
+    const isSameStore = (file: string, target: string) => isStore(file) && file.split('/')[1] === target.split('/')[1]
+    expect(files.filter(knows)).toEqual(['inbox/open.ts'])
+  })
+
+  it('no files import each other in a circle', () => {
+    const circles: string[] = []
+    const done = new Set<string>()
+    function walk(file: string, path: readonly string[]): void {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '))
+      if (path.includes(file) || done.has(file)) return
+      for (const target of importsOf(file)) walk(target, [...path, file])
+      done.add(file)
+    }
+    for (const file of files) walk(file, [])
+    expect(circles).toEqual([])
+  })
+
   it.each(ONLY)('%s', (what, where) => {
     const users = files.filter((file) => what.test(readFileSync(join(SRC, file), 'utf8')))
     expect(users.length).toBeGreaterThan(0)

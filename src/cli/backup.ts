@@ -1,7 +1,7 @@
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fsyncPath } from '../fsync.ts'
-import { copyTo, openForReading } from '../inbox/sqlite/schema.ts'
+import { copyInbox } from '../inbox/open.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { type Command, WrongUse } from './command.ts'
@@ -19,12 +19,7 @@ export const backup: Command = async (args) => {
   })
   await claimed.close()
   try {
-    const db = openForReading(database.path)
-    try {
-      copyTo(db, partial)
-    } finally {
-      db.close()
-    }
+    copyInbox(database, partial)
     await fsyncPath(partial)
     await rename(partial, file)
     await fsyncPath(dirname(file))

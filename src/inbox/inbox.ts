@@ -224,3 +224,11 @@ export class InboxUnavailable extends Error {
     this.code = code
   }
 }
+
+/** An inbox that cannot be used as it is: made by a newer version, damaged, or on a disk that does not keep what it is told. */
+export class DatabaseRefused extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'DatabaseRefused'
+  }
+}

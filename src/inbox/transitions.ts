@@ -15,7 +15,7 @@ import {
   type Task,
   type Wanted,
 } from '../job.ts'
-import type { Attempt, Claim, Delivery, JobRow, Receipt } from './inbox.ts'
+import type { Attempt, Claim, JobRow, Receipt } from './inbox.ts'
 
 /**
  * What becomes of the records of a job, for every store. Pure: a store reads a record, asks here what becomes of it, and
@@ -53,32 +53,6 @@ export type Changed = { readonly job: StoredJob; readonly dropsSideFiles: boolea
 
 /** Attempts that are kept of a job, the latest ones. */
 export const ATTEMPTS_KEPT = 50
-/** Bytes kept of a body that concerns no job: whoever has an endpoint's secret could fill the disk with others. */
-const MAX_OTHER_BODY_BYTES = 4096
-
-/** What is kept of a delivery's body. */
-export function keptBody({ body, content }: Delivery): Buffer {
-  const whole = Buffer.from(body)
-  return content.is === 'job' ? whole : whole.subarray(0, MAX_OTHER_BODY_BYTES)
-}
-
-/**
- * Under which id a delivery is kept, and the earlier arrival of the same message, if there is one. An earlier one that named
- * another job, or none, was another message with its id, of an endpoint whose secret makes any id possible: then this one
- * is kept under an id of its own. `find` looks an id up.
- */
-export function identify<Kept extends { readonly jobId: string | null }>(
-  { svixId, endpoint, content }: Delivery,
-  find: (svixId: string) => Kept | undefined,
-): { readonly svixId: string; readonly earlier: Kept | null } {
-  const jobId = content.is === 'job' ? content.jobId : null
-  for (const id of [svixId, `${svixId}#${endpoint}#${jobId ?? ''}`]) {
-    const found = find(id)
-    if (!found) return { svixId: id, earlier: null }
-    if (found.jobId === jobId) return { svixId: id, earlier: found }
-  }
-  throw new Error('an id of our own making names another job')
-}
 
 /** A delivery that names a job, kept under `number`. `known`: it is a repeat. */
 export type Arrival = {
@@ -185,14 +159,6 @@ export function isJobPrunable(
   before: number,
 ) {
   return job.state === 'done' && job.createdAt < before && job.updatedAt < before
-}
-
-/** The same for a delivery. Those of a job are deleted with it. */
-export function isDeliveryPrunable(
-  delivery: { readonly disposition: string; readonly receivedAt: number; readonly lastAt: number },
-  before: number,
-): boolean {
-  return delivery.disposition !== 'job' && delivery.receivedAt < before && delivery.lastAt < before
 }
 
 /** What a worker is given. `others`: further endpoints that announced the job. */

@@ -1,5 +1,6 @@
 import { wakesBothStages } from '../../claims.ts'
 import type { JobProgress, SideFilesProgress, Stage } from '../../job.ts'
+import { identify, isDeliveryPrunable, keptBody } from '../deliveries.ts'
 import type { Attempt, Claim, ClaimId, Delivery, Receipt } from '../inbox.ts'
 import {
   ATTEMPTS_KEPT,
@@ -9,10 +10,7 @@ import {
   afterRequeue,
   afterSettle,
   type Changed,
-  identify,
-  isDeliveryPrunable,
   isJobPrunable,
-  keptBody,
   requeuedAt,
   sideFilesAfterDeath,
 } from '../transitions.ts'

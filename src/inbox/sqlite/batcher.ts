@@ -29,11 +29,7 @@ type Pending = {
 
 export type Batcher = {
   /** Makes a change. Resolves when it is durable. @throws InboxUnavailable */
-  change<K extends keyof Changes>(
-    name: K,
-    args: Parameters<Changes[K]>,
-    bytes?: number,
-  ): Promise<ReturnType<Changes[K]>>
+  change<K extends keyof Changes>(name: K, ...args: Parameters<Changes[K]>): Promise<ReturnType<Changes[K]>>
   /** Answers the accepts that have waited too long. They may yet land. */
   giveUpSlowAccepts(): void
   /** The last transaction failed as a whole. */
@@ -57,12 +53,13 @@ export function createBatcher(options: {
   let failing = false
   let closed = false
 
-  function change<K extends keyof Changes>(name: K, args: Parameters<Changes[K]>, bytes = 0) {
+  function change<K extends keyof Changes>(name: K, ...args: Parameters<Changes[K]>) {
     return new Promise<ReturnType<Changes[K]>>((resolve, reject) => {
+      const one = [name, args] as unknown as Change
+      const bytes = one[0] === 'accept' ? one[1][0].body.length : 0
       if (closed) return reject(new InboxUnavailable('closed', 'the inbox is closed'))
       if (waiting.length >= WAITING.rows || waitingBytes + bytes > WAITING.bytes)
         return reject(new InboxUnavailable('full', 'too many deliveries wait for the disk'))
-      const one = [name, args] as unknown as Change
       const since = performance.now()
       waiting.push({ change: one, since, bytes, resolve: resolve as (value: unknown) => void, reject })
       waitingBytes += bytes

@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads'
-import type { Committed, Failure } from './batch.ts'
+import { DatabaseRefused } from '../inbox.ts'
+import type { Committed } from './batch.ts'
 import type { Checkpointed } from './checkpoint.ts'
-import { DatabaseRefused } from './schema.ts'
-import type { ThreadData, ThreadOptions, ThreadReply, ThreadRequest } from './thread.ts'
+import type { Failure } from './failure.ts'
+import type { ThreadOptions, ThreadReply, ThreadRequest } from './thread.ts'
 
 /** Talks with a database thread: one promise a request. */
 export type Connection = {
@@ -35,10 +36,10 @@ export class DatabaseError extends Error {
  * under way are rejected, and nothing can be asked any more.
  */
 export async function connect(options: ThreadOptions, onDeath: (error: Error) => void): Promise<Connection> {
-  const bell = new SharedArrayBuffer(4)
-  const rung = new Int32Array(bell)
-  const workerData: ThreadData = { ...options, bell }
-  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData, name: `sqlite-${options.mode}` })
+  const worker = new Worker(new URL('./thread.ts', import.meta.url), {
+    workerData: options,
+    name: `sqlite-${options.mode}`,
+  })
   const waiting = new Map<number, { resolve(reply: ThreadReply): void; reject(error: Error): void }>()
   let lastId = 0
   let state: 'opening' | 'open' | 'closing' | 'dead' = 'opening'
@@ -72,8 +73,6 @@ export async function connect(options: ThreadOptions, onDeath: (error: Error) =>
     const id = ++lastId
     const reply = wait<ReplyTo<R>>(id)
     worker.postMessage({ id, ...message })
-    Atomics.add(rung, 0, 1)
-    Atomics.notify(rung, 0)
     return reply
   }
 

@@ -1,6 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JobState } from '../../job.ts'
-import { isDeliveryPrunable, isJobPrunable } from '../transitions.ts'
+import { isDeliveryPrunable } from '../deliveries.ts'
+import type { Content } from '../inbox.ts'
+import { isJobPrunable } from '../transitions.ts'
 import type { Writer } from './writer.ts'
 
 /** Rows that one step looks at, so that accepts are not held up by it. */
@@ -19,7 +21,7 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
     `SELECT seq, job_id AS jobId, first_delivery AS firstDelivery, state, created_at AS createdAt, updated_at AS updatedAt
      FROM job WHERE seq > :after ORDER BY seq LIMIT ${STEP}`,
   )
-  const further = p('SELECT seq FROM delivery WHERE further = 1 AND job_id = :jobId')
+  const later = p('SELECT seq FROM delivery WHERE is_later = 1 AND job_id = :jobId')
   const deliveries = p(
     `SELECT seq, disposition, received_at AS receivedAt, last_at AS lastAt
      FROM delivery WHERE seq > :after ORDER BY seq LIMIT ${STEP}`,
@@ -28,8 +30,8 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
   const deleteDelivery = p('DELETE FROM delivery WHERE seq = :seq')
   const deleteSteps = [
     p('DELETE FROM job_endpoint WHERE job_id = (SELECT job_id FROM job WHERE seq = :seq)'),
-    p('DELETE FROM attempt WHERE job = :seq'),
-    p('DELETE FROM side_files WHERE job = :seq'),
+    p('DELETE FROM attempt WHERE job_seq = :seq'),
+    p('DELETE FROM side_files WHERE job_seq = :seq'),
     p('DELETE FROM job WHERE seq = :seq'),
   ]
 
@@ -44,7 +46,7 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
     const gone = found.filter((job) => isJobPrunable(job, before))
     for (const { seq, jobId, firstDelivery } of gone) {
       if (firstDelivery !== null) removeDelivery(firstDelivery, 'job')
-      for (const later of further.all({ jobId }) as { seq: number }[]) removeDelivery(later.seq, 'job')
+      for (const delivery of later.all({ jobId }) as { seq: number }[]) removeDelivery(delivery.seq, 'job')
       for (const statement of deleteSteps) statement.run({ seq })
       writer.tally.countTransition('done', null)
     }
@@ -80,7 +82,7 @@ type JobAge = {
   createdAt: number
   updatedAt: number
 }
-type DeliveryAge = { seq: number; disposition: string; receivedAt: number; lastAt: number }
+type DeliveryAge = { seq: number; disposition: Content['is']; receivedAt: number; lastAt: number }
 
 /** Where a walk goes on; null when it has come to the first row that is too young, or to the end. */
 function nextOf<Row extends { seq: number }>(found: readonly Row[], isOld: (row: Row) => boolean): number | null {

@@ -31,10 +31,10 @@ export function createQueries(db: DatabaseSync) {
   const job = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = :jobId`)
   const endpoints = db.prepare('SELECT endpoint FROM job_endpoint WHERE job_id = :jobId ORDER BY endpoint')
   const deliveries = db.prepare(
-    `SELECT * FROM delivery WHERE seq = :first UNION ALL SELECT * FROM delivery WHERE further = 1 AND job_id = :jobId ORDER BY seq`,
+    `SELECT * FROM delivery WHERE seq = :first UNION ALL SELECT * FROM delivery WHERE is_later = 1 AND job_id = :jobId ORDER BY seq`,
   )
-  const attempts = db.prepare('SELECT * FROM attempt WHERE job = :seq ORDER BY token DESC')
-  const sideFiles = db.prepare('SELECT 1 FROM side_files WHERE job = :seq AND running = 1')
+  const attempts = db.prepare('SELECT * FROM attempt WHERE job_seq = :seq ORDER BY token DESC')
+  const sideFiles = db.prepare('SELECT 1 FROM side_files WHERE job_seq = :seq AND is_running = 1')
   const counters = db.prepare('SELECT name, value FROM counter')
   const newest = db.prepare('SELECT MAX(seq) AS seq FROM job')
   const lanes = db.prepare(LANES)

@@ -18,9 +18,9 @@ export type JobTableRow = {
   readonly state: JobState
   readonly stage: Stage
   readonly type: string | null
-  readonly announced: string | null
+  readonly announced_status: string | null
   readonly saved_status: string | null
-  readonly fetch_since: number
+  readonly fetch_since_round: number
   readonly endpoint: string
   readonly first_delivery: number | null
   readonly failures: number
@@ -38,19 +38,19 @@ export type JobTableRow = {
   readonly updated_at: number
 }
 
-export const JOB_COLUMNS = `seq, job_id, state, stage, type, announced, saved_status, fetch_since, endpoint, first_delivery,
+export const JOB_COLUMNS = `seq, job_id, state, stage, type, announced_status, saved_status, fetch_since_round, endpoint, first_delivery,
   failures, polls, crashes, due_at, spent, gone_spent, reason_code, reason_message, token, round, created_at, queued_at,
   updated_at`
 
 /** A row of `side_files`. */
 export type SideFilesRow = {
-  readonly job: number
+  readonly job_seq: number
   readonly failures: number
   readonly crashes: number
   readonly due_at: number
   readonly spent: number
   readonly token: number
-  readonly running: number
+  readonly is_running: number
 }
 
 /** A row of `delivery`. */
@@ -69,8 +69,8 @@ export type AttemptTableRow = {
   readonly started_at: number
   readonly ms: number
   readonly outcome: string
-  readonly code: string | null
-  readonly message: string | null
+  readonly reason_code: string | null
+  readonly reason_message: string | null
   readonly saved_status: string | null
   readonly task: Task
   readonly type: string | null
@@ -82,11 +82,11 @@ export function storedJobOf(row: JobTableRow): StoredJob {
     jobId: row.job_id,
     endpoint: row.endpoint,
     firstDelivery: row.first_delivery,
-    announced: row.announced,
+    announced: row.announced_status,
     savedStatus: row.saved_status,
     type: row.type,
     round: row.round,
-    fetchSince: row.fetch_since,
+    fetchSince: row.fetch_since_round,
     token: row.token,
     progress: {
       state: row.state,
@@ -143,7 +143,7 @@ export function attemptOf(row: AttemptTableRow): Attempt {
     ms: row.ms,
     task: row.task,
     outcome: row.outcome,
-    reason: reasonOf(row.code, row.message),
+    reason: reasonOf(row.reason_code, row.reason_message),
     savedStatus: row.saved_status,
     type: row.type,
   }
@@ -179,14 +179,14 @@ export const REQUEUEABLE = `state IN (${REQUEUEABLE_STATES.map((state) => `'${st
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   state: 'state = :state',
   jobId: 'job_id = :jobId',
-  status: 'COALESCE(saved_status, announced) = :status COLLATE NOCASE',
+  status: 'COALESCE(saved_status, announced_status) = :status COLLATE NOCASE',
   type: 'type = :type COLLATE NOCASE',
   endpoint: 'endpoint = :endpoint COLLATE NOCASE',
   error: '(reason_code = :error OR instr(lower(reason_message), lower(:error)))',
   // By the deliveries of the one job: a look for all deliveries with such an id would be a look at nearly all there are.
   q: `(substr(job_id, 1, length(:q)) = :q OR EXISTS (
         SELECT 1 FROM delivery WHERE substr(svix_id, 1, length(:q)) = :q
-          AND (delivery.seq = job.first_delivery OR (delivery.further = 1 AND delivery.job_id = job.job_id))))`,
+          AND (delivery.seq = job.first_delivery OR (delivery.is_later = 1 AND delivery.job_id = job.job_id))))`,
   since: 'updated_at >= :since',
 }
 

@@ -3,13 +3,13 @@ import { IN_LANE, ISOLATED, JOB_COLUMNS, LANES } from './rows.ts'
 
 /** A job is not fetched while side files are added to its saved result; a handler may be called meanwhile. */
 const UNHINDERED = `(:stage = 'hand_over'
-  OR NOT EXISTS (SELECT 1 FROM side_files WHERE side_files.job = job.seq AND running = 1))`
+  OR NOT EXISTS (SELECT 1 FROM side_files WHERE job_seq = job.seq AND is_running = 1))`
 
 /** What `columnsOf` gives values for: all of a job that may change. */
 const SET_JOB = `state = :state, stage = :stage, failures = :failures, polls = :polls, crashes = :crashes, due_at = :dueAt,
   spent = :spent, gone_spent = :goneSpent, reason_code = :reasonCode, reason_message = :reasonMessage, type = :type,
-  announced = :announced, saved_status = :savedStatus, first_delivery = :firstDelivery, round = :round,
-  fetch_since = :fetchSince, token = :token, queued_at = :queuedAt, updated_at = :updatedAt`
+  announced_status = :announced, saved_status = :savedStatus, first_delivery = :firstDelivery, round = :round,
+  fetch_since_round = :fetchSince, token = :token, queued_at = :queuedAt, updated_at = :updatedAt`
 
 /** The SQL of everything that changes the database. */
 export function prepareStatements(db: DatabaseSync) {
@@ -23,8 +23,8 @@ export function prepareStatements(db: DatabaseSync) {
     delivery: p('SELECT seq, job_id AS jobId FROM delivery WHERE svix_id = :svixId'),
     countRepeat: p('UPDATE delivery SET arrivals = arrivals + 1, last_at = :at WHERE seq = :seq'),
     insertDelivery: p(
-      `INSERT INTO delivery (svix_id, endpoint, disposition, job_id, status, note, further, received_at, last_at)
-       VALUES (:svixId, :endpoint, :disposition, :jobId, :status, :note, :isLater, :at, :at)`,
+      `INSERT INTO delivery (svix_id, endpoint, disposition, job_id, status, is_later, received_at, last_at)
+       VALUES (:svixId, :endpoint, :disposition, :jobId, :status, :isLater, :at, :at)`,
     ),
     insertBody: p('INSERT INTO delivery_body (seq, body) VALUES (:seq, :body)'),
 
@@ -32,8 +32,8 @@ export function prepareStatements(db: DatabaseSync) {
     jobBySeq: p(`SELECT ${JOB_COLUMNS} FROM job WHERE seq = :seq`),
     insertJob: p(
       `INSERT INTO job (job_id, endpoint, created_at, state, stage, failures, polls, crashes, due_at, spent, gone_spent,
-         reason_code, reason_message, type, announced, saved_status, first_delivery, round, fetch_since, token, queued_at,
-         updated_at)
+         reason_code, reason_message, type, announced_status, saved_status, first_delivery, round, fetch_since_round, token,
+         queued_at, updated_at)
        VALUES (:jobId, :endpoint, :createdAt, :state, :stage, :failures, :polls, :crashes, :dueAt, :spent, :goneSpent,
          :reasonCode, :reasonMessage, :type, :announced, :savedStatus, :firstDelivery, :round, :fetchSince, :token,
          :queuedAt, :updatedAt)`,
@@ -41,7 +41,7 @@ export function prepareStatements(db: DatabaseSync) {
     saveJob: p(`UPDATE job SET ${SET_JOB} WHERE seq = :seq`),
     /** What a delivery may change of a job that it does not queue: columns of no index. */
     saveNews: p(
-      `UPDATE job SET announced = :announced, first_delivery = :firstDelivery, round = :round, fetch_since = :fetchSince,
+      `UPDATE job SET announced_status = :announced, first_delivery = :firstDelivery, round = :round, fetch_since_round = :fetchSince,
          updated_at = :updatedAt WHERE seq = :seq`,
     ),
     addEndpoint: p('INSERT OR IGNORE INTO job_endpoint (job_id, endpoint) VALUES (:jobId, :endpoint)'),
@@ -66,39 +66,39 @@ export function prepareStatements(db: DatabaseSync) {
     endpoints: p('SELECT endpoint FROM job_endpoint WHERE job_id = :jobId ORDER BY endpoint'),
 
     // Side files. Which jobs' may be tried: see maySideFilesRun.
-    sideFiles: p('SELECT * FROM side_files WHERE job = :seq'),
+    sideFiles: p('SELECT * FROM side_files WHERE job_seq = :seq'),
     dueSideFiles: p(
-      `SELECT side_files.job AS seq FROM side_files JOIN job ON job.seq = side_files.job
-       WHERE running = 0 AND side_files.due_at <= :now
+      `SELECT job_seq AS seq FROM side_files JOIN job ON job.seq = job_seq
+       WHERE is_running = 0 AND side_files.due_at <= :now
          AND (job.state IN ('done', 'dead') OR job.stage = 'hand_over')
        ORDER BY side_files.due_at LIMIT :limit`,
     ),
-    nextSideFiles: p('SELECT MIN(due_at) AS dueAt FROM side_files WHERE running = 0 AND due_at > :after'),
-    runningSideFiles: p('SELECT * FROM side_files WHERE running = 1'),
+    nextSideFiles: p('SELECT MIN(due_at) AS dueAt FROM side_files WHERE is_running = 0 AND due_at > :after'),
+    runningSideFiles: p('SELECT * FROM side_files WHERE is_running = 1'),
     putSideFiles: p(
-      `INSERT INTO side_files (job, failures, crashes, due_at, spent) VALUES (:seq, :failures, :crashes, :dueAt, :spent)
-       ON CONFLICT DO UPDATE SET failures = :failures, crashes = :crashes, due_at = :dueAt, spent = :spent, running = 0`,
+      `INSERT INTO side_files (job_seq, failures, crashes, due_at, spent) VALUES (:seq, :failures, :crashes, :dueAt, :spent)
+       ON CONFLICT DO UPDATE SET failures = :failures, crashes = :crashes, due_at = :dueAt, spent = :spent, is_running = 0`,
     ),
-    markSideFiles: p('UPDATE side_files SET running = 1, token = :token WHERE job = :seq'),
-    dropSideFiles: p('DELETE FROM side_files WHERE job = :seq'),
-    clampSideFiles: p('UPDATE side_files SET due_at = :furthest WHERE running = 0 AND due_at > :furthest'),
+    markSideFiles: p('UPDATE side_files SET is_running = 1, token = :token WHERE job_seq = :seq'),
+    dropSideFiles: p('DELETE FROM side_files WHERE job_seq = :seq'),
+    clampSideFiles: p('UPDATE side_files SET due_at = :furthest WHERE is_running = 0 AND due_at > :furthest'),
 
     insertAttempt: p(
-      `INSERT OR REPLACE INTO attempt (job, token, started_at, ms, outcome, code, message, saved_status, task, type)
+      `INSERT OR REPLACE INTO attempt (job_seq, token, started_at, ms, outcome, reason_code, reason_message, saved_status, task, type)
        VALUES (:seq, :token, :startedAt, :ms, :outcome, :reasonCode, :reasonMessage, :savedStatus, :task, :type)`,
     ),
     dropOldAttempts: p(
-      `DELETE FROM attempt WHERE job = :seq AND token <=
-         (SELECT token FROM attempt WHERE job = :seq ORDER BY token DESC LIMIT 1 OFFSET :kept)`,
+      `DELETE FROM attempt WHERE job_seq = :seq AND token <=
+         (SELECT token FROM attempt WHERE job_seq = :seq ORDER BY token DESC LIMIT 1 OFFSET :kept)`,
     ),
     eraseSteps: [
       p('DELETE FROM delivery_body WHERE seq IN (SELECT first_delivery FROM job WHERE seq = :seq)'),
       p(
         `DELETE FROM delivery_body WHERE seq IN (SELECT delivery.seq FROM delivery JOIN job USING (job_id)
-           WHERE further = 1 AND job.seq = :seq)`,
+           WHERE is_later = 1 AND job.seq = :seq)`,
       ),
-      p('DELETE FROM attempt WHERE job = :seq'),
-      p('DELETE FROM side_files WHERE job = :seq'),
+      p('DELETE FROM attempt WHERE job_seq = :seq'),
+      p('DELETE FROM side_files WHERE job_seq = :seq'),
     ],
 
     counter: p('SELECT value FROM counter WHERE name = :name'),

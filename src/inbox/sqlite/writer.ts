@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { wakesBothStages } from '../../claims.ts'
 import type { JobProgress, SideFilesProgress } from '../../job.ts'
+import { identify, keptBody } from '../deliveries.ts'
 import type { Attempt, Claim, ClaimId, Delivery, Receipt, Requeue } from '../inbox.ts'
 import {
   ATTEMPTS_KEPT,
@@ -11,8 +12,6 @@ import {
   afterRequeue,
   afterSettle,
   type Changed,
-  identify,
-  keptBody,
   requeuedAt,
   type StoredJob,
   sideFilesAfterDeath,
@@ -68,7 +67,6 @@ export function createWriter(db: DatabaseSync) {
       disposition: content.is,
       jobId: content.is === 'job' ? content.jobId : null,
       status: content.is === 'job' ? content.status : null,
-      note: content.is === 'rejected' ? content.reason : null,
       isLater: isLater ? 1 : 0,
       at: receivedAt,
     })
@@ -112,7 +110,7 @@ export function createWriter(db: DatabaseSync) {
     if (!found) return null
     if (task !== 'side_files') return found.job.progress.state === 'running' && found.job.token === token ? found : null
     const row = sql.sideFiles.get({ seq: found.seq }) as SideFilesRow | undefined
-    return row?.running === 1 && row.token === token ? found : null
+    return row?.is_running === 1 && row.token === token ? found : null
   }
 
   function settle(claim: Claim, next: JobProgress, attempt: Attempt, sideFiles: SideFilesProgress | null, now: number) {
@@ -161,8 +159,8 @@ export function createWriter(db: DatabaseSync) {
     }
     for (const row of sql.runningSideFiles.all() as SideFilesRow[]) {
       const { next, attempt } = sideFilesAfterDeath(sideFilesOf(row), asked, now)
-      if (attempt) noteAttempt(row.job, row.token, attempt)
-      putSideFiles(row.job, next)
+      if (attempt) noteAttempt(row.job_seq, row.token, attempt)
+      putSideFiles(row.job_seq, next)
     }
     tally.set('stop_asked', 0)
     claims.clampDue(now)
@@ -187,7 +185,7 @@ export function createWriter(db: DatabaseSync) {
     const found = find(jobId)
     if (!found) return 'unknown'
     const sideFiles = sql.sideFiles.get({ seq: found.seq }) as SideFilesRow | undefined
-    if (found.job.progress.state === 'running' || sideFiles?.running === 1) return 'running'
+    if (found.job.progress.state === 'running' || sideFiles?.is_running === 1) return 'running'
     for (const statement of sql.eraseSteps) statement.run({ seq: found.seq })
     put(found, { job: afterErasure(found.job, now), dropsSideFiles: false })
     return 'erased'
