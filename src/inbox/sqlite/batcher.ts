@@ -17,7 +17,7 @@ const BATCH = { rows: 256, bytes: 4 * 1024 * 1024, eager: 32, inFlight: 4 } as c
 /** Rows and bytes that may wait for a transaction. */
 const WAITING = { rows: 10_000, bytes: 64 * 1024 * 1024 } as const
 /** A delivery that is not durable by then is answered with 503, ms. Svix waits 15 s. */
-const ACCEPT_TIMEOUT_MS = 10_000
+export const ACCEPT_TIMEOUT_MS = 10_000
 
 type Pending = {
   readonly change: Change
@@ -43,7 +43,10 @@ export function createBatcher(options: {
   /** One transaction. Rejects when there is no telling what became of it. */
   readonly commit: (batch: readonly Change[]) => Promise<Committed>
   readonly onCommitted: (batch: readonly Change[], committed: Committed) => void
+  /** Never jumps, ms. */
+  readonly monotonic?: () => number
 }): Batcher {
+  const monotonic = options.monotonic ?? (() => performance.now())
   let waiting: Pending[] = []
   let waitingBytes = 0
   /** Transactions that the thread has not answered yet. */
@@ -60,7 +63,7 @@ export function createBatcher(options: {
       if (closed) return reject(new InboxUnavailable('closed', 'the inbox is closed'))
       if (waiting.length >= WAITING.rows || waitingBytes + bytes > WAITING.bytes)
         return reject(new InboxUnavailable('full', 'too many deliveries wait for the disk'))
-      const since = performance.now()
+      const since = monotonic()
       waiting.push({ change: one, since, bytes, resolve: resolve as (value: unknown) => void, reject })
       waitingBytes += bytes
       if (waiting.length >= BATCH.eager) dispatch()
@@ -115,7 +118,7 @@ export function createBatcher(options: {
     change,
     /** One look at all, rather than a timer for each. */
     giveUpSlowAccepts() {
-      const longAgo = performance.now() - ACCEPT_TIMEOUT_MS
+      const longAgo = monotonic() - ACCEPT_TIMEOUT_MS
       for (const pending of [...committing, waiting].flat())
         if (pending.change[0] === 'accept' && pending.since < longAgo)
           pending.reject(new InboxUnavailable('slow', 'the disk has not taken the delivery in time'))

@@ -99,5 +99,18 @@ export function claimContract(name: string, openTest: () => Promise<InboxTest>):
         { startedAt: 1_000, ms: 5, task: 'fetch', outcome: 'retry', reason, savedStatus: null, type: null },
       ])
     })
+
+    it('keeps the latest fifty attempts', async () => {
+      const { inbox } = await openTest()
+      await inbox.accept(delivery('job-1'))
+      for (let startedAt = 1; startedAt <= 52; startedAt++) {
+        const [claim] = await claimFrom(inbox, 1)
+        const noted = { ...attempt('retry', null), startedAt, ms: 1.4 }
+        await inbox.settle(claim!, progress(claim!, { state: 'queued' }), noted, null)
+      }
+      const { attempts } = (await inbox.get('job-1'))!
+      expect(attempts.map(({ startedAt }) => startedAt)).toEqual(Array.from({ length: 50 }, (_, index) => 52 - index))
+      expect(attempts[0]).toMatchObject({ ms: 1 })
+    })
   })
 }
