@@ -1,7 +1,7 @@
 import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
 
 /**
- * The inbox: every delivery and every job, durable. It is a port with one implementation a database, split by who uses
+ * The inbox: every delivery and every job, durable. It is a port with one implementation for each store, split by who uses
  * it. All promises below are kept by every implementation, and checked by one contract suite.
  *
  * Nothing resolves before it is durable: what an answer or a settlement rests on has survived a power cut by then.

@@ -15,7 +15,7 @@ import {
   type Task,
   type Wanted,
 } from '../job.ts'
-import type { Attempt, Claim, JobRow, Receipt } from './inbox.ts'
+import type { Attempt, Claim, ClaimId, JobRow, Receipt } from './inbox.ts'
 
 /**
  * What becomes of the records of a job, for every store. Pure: a store reads a record, asks here what becomes of it, and
@@ -47,6 +47,17 @@ export type StoredJob = {
 
 /** Missing side files as they are kept. */
 export type StoredSideFiles = SideFilesProgress & { readonly token: number; readonly isRunning: boolean }
+
+/** Whether a worker has the job, or its missing side files, in hand. */
+export function isInHand(job: StoredJob, sideFiles: StoredSideFiles | null): boolean {
+  return job.progress.state === 'running' || sideFiles?.isRunning === true
+}
+
+/** Whether a claim still holds: nobody else has been given the job since, and nobody has taken it back. */
+export function isHeld({ task, token }: ClaimId, job: StoredJob, sideFiles: StoredSideFiles | null): boolean {
+  if (task === 'side_files') return sideFiles?.isRunning === true && sideFiles.token === token
+  return job.progress.state === 'running' && job.token === token
+}
 
 /** A job's record after a change. `dropsSideFiles`: a fetch brings them all anew. */
 export type Changed = { readonly job: StoredJob; readonly dropsSideFiles: boolean }
@@ -175,13 +186,19 @@ export function claimOf(
   const { jobId, endpoint, announced, round, fetchSince } = job
   const { first, others, sideFiles } = from
   return {
-    ...{ jobId, task, token, endpoint, announced, round, fetchSince, sideFiles },
+    ...{ jobId, task, token, endpoint, announced, round, fetchSince },
+    sideFiles: sideFiles && progressOf(sideFiles),
     progress: { ...job.progress, state: 'running' },
     endpoints: [endpoint, ...others],
     svixId: first?.svixId ?? null,
     receivedAt: first?.receivedAt ?? job.createdAt,
     body: first?.body ? Buffer.from(first.body).toString('utf8') : null,
   }
+}
+
+/** Of side files, what a worker is told and gives back. */
+export function progressOf({ failures, crashes, dueAt, spent }: SideFilesProgress): SideFilesProgress {
+  return { failures, crashes, dueAt, spent }
 }
 
 /** What operators see of a job. */

@@ -10,7 +10,10 @@ import {
   afterRequeue,
   afterSettle,
   type Changed,
+  isHeld,
+  isInHand,
   isJobPrunable,
+  progressOf,
   requeuedAt,
   sideFilesAfterDeath,
 } from '../transitions.ts'
@@ -74,14 +77,9 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     if (isNew && job.progress.state === 'queued') onQueued(job.progress.stage)
   }
 
-  function held({ jobId, task, token }: ClaimId): JobEntry | null {
-    const entry = memory.jobs.get(jobId)
-    if (!entry) return null
-    const holds =
-      task === 'side_files'
-        ? entry.sideFiles?.isRunning && entry.sideFiles.token === token
-        : entry.job.progress.state === 'running' && entry.job.token === token
-    return holds ? entry : null
+  function held(claim: ClaimId): JobEntry | null {
+    const entry = memory.jobs.get(claim.jobId)
+    return entry && isHeld(claim, entry.job, entry.sideFiles) ? entry : null
   }
 
   function settle(claim: Claim, next: JobProgress, attempt: Attempt, sideFiles: SideFilesProgress | null, now: number) {
@@ -115,7 +113,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
   }
 
   function putSideFiles(entry: JobEntry, next: SideFilesProgress | null): void {
-    entry.sideFiles = next && { ...next, token: entry.sideFiles?.token ?? 0, isRunning: false }
+    entry.sideFiles = next && { ...progressOf(next), token: entry.sideFiles?.token ?? 0, isRunning: false }
   }
 
   function note(entry: JobEntry, token: number, attempt: Attempt): void {
@@ -158,7 +156,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
   function erase(jobId: string, now: number): 'erased' | 'running' | 'unknown' {
     const entry = memory.jobs.get(jobId)
     if (!entry) return 'unknown'
-    if (entry.job.progress.state === 'running' || entry.sideFiles?.isRunning) return 'running'
+    if (isInHand(entry.job, entry.sideFiles)) return 'running'
     for (const delivery of entry.deliveries) delivery.body = null
     entry.attempts.clear()
     put(entry, { job: afterErasure(entry.job, now), dropsSideFiles: true })

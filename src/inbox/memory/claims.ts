@@ -93,10 +93,9 @@ export function createClaims(memory: Memory) {
 
   function given({ job, deliveries, otherEndpoints, sideFiles }: JobEntry, task: Task, token: number): Claim {
     const first = deliveries.find(({ number }) => number === job.firstDelivery) ?? null
-    const { failures, crashes, dueAt, spent } = sideFiles ?? { failures: 0, crashes: 0, dueAt: 0, spent: 0 }
     return claimOf(job, task, token, {
       ...{ first, others: [...otherEndpoints].sort() },
-      sideFiles: task === 'side_files' ? { failures, crashes, dueAt, spent } : null,
+      sideFiles: task === 'side_files' ? sideFiles : null,
     })
   }
 

@@ -1,6 +1,6 @@
 import { isRequeueable, type JobState } from '../../job.ts'
 import type { Content, DeliveryRow, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
-import { jobRowOf } from '../transitions.ts'
+import { isInHand, jobRowOf } from '../transitions.ts'
 import type { JobEntry, Memory, StoredDelivery } from './memory.ts'
 
 /** Everything that only looks. */
@@ -11,7 +11,7 @@ export function createQueries(memory: Memory) {
     const { job, sideFiles, deliveries, otherEndpoints, attempts } = entry
     return {
       ...jobRowOf(job),
-      isRunning: job.progress.state === 'running' || sideFiles?.isRunning === true,
+      isRunning: isInHand(job, sideFiles),
       endpoints: [job.endpoint, ...[...otherEndpoints].sort()],
       deliveries: deliveries.map(deliveryRowOf),
       attempts: [...attempts].sort(([a], [b]) => b - a).map(([, attempt]) => attempt),

@@ -4,7 +4,7 @@ import type { Stage, Task } from '../../job.ts'
 import type { Claim, Places } from '../inbox.ts'
 import { afterClaim, claimOf, type StoredJob } from '../transitions.ts'
 import type { NextDue } from '../wake-up.ts'
-import { columnsOf, type JobTableRow, type SideFilesRow, sideFilesOf, storedJobOf } from './rows.ts'
+import { columnsOf, type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } from './rows.ts'
 import type { Statements } from './statements.ts'
 import type { Tally } from './tally.ts'
 
@@ -69,7 +69,7 @@ export function createClaims(sql: Statements, tally: Tally) {
     return claimOf(job, task, token, {
       first: seq === null ? null : ((sql.firstDelivery.get({ seq }) ?? null) as FirstDelivery | null),
       others: others.map(({ endpoint }) => endpoint),
-      sideFiles: sideFiles && sideFilesOf(sideFiles),
+      sideFiles: sideFiles && storedSideFilesOf(sideFiles),
     })
   }
 

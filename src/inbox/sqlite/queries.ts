@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JobState } from '../../job.ts'
 import type { Content, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
-import { jobRowOf } from '../transitions.ts'
+import { isInHand, jobRowOf } from '../transitions.ts'
 import {
   type AttemptTableRow,
   attemptOf,
@@ -13,7 +13,9 @@ import {
   LANES,
   matching,
   REQUEUEABLE,
+  type SideFilesRow,
   storedJobOf,
+  storedSideFilesOf,
 } from './rows.ts'
 
 /** Rows that one statement looks at. */
@@ -34,7 +36,7 @@ export function createQueries(db: DatabaseSync) {
     `SELECT * FROM delivery WHERE seq = :first UNION ALL SELECT * FROM delivery WHERE is_later = 1 AND job_id = :jobId ORDER BY seq`,
   )
   const attempts = db.prepare('SELECT * FROM attempt WHERE job_seq = :seq ORDER BY token DESC')
-  const sideFiles = db.prepare('SELECT 1 FROM side_files WHERE job_seq = :seq AND is_running = 1')
+  const sideFiles = db.prepare('SELECT * FROM side_files WHERE job_seq = :seq')
   const counters = db.prepare('SELECT name, value FROM counter')
   const newest = db.prepare('SELECT MAX(seq) AS seq FROM job')
   const lanes = db.prepare(LANES)
@@ -46,9 +48,11 @@ export function createQueries(db: DatabaseSync) {
     const row = job.get({ jobId }) as JobTableRow | undefined
     if (!row) return null
     const others = endpoints.all({ jobId }) as { endpoint: string }[]
+    const stored = storedJobOf(row)
+    const missing = sideFiles.get({ seq: row.seq }) as SideFilesRow | undefined
     return {
-      ...jobRowOf(storedJobOf(row)),
-      isRunning: row.state === 'running' || sideFiles.get({ seq: row.seq }) !== undefined,
+      ...jobRowOf(stored),
+      isRunning: isInHand(stored, missing ? storedSideFilesOf(missing) : null),
       endpoints: [row.endpoint, ...others.map((other) => other.endpoint)],
       deliveries: (deliveries.all({ first: row.first_delivery, jobId }) as DeliveryTableRow[]).map(deliveryRowOf),
       attempts: (attempts.all({ seq: row.seq }) as AttemptTableRow[]).map(attemptOf),

@@ -1,15 +1,7 @@
-import {
-  type CleanReason,
-  ERASED,
-  type JobState,
-  REQUEUEABLE_STATES,
-  type SideFilesProgress,
-  type Stage,
-  type Task,
-} from '../../job.ts'
+import { type CleanReason, ERASED, type JobState, REQUEUEABLE_STATES, type Stage, type Task } from '../../job.ts'
 import type { CleanText } from '../../scrub.ts'
 import type { Attempt, Content, DeliveryRow, JobFilter } from '../inbox.ts'
-import type { StoredJob } from '../transitions.ts'
+import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 
 /** A row of `job`, as SQLite gives it. */
 export type JobTableRow = {
@@ -121,8 +113,10 @@ export function reasonColumns(reason: CleanReason | null) {
   return { reasonCode: reason?.code ?? null, reasonMessage: reason?.message ?? null }
 }
 
-export function sideFilesOf(row: SideFilesRow): SideFilesProgress {
-  return { failures: row.failures, crashes: row.crashes, dueAt: row.due_at, spent: row.spent }
+/** Missing side files as they are kept, of their row. */
+export function storedSideFilesOf(row: SideFilesRow): StoredSideFiles {
+  const { failures, crashes, due_at: dueAt, spent, token, is_running } = row
+  return { failures, crashes, dueAt, spent, token, isRunning: is_running === 1 }
 }
 
 export function deliveryRowOf(row: DeliveryTableRow): DeliveryRow {

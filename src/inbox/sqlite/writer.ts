@@ -12,12 +12,23 @@ import {
   afterRequeue,
   afterSettle,
   type Changed,
+  isHeld,
+  isInHand,
+  progressOf,
   requeuedAt,
   type StoredJob,
+  type StoredSideFiles,
   sideFilesAfterDeath,
 } from '../transitions.ts'
 import { createClaims } from './claim.ts'
-import { columnsOf, type JobTableRow, reasonColumns, type SideFilesRow, sideFilesOf, storedJobOf } from './rows.ts'
+import {
+  columnsOf,
+  type JobTableRow,
+  reasonColumns,
+  type SideFilesRow,
+  storedJobOf,
+  storedSideFilesOf,
+} from './rows.ts'
 import { prepareStatements } from './statements.ts'
 import { createTally } from './tally.ts'
 
@@ -100,17 +111,21 @@ export function createWriter(db: DatabaseSync) {
   }
 
   function putSideFiles(seq: number, next: SideFilesProgress | null): void {
-    if (next) sql.putSideFiles.run({ ...next, seq })
+    if (next) sql.putSideFiles.run({ ...progressOf(next), seq })
     else sql.dropSideFiles.run({ seq })
   }
 
+  function sideFilesOf(seq: number): StoredSideFiles | null {
+    const row = sql.sideFiles.get({ seq }) as SideFilesRow | undefined
+    return row ? storedSideFilesOf(row) : null
+  }
+
   /** The job of a claim, if the claim still holds. */
-  function held({ jobId, task, token }: ClaimId): FoundJob | null {
-    const found = find(jobId)
+  function held(claim: ClaimId): FoundJob | null {
+    const found = find(claim.jobId)
     if (!found) return null
-    if (task !== 'side_files') return found.job.progress.state === 'running' && found.job.token === token ? found : null
-    const row = sql.sideFiles.get({ seq: found.seq }) as SideFilesRow | undefined
-    return row?.is_running === 1 && row.token === token ? found : null
+    const sideFiles = claim.task === 'side_files' ? sideFilesOf(found.seq) : null
+    return isHeld(claim, found.job, sideFiles) ? found : null
   }
 
   function settle(claim: Claim, next: JobProgress, attempt: Attempt, sideFiles: SideFilesProgress | null, now: number) {
@@ -158,7 +173,7 @@ export function createWriter(db: DatabaseSync) {
       put(found, { job, dropsSideFiles: false })
     }
     for (const row of sql.runningSideFiles.all() as SideFilesRow[]) {
-      const { next, attempt } = sideFilesAfterDeath(sideFilesOf(row), asked, now)
+      const { next, attempt } = sideFilesAfterDeath(storedSideFilesOf(row), asked, now)
       if (attempt) noteAttempt(row.job_seq, row.token, attempt)
       putSideFiles(row.job_seq, next)
     }
@@ -184,8 +199,7 @@ export function createWriter(db: DatabaseSync) {
   function erase(jobId: string, now: number): 'erased' | 'running' | 'unknown' {
     const found = find(jobId)
     if (!found) return 'unknown'
-    const sideFiles = sql.sideFiles.get({ seq: found.seq }) as SideFilesRow | undefined
-    if (found.job.progress.state === 'running' || sideFiles?.is_running === 1) return 'running'
+    if (isInHand(found.job, sideFilesOf(found.seq))) return 'running'
     for (const statement of sql.eraseSteps) statement.run({ seq: found.seq })
     put(found, { job: afterErasure(found.job, now), dropsSideFiles: false })
     return 'erased'
