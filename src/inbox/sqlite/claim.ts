@@ -4,7 +4,7 @@ import type { Stage, Task } from '../../job.ts'
 import type { Claim, Places } from '../inbox.ts'
 import { afterClaim, claimOf, type StoredJob } from '../transitions.ts'
 import type { NextDue } from '../wake-up.ts'
-import { columnsOf, type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } from './rows.ts'
+import { type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } from './rows.ts'
 import type { Statements } from './statements.ts'
 import type { Tally } from './tally.ts'
 
@@ -23,7 +23,7 @@ export function createClaims(sql: Statements, tally: Tally) {
       ...{ stage, ...places, isPaused: tally.value('paused') === 1 },
       running: running.map((job) => ({ ...job, isRetry: job.isRetry === 1 })),
       sideFilesRunning: sql.runningSideFiles.all().length,
-      isolated: sql.isolated.all({ now }) as { seq: number; stage: Stage }[],
+      isolated: sql.isolated.all(now) as { seq: number; stage: Stage }[],
     })
     if (plan.is === 'nothing') return []
     if (plan.is === 'alone') return [take(plan.job.seq, now)]
@@ -45,29 +45,30 @@ export function createClaims(sql: Statements, tally: Tally) {
   }
 
   function jobOf(seq: number): StoredJob {
-    return storedJobOf(sql.jobBySeq.get({ seq }) as JobTableRow)
+    return storedJobOf(sql.jobBySeq.get(seq) as JobTableRow)
   }
 
   function take(seq: number, now: number): Claim {
     const token = tally.nextToken()
     const job = jobOf(seq)
-    sql.saveJob.run({ seq, ...columnsOf(afterClaim(job, token, now)) })
+    const { updatedAt } = afterClaim(job, token, now)
+    sql.markRunning.run({ seq, token, updatedAt })
     tally.countTransition('queued', 'running')
     return given(job, job.progress.stage, token)
   }
 
   function takeSideFiles(seq: number): Claim {
     const token = tally.nextToken()
-    const row = sql.sideFiles.get({ seq }) as SideFilesRow
+    const row = sql.sideFiles.get(seq) as SideFilesRow
     sql.markSideFiles.run({ token, seq })
     return given(jobOf(seq), 'side_files', token, row)
   }
 
   function given(job: StoredJob, task: Task, token: number, sideFiles: SideFilesRow | null = null): Claim {
     const seq = job.firstDelivery
-    const others = sql.endpoints.all({ jobId: job.jobId }) as { endpoint: string }[]
+    const others = sql.endpoints.all(job.jobId) as { endpoint: string }[]
     return claimOf(job, task, token, {
-      first: seq === null ? null : ((sql.firstDelivery.get({ seq }) ?? null) as FirstDelivery | null),
+      first: seq === null ? null : ((sql.firstDelivery.get(seq) ?? null) as FirstDelivery | null),
       others: others.map(({ endpoint }) => endpoint),
       sideFiles: sideFiles && storedSideFilesOf(sideFiles),
     })

@@ -11,7 +11,10 @@ const SET_JOB = `state = :state, stage = :stage, failures = :failures, polls = :
   announced_status = :announced, saved_status = :savedStatus, first_delivery = :firstDelivery, round = :round,
   fetch_since_round = :fetchSince, token = :token, queued_at = :queuedAt, updated_at = :updatedAt`
 
-/** The SQL of everything that changes the database. */
+/**
+ * The SQL of everything that changes the database. Parameters have names where there are several; a name costs about half a
+ * microsecond each time.
+ */
 export function prepareStatements(db: DatabaseSync) {
   const p = (text: string) => db.prepare(text)
   const due = (isRetry: 0 | 1, order: 'ASC' | 'DESC') =>
@@ -20,7 +23,7 @@ export function prepareStatements(db: DatabaseSync) {
        ORDER BY due_at ${order} LIMIT :limit`,
     )
   return {
-    delivery: p('SELECT seq, job_id AS jobId FROM delivery WHERE svix_id = :svixId'),
+    delivery: p('SELECT seq, job_id AS jobId FROM delivery WHERE svix_id = ?'),
     countRepeat: p('UPDATE delivery SET arrivals = arrivals + 1, last_at = :at WHERE seq = :seq'),
     insertDelivery: p(
       `INSERT INTO delivery (svix_id, endpoint, disposition, job_id, status, is_later, received_at, last_at)
@@ -28,16 +31,14 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     insertBody: p('INSERT INTO delivery_body (seq, body) VALUES (:seq, :body)'),
 
-    job: p(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = :jobId`),
-    jobBySeq: p(`SELECT ${JOB_COLUMNS} FROM job WHERE seq = :seq`),
+    job: p(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = ?`),
+    jobBySeq: p(`SELECT ${JOB_COLUMNS} FROM job WHERE seq = ?`),
+    /** A new job's record: what is not named here, the schema's defaults are. Each value that is bound costs time. */
     insertJob: p(
-      `INSERT INTO job (job_id, endpoint, created_at, state, stage, failures, polls, crashes, due_at, spent, gone_spent,
-         reason_code, reason_message, type, announced_status, saved_status, first_delivery, round, fetch_since_round, token,
-         queued_at, updated_at)
-       VALUES (:jobId, :endpoint, :createdAt, :state, :stage, :failures, :polls, :crashes, :dueAt, :spent, :goneSpent,
-         :reasonCode, :reasonMessage, :type, :announced, :savedStatus, :firstDelivery, :round, :fetchSince, :token,
-         :queuedAt, :updatedAt)`,
+      `INSERT INTO job (job_id, state, endpoint, announced_status, first_delivery, due_at, created_at, queued_at, updated_at)
+       VALUES (:jobId, 'queued', :endpoint, :announced, :firstDelivery, :createdAt, :createdAt, :createdAt, :createdAt)`,
     ),
+    markRunning: p(`UPDATE job SET state = 'running', token = :token, updated_at = :updatedAt WHERE seq = :seq`),
     saveJob: p(`UPDATE job SET ${SET_JOB} WHERE seq = :seq`),
     /** What a delivery may change of a job that it does not queue: columns of no index. */
     saveNews: p(
@@ -52,7 +53,7 @@ export function prepareStatements(db: DatabaseSync) {
     firstLooks: due(0, 'ASC'),
     newestLooks: due(0, 'DESC'),
     retries: due(1, 'ASC'),
-    isolated: p(`SELECT seq, stage FROM job WHERE ${ISOLATED} AND due_at <= :now ORDER BY due_at LIMIT 100`),
+    isolated: p(`SELECT seq, stage FROM job WHERE ${ISOLATED} AND due_at <= ? ORDER BY due_at LIMIT 100`),
     running: p(`SELECT stage, is_retry AS isRetry, crashes FROM job WHERE state = 'running'`),
     runningJobs: p(`SELECT ${JOB_COLUMNS} FROM job WHERE state = 'running'`),
     nextDue: p(`SELECT MIN(due_at) AS dueAt FROM job WHERE ${IN_LANE} AND is_retry = :isRetry AND due_at > :after`),
@@ -61,12 +62,12 @@ export function prepareStatements(db: DatabaseSync) {
     lastIsolated: p(`SELECT MAX(due_at) AS dueAt FROM job WHERE ${ISOLATED}`),
     firstDelivery: p(
       `SELECT svix_id AS svixId, received_at AS receivedAt, body FROM delivery LEFT JOIN delivery_body USING (seq)
-       WHERE delivery.seq = :seq`,
+       WHERE delivery.seq = ?`,
     ),
-    endpoints: p('SELECT endpoint FROM job_endpoint WHERE job_id = :jobId ORDER BY endpoint'),
+    endpoints: p('SELECT endpoint FROM job_endpoint WHERE job_id = ? ORDER BY endpoint'),
 
     // Side files. Which jobs' may be tried: see maySideFilesRun.
-    sideFiles: p('SELECT * FROM side_files WHERE job_seq = :seq'),
+    sideFiles: p('SELECT * FROM side_files WHERE job_seq = ?'),
     dueSideFiles: p(
       `SELECT job_seq AS seq FROM side_files JOIN job ON job.seq = job_seq
        WHERE is_running = 0 AND side_files.due_at <= :now
@@ -101,7 +102,7 @@ export function prepareStatements(db: DatabaseSync) {
       p('DELETE FROM side_files WHERE job_seq = :seq'),
     ],
 
-    counter: p('SELECT value FROM counter WHERE name = :name'),
+    counter: p('SELECT value FROM counter WHERE name = ?'),
     setCounter: p('INSERT INTO counter VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = :value'),
     addCounter: p('INSERT INTO counter VALUES (:name, :by) ON CONFLICT DO UPDATE SET value = value + :by'),
     secret: p('SELECT value FROM secret WHERE name = :name'),

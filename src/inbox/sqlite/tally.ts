@@ -16,7 +16,7 @@ export function createTally(sql: Statements) {
   let writtenToken = token
 
   function stored(name: string): number {
-    return (sql.counter.get({ name }) as { value: number } | undefined)?.value ?? 0
+    return (sql.counter.get(name) as { value: number } | undefined)?.value ?? 0
   }
 
   function count(name: string, by: number): void {

@@ -51,7 +51,7 @@ export function createWriter(db: DatabaseSync) {
     tally.verified(receivedAt)
     const { svixId, earlier } = identify(
       delivery,
-      (id) => sql.delivery.get({ svixId: id }) as { seq: number; jobId: string | null } | undefined,
+      (id) => sql.delivery.get(id) as { seq: number; jobId: string | null } | undefined,
     )
     if (earlier) sql.countRepeat.run({ at: receivedAt, seq: earlier.seq })
     if (content.is !== 'job') {
@@ -87,13 +87,13 @@ export function createWriter(db: DatabaseSync) {
   }
 
   function find(jobId: string): FoundJob | null {
-    const row = sql.job.get({ jobId }) as JobTableRow | undefined
+    const row = sql.job.get(jobId) as JobTableRow | undefined
     return row ? { seq: row.seq, job: storedJobOf(row) } : null
   }
 
   function insertJob(job: StoredJob): void {
-    const { jobId, endpoint, createdAt, progress } = job
-    sql.insertJob.run({ jobId, endpoint, createdAt, ...columnsOf(job) })
+    const { jobId, endpoint, announced, firstDelivery, createdAt, progress } = job
+    sql.insertJob.run({ jobId, endpoint, announced, firstDelivery, createdAt })
     tally.countTransition(null, progress.state)
     tally.queued(progress.stage)
   }
@@ -116,7 +116,7 @@ export function createWriter(db: DatabaseSync) {
   }
 
   function sideFilesOf(seq: number): StoredSideFiles | null {
-    const row = sql.sideFiles.get({ seq }) as SideFilesRow | undefined
+    const row = sql.sideFiles.get(seq) as SideFilesRow | undefined
     return row ? storedSideFilesOf(row) : null
   }
 
@@ -150,7 +150,7 @@ export function createWriter(db: DatabaseSync) {
   }
 
   function wakeAfter(ended: Pick<JobProgress, 'crashes'>, now: number): void {
-    if (wakesBothStages(ended, () => sql.isolated.get({ now }) !== undefined)) wakeAll()
+    if (wakesBothStages(ended, () => sql.isolated.get(now) !== undefined)) wakeAll()
   }
 
   function wakeAll(): void {
@@ -186,7 +186,7 @@ export function createWriter(db: DatabaseSync) {
   function requeue(seqs: readonly number[], { refetch = false }: Requeue, part: RequeuePart, now: number): number {
     let queued = 0
     for (const [index, seq] of seqs.entries()) {
-      const row = sql.jobBySeq.get({ seq }) as JobTableRow | undefined
+      const row = sql.jobBySeq.get(seq) as JobTableRow | undefined
       const job = row && storedJobOf(row)
       const changed = job && afterRequeue(job, refetch, requeuedAt(part.since, part.first + index, part.total), now)
       if (!changed) continue
