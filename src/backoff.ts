@@ -17,3 +17,8 @@ export function backoff(failures: number, random: () => number): number {
 export function spread(index: number, total: number): number {
   return Math.floor(index * Math.min(SPREAD_MS, MAX_DELAY_MS / Math.max(total, 1)))
 }
+
+/** The latest that anything may be due: what is due later was put off by a clock that has jumped back since. */
+export function furthestDue(now: number): number {
+  return now + MAX_DELAY_MS
+}

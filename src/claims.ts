@@ -1,3 +1,5 @@
+import { ISOLATE_AFTER_CRASHES, type JobProgress, type Stage } from './job.ts'
+
 /**
  * Which of the due jobs are given out. Pure, and the same for every store.
  *
@@ -5,7 +7,70 @@
  * - Of jobs that are looked at for the first time, the oldest and the newest take turns: after an outage the old ones may
  *   have been purged, and must not keep fresh ones waiting until these are purged too.
  * - Endpoints take turns: whoever has one endpoint's secret cannot delay another endpoint's jobs.
+ * - A job that has crashed twice runs alone: nothing new begins before it, nor beside it.
  */
+
+/** Whether an attempt has failed, or found the job unfinished, since the job was queued. */
+export function isRetry({ failures, polls }: Pick<JobProgress, 'failures' | 'polls'>): boolean {
+  return failures + polls > 0
+}
+
+/** Whether a job must run alone. */
+export function isIsolated({ crashes }: Pick<JobProgress, 'crashes'>): boolean {
+  return crashes >= ISOLATE_AFTER_CRASHES
+}
+
+/** Missing side files are tried when the job is not to be fetched: a fetch brings all of them anew. */
+export function maySideFilesRun({ state, stage }: Pick<JobProgress, 'state' | 'stage'>): boolean {
+  return state === 'done' || state === 'dead' || stage === 'hand_over'
+}
+
+/** A job in the hands of a worker. */
+export type RunningJob = { readonly stage: Stage; readonly isRetry: boolean; readonly crashes: number }
+
+/** What a store knows when one stage claims. `Job` is how the store names a job. */
+export type ClaimRequest<Job extends { readonly stage: Stage }> = {
+  readonly stage: Stage
+  /** How many jobs may be claimed, and how many places the stage has in all. */
+  readonly limit: number
+  readonly total: number
+  /** Whether the other stage may claim now; while it may not, its isolated jobs hold up nobody. */
+  readonly isOtherOpen: boolean
+  /** An operator has stopped claims. */
+  readonly isPaused: boolean
+  readonly running: readonly RunningJob[]
+  /** Tries at side files that are under way. */
+  readonly sideFilesRunning: number
+  /** Due jobs that must run alone, of both stages, the longest due first. */
+  readonly isolated: readonly Job[]
+}
+
+/** Nothing, one job alone, or up to `limit` of what is due, of which retries may hold what `runningRetries` leaves. */
+export type ClaimPlan<Job> =
+  | { readonly is: 'nothing' }
+  | { readonly is: 'alone'; readonly job: Job }
+  | { readonly is: 'due'; readonly limit: number; readonly runningRetries: number }
+
+/** What a stage may claim now. */
+export function planClaims<Job extends { readonly stage: Stage }>(request: ClaimRequest<Job>): ClaimPlan<Job> {
+  const { stage, running, sideFilesRunning } = request
+  const limit = Math.min(request.limit, request.total)
+  if (request.isPaused || limit <= 0 || running.some(isIsolated)) return { is: 'nothing' }
+  const next = request.isolated.find((job) => request.isOtherOpen || job.stage === stage)
+  if (next) {
+    const isIdle = running.length + sideFilesRunning === 0
+    return isIdle && next.stage === stage ? { is: 'alone', job: next } : { is: 'nothing' }
+  }
+  const retries = running.filter((job) => job.stage === stage && job.isRetry).length
+  return { is: 'due', limit, runningRetries: retries + (stage === 'fetch' ? sideFilesRunning : 0) }
+}
+
+/**
+ * Whether the end of this job concerns the claims of both stages: it ran alone, or another job waits for all others to end.
+ */
+export function wakesBothStages(ended: Pick<JobProgress, 'crashes'>, isIsolatedDue: () => boolean): boolean {
+  return isIsolated(ended) || isIsolatedDue()
+}
 
 /** What is due of one endpoint, as far as it may be given out. The lists may overlap. */
 export type DueJobs<T> = {

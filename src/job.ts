@@ -140,6 +140,14 @@ export function onRequeue(job: KnownJob, options: { readonly refetch: boolean })
   return { queue: savedStage(job), refetch: false }
 }
 
+/** The states from which a person may queue a job again. */
+export const REQUEUEABLE_STATES: readonly JobState[] = ['queued', 'done', 'dead']
+
+/** Whether a person may queue a job again. An erased one has nothing to come back to. */
+export function isRequeueable({ state, reason }: Pick<JobProgress, 'state' | 'reason'>): boolean {
+  return REQUEUEABLE_STATES.includes(state) && reason?.code !== ERASED.code
+}
+
 function savedStage(job: KnownJob): Stage {
   return job.savedStatus === null ? 'fetch' : 'hand_over'
 }
@@ -270,6 +278,11 @@ const CRASHED: CleanReason = {
 }
 /** What an operator has erased. Nothing brings it back. */
 export const ERASED: CleanReason = { code: 'erased', message: 'erased by an operator' as CleanText }
+
+/** A job after an operator has erased it. */
+export function afterErase(now: number): JobProgress {
+  return { ...freshProgress('fetch', now), state: 'done', reason: ERASED }
+}
 /** What is noted about the attempt that a dead process did not end. */
 export const PROCESS_DIED: CleanReason = {
   code: 'process_died',

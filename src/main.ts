@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { type Command, ownOf, WrongUse } from './cli/command.ts'
-import { DatabaseRefused } from './inbox/sqlite/schema.ts'
+import { DatabaseRefused } from './inbox/inbox.ts'
 import { SettingsError } from './settings/config.ts'
 
 /** Exit codes that scripts rely on. */

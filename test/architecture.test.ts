@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'backoff.ts': [],
   'blocked-ports.ts': [],
   'causes.ts': [],
-  'claims.ts': [],
+  'claims.ts': ['job.ts'],
   'clock.ts': [],
   'credentials.ts': [],
   'decoded-text.ts': [],
@@ -162,6 +162,26 @@ describe('imports flow one way', () => {
     const changing = /process\.(env|umask|exit\(|chdir|once\(|on\(|setuid|title)|setFlagsFromString|enableCompileCache/
     const users = brought.filter((file) => changing.test(readFileSync(join(SRC, file), 'utf8')))
     expect(users.filter((file) => file !== 'results/s3/home.ts')).toEqual([])
+  })
+
+  it('a store of the inbox is known to what opens it alone', () => {
+    const isStore = (file: string) => /^inbox\/(sqlite|memory)\//.test(file)
+    const knows = (file: string) => importsOf(file).some((target) => isStore(target) && !isSameStore(file, target))
+    const isSameStore = (file: string, target: string) => isStore(file) && file.split('/')[1] === target.split('/')[1]
+    expect(files.filter(knows)).toEqual(['inbox/open.ts'])
+  })
+
+  it('no files import each other in a circle', () => {
+    const circles: string[] = []
+    const done = new Set<string>()
+    function walk(file: string, path: readonly string[]): void {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '))
+      if (path.includes(file) || done.has(file)) return
+      for (const target of importsOf(file)) walk(target, [...path, file])
+      done.add(file)
+    }
+    for (const file of files) walk(file, [])
+    expect(circles).toEqual([])
   })
 
   it.each(ONLY)('%s', (what, where) => {

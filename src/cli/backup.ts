@@ -1,14 +1,18 @@
 import { lstatSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { link } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { fsyncPath } from '../fsync.ts'
-import { DatabaseRefused, openForReading } from '../inbox/sqlite/schema.ts'
+import { DatabaseRefused } from '../inbox/inbox.ts'
+import { checkInbox } from '../inbox/open.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { type Command, WrongUse } from './command.ts'
 import { endBySignal } from './signals.ts'
+
+/** `.ts` where this module is, `.js` in the built package. */
+const THREAD = new URL(`./backup-thread${extname(import.meta.filename)}`, import.meta.url)
 
 /**
  * `backup FILE`: a consistent copy of the database, durable when FILE is there; the service may run. FILE is there as a
@@ -71,7 +75,7 @@ function checkDatabase(path: string): void {
       `DATABASE_URL: ${found ? `${path} is not a file` : `there is no database ${path}`}: has the service run here, with these settings?`,
     )
   try {
-    openForReading(path).close()
+    checkInbox({ kind: 'sqlite', path })
   } catch (error) {
     if (error instanceof DatabaseRefused) throw error
     throw new Error(`DATABASE_URL: ${path} cannot be read: ${(error as Error).message}`)
@@ -79,7 +83,7 @@ function checkDatabase(path: string): void {
 }
 
 function runThread(workerData: { readonly source: string; readonly target: string }): Promise<void> {
-  const worker = new Worker(new URL('./backup-thread.ts', import.meta.url), { workerData, name: 'backup' })
+  const worker = new Worker(THREAD, { workerData, name: 'backup' })
   return new Promise((done, failed) => {
     worker.once('error', failed)
     worker.once('exit', (code) => (code === 0 ? done() : failed(new Error(`the copy ended with code ${code}`))))

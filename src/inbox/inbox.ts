@@ -1,7 +1,7 @@
 import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
 
 /**
- * The inbox: every delivery and every job, durable. It is a port with one implementation a database, split by who uses
+ * The inbox: every delivery and every job, durable. It is a port with one implementation for each store, split by who uses
  * it. All promises below are kept by every implementation, and checked by one contract suite.
  *
  * Nothing resolves before it is durable: what an answer or a settlement rests on has survived a power cut by then.
@@ -222,5 +222,13 @@ export class InboxUnavailable extends Error {
     super(message, options)
     this.name = 'InboxUnavailable'
     this.code = code
+  }
+}
+
+/** An inbox that cannot be used as it is: made by a newer version, damaged, or on a disk that does not keep what it is told. */
+export class DatabaseRefused extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'DatabaseRefused'
   }
 }

@@ -2,11 +2,18 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
-import { type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
+import { DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
+import { openMemory } from './memory/inbox.ts'
+import type { Memory } from './memory/memory.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
 import { lockInstance } from './sqlite/lock.ts'
-import { DatabaseRefused } from './sqlite/schema.ts'
+import { copyTo, openForReading } from './sqlite/schema.ts'
+
+type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
+
+/** Where an inbox is kept. In memory only by tests: no setting names it, since what it acknowledged would be lost. */
+export type InboxPlace = SqlitePlace | { readonly kind: 'memory'; readonly memory: Memory }
 
 export type OpenInboxOptions = {
   readonly clock: Clock
@@ -24,35 +31,27 @@ export type OpenInboxOptions = {
  * Opens the inbox for the service: as the only one on its database, with what a dead process left running recovered.
  * @throws InboxLocked, DatabaseRefused
  */
-export async function openInbox(database: { kind: 'sqlite'; path: string }, options: OpenInboxOptions): Promise<Inbox> {
+export async function openInbox(database: InboxPlace, options: OpenInboxOptions): Promise<Inbox> {
+  if (database.kind === 'memory') return openMemory({ clock: options.clock, memory: database.memory })
   const path = resolve(database.path)
   await mkdirDurably(dirname(path))
   const warning = checkDisk(path)
   if (warning) options.onWarning(warning)
-  const release = await lockInstance(path, options)
-  try {
-    const inbox = await openSqlite({ ...options, path, isService: true })
-    return {
-      ...inbox,
-      async close() {
-        await inbox.close()
-        release()
-      },
-    }
-  } catch (error) {
-    release()
+  await using opening = new AsyncDisposableStack()
+  opening.defer(await lockInstance(path, options))
+  const inbox = await openSqlite({ ...options, path, isService: true }).catch((error) => {
     throw refusalOf(error, path)
-  }
+  })
+  opening.defer(inbox.close)
+  const closing = opening.move()
+  return { ...inbox, close: () => closing.disposeAsync() }
 }
 
 /**
  * Opens what operators use, for a command beside a running service.
  * @throws DatabaseRefused
  */
-export async function openLedger(database: {
-  kind: 'sqlite'
-  path: string
-}): Promise<Ledger & { close(): Promise<void> }> {
+export async function openLedger(database: SqlitePlace): Promise<Ledger & { close(): Promise<void> }> {
   const path = resolve(database.path)
   if (!existsSync(path))
     throw new Error(`there is no database ${path}: has the service run here, with this DATABASE_URL?`)
@@ -60,6 +59,27 @@ export async function openLedger(database: {
     return await openSqlite({ path, clock: systemClock, minFree: 0, isService: false, onDeath() {} })
   } catch (error) {
     throw refusalOf(error, path)
+  }
+}
+
+/**
+ * Whether the inbox can be read, and is of this version. Throws the database's errors otherwise.
+ * @throws DatabaseRefused
+ */
+export function checkInbox(database: SqlitePlace): void {
+  openForReading(database.path).close()
+}
+
+/**
+ * A consistent copy of the inbox in a new file, while the service goes on. It is not synced.
+ * @throws DatabaseRefused
+ */
+export function copyInbox(database: SqlitePlace, target: string): void {
+  const db = openForReading(database.path)
+  try {
+    copyTo(db, target)
+  } finally {
+    db.close()
   }
 }
 

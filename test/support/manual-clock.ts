@@ -10,13 +10,21 @@ export type ManualClock = Clock & {
   jump(ms: number): void
   /** Resolves when somebody sleeps for `ms`. */
   sleeping(ms: number): Promise<void>
+  /** How many sleep. */
+  readonly asleep: number
+  /** Resolves when so many sleep. */
+  untilAsleep(count: number): Promise<void>
 }
 
 export function createManualClock(start = Date.now()): ManualClock {
   let wall = start
   let elapsed = 0
   let sleepers: Sleeper[] = []
-  let watchers: { ms: number; resolve(): void }[] = []
+  let watchers: { matches(slept: Sleeper): boolean; resolve(): void }[] = []
+
+  function watch(matches: (slept: Sleeper) => boolean): Promise<void> {
+    return new Promise((resolve) => watchers.push({ matches, resolve }))
+  }
 
   return {
     now: () => wall,
@@ -32,8 +40,9 @@ export function createManualClock(start = Date.now()): ManualClock {
         const sleeper = { at: elapsed + ms, ms, wake }
         sleepers.push(sleeper)
         signal.addEventListener('abort', wake)
-        for (const watcher of watchers.filter((one) => one.ms === ms)) watcher.resolve()
-        watchers = watchers.filter((one) => one.ms !== ms)
+        const [waiting, awaited] = [watchers, watchers.filter((one) => one.matches(sleeper))]
+        watchers = waiting.filter((one) => !awaited.includes(one))
+        for (const watcher of awaited) watcher.resolve()
       })
     },
     advance(ms) {
@@ -46,7 +55,13 @@ export function createManualClock(start = Date.now()): ManualClock {
     },
     sleeping(ms) {
       if (sleepers.some((one) => one.ms === ms)) return Promise.resolve()
-      return new Promise((resolve) => watchers.push({ ms, resolve }))
+      return watch((slept) => slept.ms === ms)
+    },
+    get asleep() {
+      return sleepers.length
+    },
+    untilAsleep(count) {
+      return sleepers.length >= count ? Promise.resolve() : watch(() => sleepers.length >= count)
     },
   }
 }

@@ -5,7 +5,9 @@ import type { Clock } from '../../src/clock.ts'
 import { type Service, startService } from '../../src/compose.ts'
 import { createEvents, type EventBus, type Events } from '../../src/events.ts'
 import type { Delivery, Places } from '../../src/inbox/inbox.ts'
-import { loadConfig } from '../../src/settings/config.ts'
+import { createMemory, type Memory } from '../../src/inbox/memory/memory.ts'
+import type { InboxPlace } from '../../src/inbox/open.ts'
+import { type Config, loadConfig } from '../../src/settings/config.ts'
 import { newMessageId, newSecret, sign, signatureHeaders } from '../../src/signing.ts'
 import { type Reducto, type ReductoOptions, startReducto } from '../../src/simulator/reducto.ts'
 import { tempFolder } from './temp.ts'
@@ -24,6 +26,17 @@ export type TestServiceOptions = {
   readonly reducto?: Reducto
   readonly simulator?: ReductoOptions
   readonly folder?: string
+  /** What the inbox is kept in. In memory it outlives a stop too, for the next service on the same folder. */
+  readonly store?: 'sqlite' | 'memory'
+}
+
+/** By the folder of their service. */
+const memories = new Map<string, Memory>()
+
+function inMemory(folder: string): InboxPlace {
+  const memory = memories.get(folder) ?? createMemory()
+  memories.set(folder, memory)
+  return { kind: 'memory', memory }
 }
 
 /** A simulated Reducto, stopped with the test. */
@@ -55,8 +68,10 @@ export async function testService(options: TestServiceOptions = {}): Promise<Tes
   const secret = options.env?.SVIX_WEBHOOK_SECRET ?? newSecret()
   const reducto = options.reducto ?? (await testReducto(options.simulator))
   const config = loadConfig({ ...testEnv(folder, reducto, secret), ...options.env })
+  // No setting names a database in memory, so the type of the settings has none.
+  const database = options.store === 'memory' ? (inMemory(folder) as unknown as Config['database']) : config.database
   const service = await startService({
-    config,
+    config: { ...config, database },
     log: pino({ level: 'silent' }),
     events: options.events ?? createEvents(),
     ...(options.clock ? { clock: options.clock } : {}),

@@ -222,7 +222,7 @@ describe('an answer that the scanner cannot read', () => {
 
 describe('side files of a result that was saved by a process that died before it could say so', () => {
   it('are tried again after the next start', async () => {
-    const before = await rig()
+    const before = await rig({}, { store: 'sqlite' })
     const jobId = before.reducto.addJob({ kind: 'parse' })
     before.reducto.storage.fail(`${jobId}/figure.png`, ...Array.from({ length: 4 }, () => ({ status: 500 })))
     before.inbox.settle = () => Promise.reject(new Error('the process is as good as dead'))
@@ -233,7 +233,7 @@ describe('side files of a result that was saved by a process that died before it
     await before.stop()
     const events = createEvents()
     const done = event(events, 'settled')
-    const after = await rig({}, { reducto: before.reducto, folder: before.folder, events })
+    const after = await rig({}, { reducto: before.reducto, folder: before.folder, events, store: 'sqlite' })
     expect(await done).toMatchObject({ jobId, state: 'done', calls: 0, outcome: { missing: 1 } })
     expect(await trySideFiles(after)).toMatchObject({ jobId, missing: 0, again: null })
   })

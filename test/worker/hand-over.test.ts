@@ -28,7 +28,7 @@ async function rig(handle: Handle, env: Record<string, string> = {}, on: { folde
   const clock = createManualClock()
   const events = createEvents()
   const reducto = on.reducto ?? (await testReducto())
-  const service = await testService({ clock, events, folder, reducto, env: { HANDLER: file, ...env } })
+  const service = await testService({ clock, events, folder, reducto, store: 'memory', env: { HANDLER: file, ...env } })
 
   /** The next attempt that is more than a fetch which saved its result. */
   async function settledAfter(act: () => unknown): Promise<Settled> {
@@ -353,7 +353,7 @@ it('a handler that hangs for many jobs leaves half of the places to new ones onc
     },
     { WORKER_CONCURRENCY: '4', HANDLER_TIMEOUT: '1s' },
   )
-  const jobs = Array.from({ length: 8 }, () => on.reducto.addJob({ kind: 'classify' }))
+  const jobs = Array.from({ length: 4 }, () => on.reducto.addJob({ kind: 'classify' }))
   for (const jobId of jobs) slow.add(jobId)
   let failed = 0
   const allFailed = new Promise<void>((resolve) => {

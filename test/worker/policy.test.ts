@@ -587,14 +587,14 @@ describe('patience', () => {
     const clock = createManualClock()
     const events = createEvents()
     const env = { FETCH_RETRY_FOR: '1h', SHUTDOWN_GRACE: '0ms' }
-    const before = { ...(await testService({ clock, events, env, reducto })), clock, events }
+    const before = { ...(await testService({ clock, events, env, reducto, store: 'sqlite' })), clock, events }
     const jobId = reducto.addJob()
     reducto.fail(jobId, ...times(3, status(500)))
     await deliver(before, jobId)
     await before.stop()
     clock.advance(30 * 24 * HOUR)
     const attempt = event(events, 'settled')
-    await testService({ clock, events, env, reducto, folder: before.folder })
+    await testService({ clock, events, env, reducto, store: 'sqlite', folder: before.folder })
     expect(await attempt).toMatchObject({ jobId, state: 'queued', attempt: 2 })
   })
 })
@@ -634,7 +634,7 @@ describe('settling is fenced by the claim', () => {
 
 describe('a settlement that the inbox cannot take', () => {
   it('is tried again until it can: the job does not stay running', async () => {
-    const on = await rig()
+    const on = await rig({}, { store: 'sqlite' })
     const jobId = on.reducto.addJob()
     const { settle } = on.inbox
     on.inbox.settle = () => Promise.reject(new Error('disk full'))
@@ -707,7 +707,7 @@ describe('a stop', () => {
   })
 
   it('interrupts what takes longer than the grace; it stays queued, due at once, at no cost', async () => {
-    const on = await rig()
+    const on = await rig({}, { store: 'sqlite' })
     const jobId = on.reducto.addJob()
     on.reducto.fail(jobId, { is: 'stall' })
     const fetching = on.reducto.nextFetch(jobId)
@@ -718,7 +718,7 @@ describe('a stop', () => {
     expect(await interrupted).toMatchObject({ state: 'queued', outcome: { is: 'interrupted' } })
     const events = createEvents()
     const done = event(events, 'settled')
-    const after = await rig({}, { reducto: on.reducto, folder: on.folder, events })
+    const after = await rig({}, { reducto: on.reducto, folder: on.folder, events, store: 'sqlite' })
     expect(await done).toMatchObject({ jobId, state: 'done', attempt: 1 })
     const { attempts, failures } = (await after.inbox.get(jobId))!
     expect({ failures, outcomes: attempts.map(({ outcome }) => outcome) }).toEqual({

@@ -3,16 +3,19 @@ import type { Reducto } from '../../src/simulator/reducto.ts'
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
 import { delivery, event, type TestService, testService } from '../support/service.ts'
 
-/** A service against a simulated Reducto over real sockets, on a clock that moves when told. */
+/**
+ * A service against a simulated Reducto over real sockets, on a clock that moves when told. Its inbox is in memory unless
+ * a test is about the database: both keep the same contract, and a database takes most of the time of a start.
+ */
 export type Rig = TestService & { readonly clock: ManualClock; readonly events: EventBus }
 
 export async function rig(
   env: Record<string, string> = {},
-  more: { reducto?: Reducto; folder?: string; events?: EventBus } = {},
+  more: { reducto?: Reducto; folder?: string; events?: EventBus; store?: 'sqlite' | 'memory' } = {},
 ): Promise<Rig> {
   const clock = createManualClock()
   const events = more.events ?? createEvents()
-  const service = await testService({ clock, env: { SHUTDOWN_GRACE: '0ms', ...env }, ...more, events })
+  const service = await testService({ clock, env, store: 'memory', ...more, events })
   return { ...service, clock, events }
 }
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { NextDue } from './claim.ts'
+import type { NextDue, Queued } from '../wake-up.ts'
+import { type Failure, failureOf } from './failure.ts'
 import { createPrune, type PruneCursor } from './prune.ts'
-import type { Queued } from './tally.ts'
 import { createWriter, type Writer } from './writer.ts'
 
 /** The changes that may be asked for, by the name of the writer's function. */
@@ -24,9 +24,6 @@ export type Changes = Pick<
 export type Change = { [K in keyof Changes]: readonly [name: K, args: Parameters<Changes[K]>] }[keyof Changes]
 
 export type ChangeResult = { readonly value: unknown } | { readonly failure: Failure }
-
-/** An SQLite error, as it crosses to the main thread. `code` is SQLite's primary result code; 0 for other errors. */
-export type Failure = { readonly code: number; readonly message: string }
 
 /**
  * What the main thread is told after a transaction. `failed`: as a whole, nothing of it was kept. The rest is the state that
@@ -129,9 +126,4 @@ export function createBatches(db: DatabaseSync) {
   }
 
   return { commit, tick }
-}
-
-export function failureOf(error: unknown): Failure {
-  const { errcode, message } = error as { errcode?: number; message: string }
-  return { code: (errcode ?? 0) & 0xff, message }
 }

@@ -17,7 +17,7 @@ const BATCH = { rows: 256, bytes: 4 * 1024 * 1024, eager: 32, inFlight: 4 } as c
 /** Rows and bytes that may wait for a transaction. */
 const WAITING = { rows: 10_000, bytes: 64 * 1024 * 1024 } as const
 /** A delivery that is not durable by then is answered with 503, ms. Svix waits 15 s. */
-const ACCEPT_TIMEOUT_MS = 10_000
+export const ACCEPT_TIMEOUT_MS = 10_000
 
 type Pending = {
   readonly change: Change
@@ -29,11 +29,7 @@ type Pending = {
 
 export type Batcher = {
   /** Makes a change. Resolves when it is durable. @throws InboxUnavailable */
-  change<K extends keyof Changes>(
-    name: K,
-    args: Parameters<Changes[K]>,
-    bytes?: number,
-  ): Promise<ReturnType<Changes[K]>>
+  change<K extends keyof Changes>(name: K, ...args: Parameters<Changes[K]>): Promise<ReturnType<Changes[K]>>
   /** Answers the accepts that have waited too long. They may yet land. */
   giveUpSlowAccepts(): void
   /** The last transaction failed as a whole. */
@@ -47,7 +43,10 @@ export function createBatcher(options: {
   /** One transaction. Rejects when there is no telling what became of it. */
   readonly commit: (batch: readonly Change[]) => Promise<Committed>
   readonly onCommitted: (batch: readonly Change[], committed: Committed) => void
+  /** Never jumps, ms. */
+  readonly monotonic?: () => number
 }): Batcher {
+  const monotonic = options.monotonic ?? (() => performance.now())
   let waiting: Pending[] = []
   let waitingBytes = 0
   /** Transactions that the thread has not answered yet. */
@@ -57,13 +56,14 @@ export function createBatcher(options: {
   let failing = false
   let closed = false
 
-  function change<K extends keyof Changes>(name: K, args: Parameters<Changes[K]>, bytes = 0) {
+  function change<K extends keyof Changes>(name: K, ...args: Parameters<Changes[K]>) {
     return new Promise<ReturnType<Changes[K]>>((resolve, reject) => {
+      const one = [name, args] as unknown as Change
+      const bytes = one[0] === 'accept' ? one[1][0].body.length : 0
       if (closed) return reject(new InboxUnavailable('closed', 'the inbox is closed'))
       if (waiting.length >= WAITING.rows || waitingBytes + bytes > WAITING.bytes)
         return reject(new InboxUnavailable('full', 'too many deliveries wait for the disk'))
-      const one = [name, args] as unknown as Change
-      const since = performance.now()
+      const since = monotonic()
       waiting.push({ change: one, since, bytes, resolve: resolve as (value: unknown) => void, reject })
       waitingBytes += bytes
       if (waiting.length >= BATCH.eager) dispatch()
@@ -118,7 +118,7 @@ export function createBatcher(options: {
     change,
     /** One look at all, rather than a timer for each. */
     giveUpSlowAccepts() {
-      const longAgo = performance.now() - ACCEPT_TIMEOUT_MS
+      const longAgo = monotonic() - ACCEPT_TIMEOUT_MS
       for (const pending of [...committing, waiting].flat())
         if (pending.change[0] === 'accept' && pending.since < longAgo)
           pending.reject(new InboxUnavailable('slow', 'the disk has not taken the delivery in time'))

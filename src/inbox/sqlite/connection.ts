@@ -1,9 +1,10 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Committed, Failure } from './batch.ts'
+import { DatabaseRefused } from '../inbox.ts'
+import type { Committed } from './batch.ts'
 import type { Checkpointed } from './checkpoint.ts'
-import { DatabaseRefused } from './schema.ts'
-import type { ThreadData, ThreadOptions, ThreadReply, ThreadRequest } from './thread.ts'
+import type { Failure } from './failure.ts'
+import type { ThreadOptions, ThreadReply, ThreadRequest } from './thread.ts'
 
 /** The module of the thread: `.ts` where this one is, `.js` in the built package. */
 const THREAD = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
@@ -39,10 +40,10 @@ export class DatabaseError extends Error {
  * under way are rejected, and nothing can be asked any more.
  */
 export async function connect(options: ThreadOptions, onDeath: (error: Error) => void): Promise<Connection> {
-  const bell = new SharedArrayBuffer(4)
-  const rung = new Int32Array(bell)
-  const workerData: ThreadData = { ...options, bell }
-  const worker = new Worker(THREAD, { workerData, name: `sqlite-${options.mode}` })
+  const worker = new Worker(THREAD, {
+    workerData: options,
+    name: `sqlite-${options.mode}`,
+  })
   const waiting = new Map<number, { resolve(reply: ThreadReply): void; reject(error: Error): void }>()
   let lastId = 0
   let state: 'opening' | 'open' | 'closing' | 'dead' = 'opening'
@@ -76,8 +77,6 @@ export async function connect(options: ThreadOptions, onDeath: (error: Error) =>
     const id = ++lastId
     const reply = wait<ReplyTo<R>>(id)
     worker.postMessage({ id, ...message })
-    Atomics.add(rung, 0, 1)
-    Atomics.notify(rung, 0)
     return reply
   }
 

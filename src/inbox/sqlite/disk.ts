@@ -2,7 +2,7 @@ import { readFileSync, statfsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { formatBytes } from '../../units.ts'
-import { DatabaseRefused } from './schema.ts'
+import { DatabaseRefused } from '../inbox.ts'
 
 /**
  * `f_type` (Linux, statfs(2)) of file systems that several machines or hosts share. SQLite's write-ahead log needs memory

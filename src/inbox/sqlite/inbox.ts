@@ -1,15 +1,15 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
-import type { Claim, ClaimId, Inbox, JobDetail, JobPage, Stats } from '../inbox.ts'
+import type { Claim, ClaimId, Inbox } from '../inbox.ts'
+import { createWakeUp } from '../wake-up.ts'
 import type { Change } from './batch.ts'
 import { createBatcher } from './batcher.ts'
 import { createCheckpointer, logBound } from './checkpoint.ts'
 import { type Connection, connect } from './connection.ts'
 import { freeRoom } from './disk.ts'
 import type { PruneCursor } from './prune.ts'
-import type { RequeueablePart } from './queries.ts'
+import type { Queries, RequeueablePart } from './queries.ts'
 import type { Question } from './thread.ts'
-import { createWakeUp } from './wake-up.ts'
 
 export type SqliteOptions = {
   readonly path: string
@@ -21,6 +21,8 @@ export type SqliteOptions = {
    * only for the holder of the instance lock.
    */
   readonly isService: boolean
+  /** How long a write waits for another process's write, ms; 5 s when it is not given. */
+  readonly busyTimeout?: number
   /** A database thread died: the process cannot go on. */
   readonly onDeath: (error: Error) => void
 }
@@ -35,14 +37,18 @@ const REQUEUE_PAUSE_MS = 10
 
 /** The inbox on SQLite. Changes share transactions: under load many acknowledgements cost one sync of the disk. */
 export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
-  const { path, clock, isService, onDeath } = options
+  const { path, clock, isService, busyTimeout, onDeath } = options
   await using opening = new AsyncDisposableStack()
   const connectTo = async (mode: 'write' | 'read' | 'checkpoint'): Promise<Connection> =>
-    opening.adopt(await connect({ path, mode, migrate: isService }, onDeath), (connection) => connection.close())
+    opening.adopt(await connect({ path, mode, migrate: isService, busyTimeout }, onDeath), (connection) =>
+      connection.close(),
+    )
   // Closed the last first: the writer must be able to put the log into the database.
   const writer = await connectTo('write')
-  const reader = await connectTo('read')
-  const mover = await connectTo('checkpoint')
+  // The schema is there by now: the others need not wait for each other. Both have opened, or failed, before one is closed.
+  const others = [connectTo('read'), connectTo('checkpoint')] as const
+  await Promise.allSettled(others)
+  const [reader, mover] = await Promise.all(others)
 
   let paused = false
   const wakeUp = createWakeUp({
@@ -77,14 +83,15 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     void checkpointer.look()
   }
 
-  async function ask<T>(...question: Question): Promise<T> {
-    return (await reader.request({ ask: question })).answer as T
+  async function ask<K extends keyof Queries>(name: K, ...args: Parameters<Queries[K]>) {
+    const question = [name, args] as unknown as Question
+    return (await reader.request({ ask: question })).answer as ReturnType<Queries[K]>
   }
 
   function look(): void {
     batcher.giveUpSlowAccepts()
     // While writes fail, probe: a load balancer that saw the failure sends no traffic that would tell.
-    if (batcher.isFailing && batcher.isIdle) change('probe', []).catch(() => {})
+    if (batcher.isFailing && batcher.isIdle) change('probe').catch(() => {})
     lookAtLog()
   }
   const looks = setInterval(look, LOOK_EVERY_MS)
@@ -99,7 +106,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     const seqs: number[] = []
     let before: number | null = null
     do {
-      const part: RequeueablePart = await ask('requeueable', [filter, before])
+      const part: RequeueablePart = await ask('requeueable', filter, before)
       seqs.push(...part.seqs)
       before = part.next
     } while (before !== null)
@@ -108,24 +115,24 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
 
   const inbox: Omit<Inbox, 'close'> = {
     isFailing: () => batcher.isFailing,
-    accept: (delivery) => change('accept', [delivery, clock.now()], delivery.body.length),
-    claim: (stage, places) => change('claim', [stage, places, clock.now()]),
+    accept: (delivery) => change('accept', delivery, clock.now()),
+    claim: (stage, places) => change('claim', stage, places, clock.now()),
     ready: wakeUp.ready,
     async lost(claims: readonly ClaimId[]) {
       // The process lock is the lease: a claim can only be lost to someone who erased or requeued the job.
-      const held = await Promise.all(claims.map(({ jobId, task, token }) => change('holds', [{ jobId, task, token }])))
+      const held = await Promise.all(claims.map(({ jobId, task, token }) => change('holds', { jobId, task, token })))
       return claims.filter((_, index) => !held[index])
     },
     settle: (claim, next, attempt, sideFiles) =>
-      change('settle', [withoutBody(claim), next, attempt, sideFiles, clock.now()]),
+      change('settle', withoutBody(claim), next, attempt, sideFiles, clock.now()),
     settleSideFiles: (claim, next, attempt) =>
-      change('settleSideFiles', [withoutBody(claim), next, attempt, clock.now()]),
-    stopAsked: () => change('stopAsked', []),
+      change('settleSideFiles', withoutBody(claim), next, attempt, clock.now()),
+    stopAsked: () => change('stopAsked'),
     isPaused: () => paused,
     lowDisk: () => freeRoom(path, options.minFree),
-    get: (jobId) => ask<JobDetail | null>('get', [jobId]),
-    list: (filter, page) => ask<JobPage>('list', [filter, page]),
-    stats: () => ask<Stats>('stats', []),
+    get: (jobId) => ask('get', jobId),
+    list: (filter, page) => ask('list', filter, page),
+    stats: () => ask('stats'),
     async requeue(filter, options = {}) {
       const seqs = await requeueable(filter)
       if (options.dryRun) return seqs.length
@@ -133,33 +140,33 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       let queued = 0
       for (let first = 0; first < seqs.length; first += REQUEUE_BATCH) {
         const part = { first, total: seqs.length, since }
-        queued += await change('requeue', [seqs.slice(first, first + REQUEUE_BATCH), options, part, clock.now()])
+        queued += await change('requeue', seqs.slice(first, first + REQUEUE_BATCH), options, part, clock.now())
         // A command must leave the service beside it room to write.
         await new Promise((resolve) => setTimeout(resolve, REQUEUE_PAUSE_MS))
       }
       return queued
     },
     async erase(jobId) {
-      const found = await change('erase', [jobId, clock.now()])
+      const found = await change('erase', jobId, clock.now())
       // What was erased stands in the log until that is emptied.
       if (found === 'erased') await checkpointer.now()
       return found
     },
-    pause: (on) => change('pause', [on]),
+    pause: (on) => change('pause', on),
     async prune(before, signal) {
       let rows = 0
       let at: PruneCursor | null = { job: 0, delivery: 0 }
       while (at !== null && !signal?.aborted) {
-        const step: { rows: number; next: PruneCursor | null } = await change('prune', [before, at])
+        const step: { rows: number; next: PruneCursor | null } = await change('prune', before, at)
         rows += step.rows
         at = step.next
       }
       return rows
     },
-    linkKey: async () => Buffer.from(await change('linkKey', [])),
+    linkKey: async () => Buffer.from(await change('linkKey')),
   }
 
-  if (isService) await change('recover', [clock.now()])
+  if (isService) await change('recover', clock.now())
   const closing = opening.move()
   return { ...inbox, close: () => closing.disposeAsync() }
 }

@@ -2,8 +2,8 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../../clock.ts'
 import { whyNoFile, whyNoFolder } from '../../permissions.ts'
+import { DatabaseRefused } from '../inbox.ts'
 import { ensurePrivateFile } from './private-file.ts'
-import { DatabaseRefused } from './schema.ts'
 
 /** How long a service waits for the one before it to end, ms. */
 export const LOCK_PATIENCE = 60_000

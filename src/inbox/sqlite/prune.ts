@@ -1,4 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { JobState } from '../../job.ts'
+import { isDeliveryPrunable } from '../deliveries.ts'
+import type { Content } from '../inbox.ts'
+import { isJobPrunable } from '../transitions.ts'
 import type { Writer } from './writer.ts'
 
 /** Rows that one step looks at, so that accepts are not held up by it. */
@@ -14,45 +18,47 @@ export type PruneCursor = { readonly job: number | null; readonly delivery: numb
 export function createPrune(db: DatabaseSync, writer: Writer) {
   const p = (text: string) => db.prepare(text)
   const jobs = p(
-    'SELECT seq, job_id, first_delivery, state, created_at, updated_at FROM job WHERE seq > ? ORDER BY seq LIMIT ?',
+    `SELECT seq, job_id AS jobId, first_delivery AS firstDelivery, state, created_at AS createdAt, updated_at AS updatedAt
+     FROM job WHERE seq > :after ORDER BY seq LIMIT ${STEP}`,
   )
-  const further = p('SELECT seq FROM delivery WHERE further = 1 AND job_id = ?')
-  const deliveries = p('SELECT seq, disposition, received_at, last_at FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?')
-  const deleteBody = p('DELETE FROM delivery_body WHERE seq = ?')
-  const deleteDelivery = p('DELETE FROM delivery WHERE seq = ?')
-  const deleteOf = [
-    p('DELETE FROM job_endpoint WHERE job_id = (SELECT job_id FROM job WHERE seq = ?)'),
-    p('DELETE FROM attempt WHERE job = ?'),
-    p('DELETE FROM side_files WHERE job = ?'),
-    p('DELETE FROM job WHERE seq = ?'),
+  const later = p('SELECT seq FROM delivery WHERE is_later = 1 AND job_id = :jobId')
+  const deliveries = p(
+    `SELECT seq, disposition, received_at AS receivedAt, last_at AS lastAt
+     FROM delivery WHERE seq > :after ORDER BY seq LIMIT ${STEP}`,
+  )
+  const deleteBody = p('DELETE FROM delivery_body WHERE seq = :seq')
+  const deleteDelivery = p('DELETE FROM delivery WHERE seq = :seq')
+  const deleteSteps = [
+    p('DELETE FROM job_endpoint WHERE job_id = (SELECT job_id FROM job WHERE seq = :seq)'),
+    p('DELETE FROM attempt WHERE job_seq = :seq'),
+    p('DELETE FROM side_files WHERE job_seq = :seq'),
+    p('DELETE FROM job WHERE seq = :seq'),
   ]
 
   function removeDelivery(seq: number, disposition: string): void {
-    deleteBody.run(seq)
-    deleteDelivery.run(seq)
+    deleteBody.run({ seq })
+    deleteDelivery.run({ seq })
     writer.tally.count(`delivery:${disposition}`, -1)
   }
 
-  function jobStep(before: number, from: number): { rows: number; next: number | null } {
-    const found = jobs.all(from, STEP) as JobAge[]
-    const old = found.filter((job) => job.created_at < before)
-    const gone = old.filter((job) => job.updated_at < before && job.state === 'done')
-    for (const job of gone) {
-      if (job.first_delivery !== null) removeDelivery(job.first_delivery, 'job')
-      for (const { seq } of further.all(job.job_id) as { seq: number }[]) removeDelivery(seq, 'job')
-      for (const statement of deleteOf) statement.run(job.seq)
+  function jobStep(before: number, after: number): Step {
+    const found = jobs.all({ after }) as JobAge[]
+    const gone = found.filter((job) => isJobPrunable(job, before))
+    for (const { seq, jobId, firstDelivery } of gone) {
+      if (firstDelivery !== null) removeDelivery(firstDelivery, 'job')
+      for (const delivery of later.all({ jobId }) as { seq: number }[]) removeDelivery(delivery.seq, 'job')
+      for (const statement of deleteSteps) statement.run({ seq })
       writer.tally.countTransition('done', null)
     }
-    return { rows: gone.length, next: old.length === STEP ? found.at(-1)!.seq : null }
+    return { rows: gone.length, next: nextOf(found, (job) => job.createdAt < before) }
   }
 
   /** Deliveries without a job. The others are deleted with their job. */
-  function deliveryStep(before: number, from: number): { rows: number; next: number | null } {
-    const found = deliveries.all(from, STEP) as DeliveryAge[]
-    const old = found.filter((delivery) => delivery.received_at < before)
-    const gone = old.filter((delivery) => delivery.last_at < before && delivery.disposition !== 'job')
-    for (const delivery of gone) removeDelivery(delivery.seq, delivery.disposition)
-    return { rows: gone.length, next: old.length === STEP ? found.at(-1)!.seq : null }
+  function deliveryStep(before: number, after: number): Step {
+    const found = deliveries.all({ after }) as DeliveryAge[]
+    const gone = found.filter((delivery) => isDeliveryPrunable(delivery, before))
+    for (const { seq, disposition } of gone) removeDelivery(seq, disposition)
+    return { rows: gone.length, next: nextOf(found, (delivery) => delivery.receivedAt < before) }
   }
 
   return (before: number, at: PruneCursor): { rows: number; next: PruneCursor | null } => {
@@ -66,12 +72,19 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
   }
 }
 
+type Step = { readonly rows: number; readonly next: number | null }
+
 type JobAge = {
   seq: number
-  job_id: string
-  first_delivery: number | null
-  state: string
-  created_at: number
-  updated_at: number
+  jobId: string
+  firstDelivery: number | null
+  state: JobState
+  createdAt: number
+  updatedAt: number
 }
-type DeliveryAge = { seq: number; disposition: string; received_at: number; last_at: number }
+type DeliveryAge = { seq: number; disposition: Content['is']; receivedAt: number; lastAt: number }
+
+/** Where a walk goes on; null when it has come to the first row that is too young, or to the end. */
+function nextOf<Row extends { seq: number }>(found: readonly Row[], isOld: (row: Row) => boolean): number | null {
+  return found.length === STEP && found.every(isOld) ? found.at(-1)!.seq : null
+}

@@ -1,7 +1,22 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { JobState, Task } from '../../job.ts'
-import type { Attempt, Content, DeliveryRow, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
-import { IN_LANE, JOB_COLUMNS, type JobTableRow, jobRowOf, LANES, matching, REQUEUABLE, reasonOf } from './rows.ts'
+import type { JobState } from '../../job.ts'
+import type { Content, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
+import { isInHand, jobRowOf } from '../transitions.ts'
+import {
+  type AttemptTableRow,
+  attemptOf,
+  type DeliveryTableRow,
+  deliveryRowOf,
+  IN_LANE,
+  JOB_COLUMNS,
+  type JobTableRow,
+  LANES,
+  matching,
+  REQUEUEABLE,
+  type SideFilesRow,
+  storedJobOf,
+  storedSideFilesOf,
+} from './rows.ts'
 
 /** Rows that one statement looks at. */
 const STEP_ROWS = 5_000
@@ -15,13 +30,13 @@ export type Queries = ReturnType<typeof createQueries>
 export type RequeueablePart = { readonly seqs: readonly number[]; readonly next: number | null }
 
 export function createQueries(db: DatabaseSync) {
-  const job = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = ?`)
-  const endpoints = db.prepare('SELECT endpoint FROM job_endpoint WHERE job_id = ? ORDER BY endpoint')
+  const job = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = :jobId`)
+  const endpoints = db.prepare('SELECT endpoint FROM job_endpoint WHERE job_id = :jobId ORDER BY endpoint')
   const deliveries = db.prepare(
-    `SELECT * FROM delivery WHERE seq = ? UNION ALL SELECT * FROM delivery WHERE further = 1 AND job_id = ? ORDER BY seq`,
+    `SELECT * FROM delivery WHERE seq = :first UNION ALL SELECT * FROM delivery WHERE is_later = 1 AND job_id = :jobId ORDER BY seq`,
   )
-  const attempts = db.prepare('SELECT * FROM attempt WHERE job = ? ORDER BY token DESC')
-  const sideFiles = db.prepare('SELECT 1 FROM side_files WHERE job = ? AND running = 1')
+  const attempts = db.prepare('SELECT * FROM attempt WHERE job_seq = :seq ORDER BY token DESC')
+  const sideFiles = db.prepare('SELECT * FROM side_files WHERE job_seq = :seq')
   const counters = db.prepare('SELECT name, value FROM counter')
   const newest = db.prepare('SELECT MAX(seq) AS seq FROM job')
   const lanes = db.prepare(LANES)
@@ -30,15 +45,17 @@ export function createQueries(db: DatabaseSync) {
   )
 
   function get(jobId: string): JobDetail | null {
-    const row = job.get(jobId) as JobTableRow | undefined
+    const row = job.get({ jobId }) as JobTableRow | undefined
     if (!row) return null
-    const others = endpoints.all(jobId) as { endpoint: string }[]
+    const others = endpoints.all({ jobId }) as { endpoint: string }[]
+    const stored = storedJobOf(row)
+    const missing = sideFiles.get({ seq: row.seq }) as SideFilesRow | undefined
     return {
-      ...jobRowOf(row),
-      isRunning: row.state === 'running' || sideFiles.get(row.seq) !== undefined,
+      ...jobRowOf(stored),
+      isRunning: isInHand(stored, missing ? storedSideFilesOf(missing) : null),
       endpoints: [row.endpoint, ...others.map((other) => other.endpoint)],
-      deliveries: (deliveries.all(row.first_delivery, jobId) as DeliveryTableRow[]).map(deliveryRowOf),
-      attempts: (attempts.all(row.seq) as AttemptTableRow[]).map(attemptOf),
+      deliveries: (deliveries.all({ first: row.first_delivery, jobId }) as DeliveryTableRow[]).map(deliveryRowOf),
+      attempts: (attempts.all({ seq: row.seq }) as AttemptTableRow[]).map(attemptOf),
     }
   }
 
@@ -76,7 +93,7 @@ export function createQueries(db: DatabaseSync) {
     const before = page.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(page.cursor)
     const { rows, next } = walk<JobTableRow>(JOB_COLUMNS, 'TRUE', filter, before, page.limit)
     return {
-      rows: rows.map(jobRowOf),
+      rows: rows.map((row) => jobRowOf(storedJobOf(row))),
       next: next === null ? null : String(next),
       searchedTo: next === null ? null : createdBefore(next),
     }
@@ -86,20 +103,20 @@ export function createQueries(db: DatabaseSync) {
   function listOne(filter: JobFilter): JobPage {
     const { where, values } = matching(filter)
     const rows = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where}`).all(values) as unknown as JobTableRow[]
-    return { rows: rows.map(jobRowOf), next: null, searchedTo: null }
+    return { rows: rows.map((row) => jobRowOf(storedJobOf(row))), next: null, searchedTo: null }
   }
 
-  const createdAt = db.prepare('SELECT created_at FROM job WHERE seq >= ? ORDER BY seq LIMIT 1')
+  const createdAt = db.prepare('SELECT created_at FROM job WHERE seq >= :seq ORDER BY seq LIMIT 1')
   function createdBefore(seq: number): number | null {
-    return (createdAt.get(seq) as { created_at: number } | undefined)?.created_at ?? null
+    return (createdAt.get({ seq }) as { created_at: number } | undefined)?.created_at ?? null
   }
 
   /** The jobs that may be queued again, of those that match, the newest first: a part, from below `before`. */
   function requeueable(filter: JobFilter, before: number | null): RequeueablePart {
-    const row = filter.jobId === undefined ? undefined : (job.get(filter.jobId) as JobTableRow | undefined)
+    const row = filter.jobId === undefined ? undefined : (job.get({ jobId: filter.jobId }) as JobTableRow | undefined)
     if (filter.jobId !== undefined && !row) return { seqs: [], next: null }
     const from = before ?? (row ? row.seq + 1 : Number.MAX_SAFE_INTEGER)
-    const { rows, next } = walk<{ seq: number }>('seq', REQUEUABLE, filter, from, STEP_ROWS)
+    const { rows, next } = walk<{ seq: number }>('seq', REQUEUEABLE, filter, from, STEP_ROWS)
     return { seqs: rows.map(({ seq }) => seq), next: row ? null : next }
   }
 
@@ -128,49 +145,4 @@ export function createQueries(db: DatabaseSync) {
   }
 
   return { get, list, requeueable, stats }
-}
-
-type DeliveryTableRow = {
-  svix_id: string
-  endpoint: string
-  disposition: Content['is']
-  status: string | null
-  received_at: number
-  last_at: number
-  arrivals: number
-}
-
-type AttemptTableRow = {
-  started_at: number
-  ms: number
-  outcome: string
-  code: string | null
-  message: string | null
-  saved_status: string | null
-  task: Task
-  type: string | null
-}
-
-function deliveryRowOf(row: DeliveryTableRow): DeliveryRow {
-  return {
-    svixId: row.svix_id,
-    endpoint: row.endpoint,
-    disposition: row.disposition,
-    status: row.status,
-    receivedAt: row.received_at,
-    lastAt: row.last_at,
-    arrivals: row.arrivals,
-  }
-}
-
-function attemptOf(row: AttemptTableRow): Attempt {
-  return {
-    startedAt: row.started_at,
-    ms: row.ms,
-    task: row.task,
-    outcome: row.outcome,
-    reason: reasonOf(row.code, row.message),
-    savedStatus: row.saved_status,
-    type: row.type,
-  }
 }

@@ -1,13 +1,7 @@
-import {
-  type CleanReason,
-  ERASED,
-  type JobProgress,
-  type JobState,
-  type SideFilesProgress,
-  type Stage,
-} from '../../job.ts'
+import { type CleanReason, ERASED, type JobState, REQUEUEABLE_STATES, type Stage, type Task } from '../../job.ts'
 import type { CleanText } from '../../scrub.ts'
-import type { JobFilter, JobRow } from '../inbox.ts'
+import type { Attempt, Content, DeliveryRow, JobFilter } from '../inbox.ts'
+import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 
 /** A row of `job`, as SQLite gives it. */
 export type JobTableRow = {
@@ -16,9 +10,9 @@ export type JobTableRow = {
   readonly state: JobState
   readonly stage: Stage
   readonly type: string | null
-  readonly announced: string | null
+  readonly announced_status: string | null
   readonly saved_status: string | null
-  readonly fetch_since: number
+  readonly fetch_since_round: number
   readonly endpoint: string
   readonly first_delivery: number | null
   readonly failures: number
@@ -36,58 +30,121 @@ export type JobTableRow = {
   readonly updated_at: number
 }
 
-export const JOB_COLUMNS = `seq, job_id, state, stage, type, announced, saved_status, fetch_since, endpoint, first_delivery,
+export const JOB_COLUMNS = `seq, job_id, state, stage, type, announced_status, saved_status, fetch_since_round, endpoint, first_delivery,
   failures, polls, crashes, due_at, spent, gone_spent, reason_code, reason_message, token, round, created_at, queued_at,
   updated_at`
 
 /** A row of `side_files`. */
 export type SideFilesRow = {
-  readonly job: number
+  readonly job_seq: number
   readonly failures: number
   readonly crashes: number
   readonly due_at: number
   readonly spent: number
   readonly token: number
-  readonly running: number
+  readonly is_running: number
 }
 
-export function progressOf(job: JobTableRow): JobProgress {
+/** A row of `delivery`. */
+export type DeliveryTableRow = {
+  readonly svix_id: string
+  readonly endpoint: string
+  readonly disposition: Content['is']
+  readonly status: string | null
+  readonly received_at: number
+  readonly last_at: number
+  readonly arrivals: number
+}
+
+/** A row of `attempt`. */
+export type AttemptTableRow = {
+  readonly started_at: number
+  readonly ms: number
+  readonly outcome: string
+  readonly reason_code: string | null
+  readonly reason_message: string | null
+  readonly saved_status: string | null
+  readonly task: Task
+  readonly type: string | null
+}
+
+/** A job as it is kept, of its row. */
+export function storedJobOf(row: JobTableRow): StoredJob {
   return {
-    state: job.state,
-    stage: job.stage,
-    failures: job.failures,
-    polls: job.polls,
-    crashes: job.crashes,
-    dueAt: job.due_at,
-    spent: job.spent,
-    goneSpent: job.gone_spent,
-    reason: reasonOf(job.reason_code, job.reason_message),
+    jobId: row.job_id,
+    endpoint: row.endpoint,
+    firstDelivery: row.first_delivery,
+    announced: row.announced_status,
+    savedStatus: row.saved_status,
+    type: row.type,
+    round: row.round,
+    fetchSince: row.fetch_since_round,
+    token: row.token,
+    progress: {
+      state: row.state,
+      stage: row.stage,
+      failures: row.failures,
+      polls: row.polls,
+      crashes: row.crashes,
+      dueAt: row.due_at,
+      spent: row.spent,
+      goneSpent: row.gone_spent,
+      reason: reasonOf(row.reason_code, row.reason_message),
+    },
+    createdAt: row.created_at,
+    queuedAt: row.queued_at,
+    updatedAt: row.updated_at,
   }
 }
 
-export function sideFilesOf(row: SideFilesRow): SideFilesProgress {
-  return { failures: row.failures, crashes: row.crashes, dueAt: row.due_at, spent: row.spent }
+/** What of a job may change, as the parameters of its statements. */
+export function columnsOf(job: StoredJob) {
+  const { type, announced, savedStatus, firstDelivery, round, fetchSince, token, queuedAt, updatedAt } = job
+  const { reason, ...progress } = job.progress
+  return {
+    ...progress,
+    ...reasonColumns(reason),
+    ...{ type, announced, savedStatus, firstDelivery, round, fetchSince, token, queuedAt, updatedAt },
+  }
 }
 
-export function jobRowOf(job: JobTableRow): JobRow {
+/** A reason as parameters. */
+export function reasonColumns(reason: CleanReason | null) {
+  return { reasonCode: reason?.code ?? null, reasonMessage: reason?.message ?? null }
+}
+
+/** Missing side files as they are kept, of their row. */
+export function storedSideFilesOf(row: SideFilesRow): StoredSideFiles {
+  const { failures, crashes, due_at: dueAt, spent, token, is_running } = row
+  return { failures, crashes, dueAt, spent, token, isRunning: is_running === 1 }
+}
+
+export function deliveryRowOf(row: DeliveryTableRow): DeliveryRow {
   return {
-    jobId: job.job_id,
-    state: job.state,
-    stage: job.stage,
-    status: job.saved_status ?? job.announced,
-    type: job.type,
-    endpoint: job.endpoint,
-    failures: job.failures,
-    crashes: job.crashes,
-    dueAt: job.due_at,
-    createdAt: job.created_at,
-    updatedAt: job.updated_at,
-    reason: reasonOf(job.reason_code, job.reason_message),
+    svixId: row.svix_id,
+    endpoint: row.endpoint,
+    disposition: row.disposition,
+    status: row.status,
+    receivedAt: row.received_at,
+    lastAt: row.last_at,
+    arrivals: row.arrivals,
+  }
+}
+
+export function attemptOf(row: AttemptTableRow): Attempt {
+  return {
+    startedAt: row.started_at,
+    ms: row.ms,
+    task: row.task,
+    outcome: row.outcome,
+    reason: reasonOf(row.reason_code, row.reason_message),
+    savedStatus: row.saved_status,
+    type: row.type,
   }
 }
 
 /** Reasons were scrubbed before they were stored. */
-export function reasonOf(code: string | null, message: string | null): CleanReason | null {
+function reasonOf(code: string | null, message: string | null): CleanReason | null {
   return code === null ? null : { code, message: (message ?? '') as CleanText }
 }
 
@@ -106,21 +163,24 @@ export const LANES = `
   )
   SELECT stage, endpoint FROM lane WHERE endpoint IS NOT NULL`
 
-/** Jobs that a person may queue again; an erased one has nothing to come back to. */
-export const REQUEUABLE = `state IN ('dead', 'done', 'queued') AND reason_code IS NOT '${ERASED.code}'`
+/** Queued jobs that must run alone (see isIsolated): the index `job_isolated`. */
+export const ISOLATED = `state = 'queued' AND crashes >= 2`
+
+/** `isRequeueable`, for a walk through all jobs. */
+export const REQUEUEABLE = `state IN (${REQUEUEABLE_STATES.map((state) => `'${state}'`)}) AND reason_code IS NOT '${ERASED.code}'`
 
 /** What a condition on `job` is for each part of a filter; the part's value is the parameter of its name. */
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   state: 'state = :state',
   jobId: 'job_id = :jobId',
-  status: 'COALESCE(saved_status, announced) = :status COLLATE NOCASE',
+  status: 'COALESCE(saved_status, announced_status) = :status COLLATE NOCASE',
   type: 'type = :type COLLATE NOCASE',
   endpoint: 'endpoint = :endpoint COLLATE NOCASE',
   error: '(reason_code = :error OR instr(lower(reason_message), lower(:error)))',
   // By the deliveries of the one job: a look for all deliveries with such an id would be a look at nearly all there are.
   q: `(substr(job_id, 1, length(:q)) = :q OR EXISTS (
         SELECT 1 FROM delivery WHERE substr(svix_id, 1, length(:q)) = :q
-          AND (delivery.seq = job.first_delivery OR (delivery.further = 1 AND delivery.job_id = job.job_id))))`,
+          AND (delivery.seq = job.first_delivery OR (delivery.is_later = 1 AND delivery.job_id = job.job_id))))`,
   since: 'updated_at >= :since',
 }
 

@@ -1,12 +1,13 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
+import { DatabaseRefused } from '../inbox.ts'
 import { ensurePrivateFile } from './private-file.ts'
 
 /**
  * Migrations are only ever added, and only add: the schema's version is their number, kept in `user_version`.
  *
  * Bodies have a table of their own, so that a job's row stays small where states change. A job's first delivery is
- * known by `job.first`; only further ones are indexed by job. Svix's ids are in order of time and Reducto's job ids
+ * known by `job.first_delivery`; only later ones are indexed by job. Svix's ids are in order of time and Reducto's job ids
  * are random: so a delivery costs one random page of one index, however many there are.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -116,27 +117,38 @@ export const MIGRATIONS: readonly string[] = [
   DELETE FROM counter WHERE name = 'working';
   INSERT INTO counter SELECT 'token', COALESCE(MAX(token), 0) FROM job;
   `,
+  // Names say what a column holds: job_seq is the number of a job, which is not its id. What nothing reads goes.
+  `
+  ALTER TABLE job RENAME COLUMN announced TO announced_status;
+  ALTER TABLE job RENAME COLUMN fetch_since TO fetch_since_round;
+  ALTER TABLE delivery RENAME COLUMN further TO is_later;
+  ALTER TABLE delivery DROP COLUMN note;
+  ALTER TABLE attempt RENAME COLUMN job TO job_seq;
+  ALTER TABLE attempt RENAME COLUMN code TO reason_code;
+  ALTER TABLE attempt RENAME COLUMN message TO reason_message;
+  ALTER TABLE side_files RENAME COLUMN job TO job_seq;
+  ALTER TABLE side_files RENAME COLUMN running TO is_running;
+  DROP INDEX job_dead;
+  DROP INDEX delivery_further;
+  CREATE INDEX delivery_later ON delivery (job_id, seq) WHERE is_later = 1;
+  `,
 ]
 
 /** How long a process waits for another one's write, ms. */
-const BUSY_TIMEOUT = 5_000
-
-/** The database was made by a newer version of this service, or its file system does not keep what it is told. */
-export class DatabaseRefused extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'DatabaseRefused'
-  }
-}
+const BUSY_TIMEOUT_MS = 5_000
 
 /**
  * Opens the database for writing, and makes sure that a commit is on the disk. With `migrate` its schema is brought up to
- * date: only for the holder of the instance lock, since a service of another version may be running.
+ * date: only for the holder of the instance lock, since a service of another version may be running. `busyTimeout`: how
+ * long it waits for another process's write, ms.
  * @throws DatabaseRefused
  */
-export function openForWriting(path: string, options: { readonly migrate: boolean }): DatabaseSync {
+export function openForWriting(
+  path: string,
+  options: { readonly migrate: boolean; readonly busyTimeout?: number | undefined },
+): DatabaseSync {
   ensurePrivateFile(path)
-  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT })
+  const db = new DatabaseSync(path, { timeout: options.busyTimeout ?? BUSY_TIMEOUT_MS })
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
              PRAGMA secure_delete = ON; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536`)
@@ -153,7 +165,7 @@ export function openForWriting(path: string, options: { readonly migrate: boolea
 
 /** Opens an existing, current database for reading. */
 export function openForReading(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, readOnly: true })
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: true })
   try {
     checkVersion(db, path)
     return db

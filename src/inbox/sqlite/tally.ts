@@ -1,4 +1,5 @@
 import type { JobState, Stage } from '../../job.ts'
+import type { Queued } from '../wake-up.ts'
 import type { Statements } from './statements.ts'
 
 /**
@@ -6,9 +7,6 @@ import type { Statements } from './statements.ts'
  * they are summed up here and written once a transaction, whose fate they share.
  */
 export type Tally = ReturnType<typeof createTally>
-
-/** Whether a stage has a queued job that it did not have before. */
-export type Queued = Readonly<Record<Stage, boolean>>
 
 export function createTally(sql: Statements) {
   let counts = new Map<string, number>()
@@ -51,12 +49,12 @@ export function createTally(sql: Statements) {
       return token
     },
     value: (name: string) => stored(name) + (counts.get(name) ?? 0),
-    set: (name: string, value: number) => void sql.setCounter.run(name, value),
+    set: (name: string, value: number) => void sql.setCounter.run({ name, value }),
     /** The last thing of a transaction: writes the sums. One that changed nothing needs no fsync. */
     finish(): Queued {
-      for (const [name, by] of counts) if (by !== 0) sql.addCounter.run(name, by)
-      if (lastVerifiedAt !== null) sql.setCounter.run('last_verified_at', lastVerifiedAt)
-      if (token !== writtenToken) sql.setCounter.run('token', token)
+      for (const [name, by] of counts) if (by !== 0) sql.addCounter.run({ name, by })
+      if (lastVerifiedAt !== null) sql.setCounter.run({ name: 'last_verified_at', value: lastVerifiedAt })
+      if (token !== writtenToken) sql.setCounter.run({ name: 'token', value: token })
       writtenToken = token
       const done = queued
       reset()

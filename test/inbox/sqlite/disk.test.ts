@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { DatabaseRefused } from '../../../src/inbox/inbox.ts'
 import { checkDisk, type DiskProbe, mountedAs, systemDisk } from '../../../src/inbox/sqlite/disk.ts'
-import { DatabaseRefused } from '../../../src/inbox/sqlite/schema.ts'
 import { tempFolder } from '../../support/temp.ts'
 
 const FUSE = 0x65735546

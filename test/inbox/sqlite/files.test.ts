@@ -3,17 +3,22 @@ import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
+import { DatabaseRefused } from '../../../src/inbox/inbox.ts'
 import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import { InboxLocked, LOCK_PATIENCE, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
-import { DatabaseRefused, MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
+import { MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
 import { delivery, places } from '../../support/service.ts'
 import { tempFolder } from '../../support/temp.ts'
 
 /** What is SQLite's own: its files, its lock, its errors. */
 
-async function open(path: string) {
+/** How long a write waits for another process's, in tests that have it wait in vain, ms. */
+const BUSY_MS = 200
+
+async function open(path: string, more: { busyTimeout?: number } = {}) {
   const inbox = await openSqlite({
+    ...more,
     path,
     clock: systemClock,
     minFree: 0,
@@ -130,11 +135,11 @@ describe('errors', () => {
 
   it('of the whole database: it says that it fails, and finds out by itself when that is over', async () => {
     const path = join(tempFolder(), 'inbox.db')
-    const inbox = await open(path)
+    const inbox = await open(path, { busyTimeout: BUSY_MS })
     expect(inbox.isFailing()).toBe(false)
     const other = new DatabaseSync(path)
     other.exec('BEGIN IMMEDIATE')
-    // Waits for the other process for 5 s, in vain.
+    // Waits for the other process, in vain.
     await expect(inbox.accept(delivery('a'))).rejects.toMatchObject({ code: 'failed' })
     expect(inbox.isFailing()).toBe(true)
     other.exec('ROLLBACK')
@@ -146,7 +151,7 @@ describe('errors', () => {
 
   it('of a claim: what it would have found is found by the next', async () => {
     const path = join(tempFolder(), 'inbox.db')
-    const inbox = await open(path)
+    const inbox = await open(path, { busyTimeout: BUSY_MS })
     await inbox.accept(delivery('a'))
     const other = new DatabaseSync(path)
     other.exec('BEGIN IMMEDIATE')

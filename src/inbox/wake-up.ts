@@ -1,8 +1,12 @@
-import type { Clock } from '../../clock.ts'
-import type { Stage } from '../../job.ts'
-import { linkSignals, NO_REASON } from '../../signals.ts'
-import type { NextDue } from './claim.ts'
-import type { Queued } from './tally.ts'
+import type { Clock } from '../clock.ts'
+import type { Stage } from '../job.ts'
+import { linkSignals, NO_REASON } from '../signals.ts'
+
+/** When something falls due that the last claim of its stage did not see, ms; null when nothing does. */
+export type NextDue = Readonly<Record<Stage, number | null>>
+
+/** Whether a stage has a queued job that it did not have before. */
+export type Queued = Readonly<Record<Stage, boolean>>
 
 /** How soon writes of other processes, such as the command line, are seen, ms. */
 const TICK_MS = 1_000
@@ -20,7 +24,7 @@ export type WakeUp = {
   ready(stage: Stage, signal: AbortSignal): Promise<void>
 }
 
-type StageState = { newsAt: number; claimedAt: number; nextDue: number | null }
+type StageState = { newsAt: number; claimedAt: number }
 
 export function createWakeUp(options: {
   readonly clock: Clock
@@ -29,9 +33,10 @@ export function createWakeUp(options: {
 }): WakeUp {
   const { clock } = options
   const stages: Record<Stage, StageState> = {
-    fetch: { newsAt: 0, claimedAt: 0, nextDue: null },
-    hand_over: { newsAt: 0, claimedAt: 0, nextDue: null },
+    fetch: { newsAt: 0, claimedAt: 0 },
+    hand_over: { newsAt: 0, claimedAt: 0 },
   }
+  let nextDue: NextDue = { fetch: null, hand_over: null }
   const sleeping = new Set<() => void>()
   let transaction = 0
 
@@ -59,19 +64,17 @@ export function createWakeUp(options: {
 
   return {
     announce,
-    committed(claimed, queued, nextDue) {
+    committed(claimed, queued, next) {
       transaction++
+      nextDue = next
       for (const stage of claimed) stages[stage].claimedAt = transaction
-      for (const stage of ['fetch', 'hand_over'] as const) {
-        stages[stage].nextDue = nextDue[stage]
-        if (queued[stage]) stages[stage].newsAt = transaction
-      }
+      for (const stage of ['fetch', 'hand_over'] as const) if (queued[stage]) stages[stage].newsAt = transaction
       if (queued.fetch || queued.hand_over) wake()
     },
     async ready(name, signal) {
       const stage = stages[name]
       while (!signal.aborted && stage.newsAt < stage.claimedAt) {
-        const untilDue = stage.nextDue === null ? TICK_MS : stage.nextDue - clock.now()
+        const untilDue = (nextDue[name] ?? Number.POSITIVE_INFINITY) - clock.now()
         if (untilDue <= 0) return
         if ((await sleep(Math.min(TICK_MS, untilDue), signal)) === 'woken' || signal.aborted) continue
         // A look that fails is none: the next one is a second away.

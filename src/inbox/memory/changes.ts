@@ -1,0 +1,200 @@
+import { wakesBothStages } from '../../claims.ts'
+import type { JobProgress, SideFilesProgress, Stage } from '../../job.ts'
+import { identify, isDeliveryPrunable, keptBody } from '../deliveries.ts'
+import type { Attempt, Claim, ClaimId, Delivery, Receipt } from '../inbox.ts'
+import {
+  ATTEMPTS_KEPT,
+  afterDeath,
+  afterDelivery,
+  afterErasure,
+  afterRequeue,
+  afterSettle,
+  type Changed,
+  isHeld,
+  isInHand,
+  isJobPrunable,
+  progressOf,
+  requeuedAt,
+  sideFilesAfterDeath,
+} from '../transitions.ts'
+import { createClaims } from './claims.ts'
+import type { JobEntry, Memory, StoredDelivery } from './memory.ts'
+
+/** Everything that changes the inbox, each change at once and as a whole. */
+export type Changes = ReturnType<typeof createChanges>
+
+/** `onQueued`: a stage has something to claim that it did not have before. */
+export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) {
+  const claims = createClaims(memory)
+
+  function accept(delivery: Delivery, now: number): Receipt {
+    const { endpoint, content, receivedAt } = delivery
+    memory.lastVerifiedAt = receivedAt
+    const { svixId, earlier } = identify(delivery, (id) => memory.deliveries.get(id))
+    if (earlier) {
+      earlier.arrivals++
+      earlier.lastAt = receivedAt
+    }
+    const kept = earlier ?? keep(delivery, svixId)
+    if (content.is !== 'job') return { duplicate: earlier !== null, requeued: false, job: null }
+    const { jobId, status } = content
+    const entry = memory.jobs.get(jobId)
+    const arrival = { jobId, status, endpoint, number: kept.number, known: earlier !== null }
+    const { receipt, ...changed } = afterDelivery(entry?.job ?? null, arrival, now)
+    const at = entry ?? addJob(changed)
+    if (!earlier) at.deliveries.push(kept)
+    if (at.job.endpoint !== endpoint) at.otherEndpoints.add(endpoint)
+    put(at, changed)
+    if (!entry) onQueued(changed.job.progress.stage)
+    return receipt
+  }
+
+  function keep(delivery: Delivery, svixId: string): StoredDelivery {
+    const { endpoint, content, receivedAt } = delivery
+    const kept: StoredDelivery = {
+      ...{ number: ++memory.lastDelivery, svixId, endpoint, disposition: content.is },
+      jobId: content.is === 'job' ? content.jobId : null,
+      status: content.is === 'job' ? content.status : null,
+      ...{ receivedAt, lastAt: receivedAt, arrivals: 1, body: keptBody(delivery) },
+    }
+    memory.deliveries.set(svixId, kept)
+    return kept
+  }
+
+  function addJob({ job }: Changed): JobEntry {
+    const entry: JobEntry = {
+      ...{ seq: ++memory.lastJob, job, sideFiles: null },
+      ...{ deliveries: [], otherEndpoints: new Set(), attempts: new Map() },
+    }
+    memory.jobs.set(job.jobId, entry)
+    return entry
+  }
+
+  function put(entry: JobEntry, { job, dropsSideFiles }: Changed): void {
+    const isNew = job.progress !== entry.job.progress
+    entry.job = job
+    if (dropsSideFiles) entry.sideFiles = null
+    if (isNew && job.progress.state === 'queued') onQueued(job.progress.stage)
+  }
+
+  function held(claim: ClaimId): JobEntry | null {
+    const entry = memory.jobs.get(claim.jobId)
+    return entry && isHeld(claim, entry.job, entry.sideFiles) ? entry : null
+  }
+
+  function settle(claim: Claim, next: JobProgress, attempt: Attempt, sideFiles: SideFilesProgress | null, now: number) {
+    const entry = held(claim)
+    if (!entry) return false
+    note(entry, claim.token, attempt)
+    if (sideFiles) putSideFiles(entry, sideFiles)
+    const ended = entry.job.progress
+    put(entry, { job: afterSettle(entry.job, claim, next, attempt, now), dropsSideFiles: false })
+    wakeAfter(ended, now)
+    return true
+  }
+
+  function settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: Attempt, now: number): boolean {
+    const entry = held(claim)
+    if (!entry) return false
+    note(entry, claim.token, attempt)
+    putSideFiles(entry, next)
+    // A fetch may have waited for the end of this.
+    onQueued('fetch')
+    wakeAfter({ crashes: 0 }, now)
+    return true
+  }
+
+  function wakeAfter(ended: Pick<JobProgress, 'crashes'>, now: number): void {
+    if (wakesBothStages(ended, () => claims.isolatedDue(now).length > 0)) wakeAll()
+  }
+
+  function wakeAll(): void {
+    for (const stage of ['fetch', 'hand_over'] as const) onQueued(stage)
+  }
+
+  function putSideFiles(entry: JobEntry, next: SideFilesProgress | null): void {
+    entry.sideFiles = next && { ...progressOf(next), token: entry.sideFiles?.token ?? 0, isRunning: false }
+  }
+
+  function note(entry: JobEntry, token: number, attempt: Attempt): void {
+    entry.attempts.set(token, { ...attempt, ms: Math.round(attempt.ms) })
+    const [oldest] = entry.attempts.keys()
+    if (entry.attempts.size > ATTEMPTS_KEPT) entry.attempts.delete(oldest!)
+  }
+
+  /** What was running when the inbox was closed. */
+  function recover(now: number): void {
+    const asked = memory.isStopAsked
+    for (const entry of memory.jobs.values()) {
+      if (entry.job.progress.state === 'running') {
+        const { job, attempt } = afterDeath(entry.job, asked, now)
+        if (attempt) note(entry, entry.job.token, attempt)
+        put(entry, { job, dropsSideFiles: false })
+      }
+      if (entry.sideFiles?.isRunning) {
+        const { next, attempt } = sideFilesAfterDeath(entry.sideFiles, asked, now)
+        if (attempt) note(entry, entry.sideFiles.token, attempt)
+        putSideFiles(entry, next)
+      }
+    }
+    memory.isStopAsked = false
+    claims.clampDue(now)
+  }
+
+  /** Queues these again, the first of them at `since`. Returns how many could be. */
+  function requeue(entries: readonly JobEntry[], refetch: boolean, since: number, now: number): number {
+    let queued = 0
+    for (const [index, entry] of entries.entries()) {
+      const changed = afterRequeue(entry.job, refetch, requeuedAt(since, index, entries.length), now)
+      if (!changed) continue
+      queued++
+      put(entry, changed)
+    }
+    return queued
+  }
+
+  function erase(jobId: string, now: number): 'erased' | 'running' | 'unknown' {
+    const entry = memory.jobs.get(jobId)
+    if (!entry) return 'unknown'
+    if (isInHand(entry.job, entry.sideFiles)) return 'running'
+    for (const delivery of entry.deliveries) delivery.body = null
+    entry.attempts.clear()
+    put(entry, { job: afterErasure(entry.job, now), dropsSideFiles: true })
+    return 'erased'
+  }
+
+  function prune(before: number): number {
+    let rows = 0
+    for (const { job, deliveries } of memory.jobs.values()) {
+      if (!isJobPrunable({ ...job, state: job.progress.state }, before)) continue
+      for (const { svixId } of deliveries) memory.deliveries.delete(svixId)
+      memory.jobs.delete(job.jobId)
+      rows++
+    }
+    for (const delivery of memory.deliveries.values()) {
+      if (!isDeliveryPrunable(delivery, before)) continue
+      memory.deliveries.delete(delivery.svixId)
+      rows++
+    }
+    return rows
+  }
+
+  return {
+    ...claims,
+    accept,
+    settle,
+    settleSideFiles,
+    holds: (claim: ClaimId) => held(claim) !== null,
+    recover,
+    requeue,
+    erase,
+    prune,
+    pause(on: boolean): void {
+      memory.isPaused = on
+      if (!on) wakeAll()
+    },
+    stopAsked(): void {
+      memory.isStopAsked = true
+    },
+  }
+}

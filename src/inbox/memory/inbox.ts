@@ -1,0 +1,73 @@
+import type { Clock } from '../../clock.ts'
+import type { Stage } from '../../job.ts'
+import { type Inbox, InboxUnavailable } from '../inbox.ts'
+import { createWakeUp } from '../wake-up.ts'
+import { type Changes, createChanges } from './changes.ts'
+import { createMemory, type Memory } from './memory.ts'
+import { createQueries } from './queries.ts'
+
+/**
+ * The inbox in memory: for tests, which it makes fast. It keeps every promise of the port but that of durability: what it
+ * holds ends with the process. Every change is made at once, so that nothing comes between its parts.
+ */
+export function openMemory({ clock, memory = createMemory() }: { clock: Clock; memory?: Memory }): Inbox {
+  let isClosed = false
+  let queued: Record<Stage, boolean> = { fetch: false, hand_over: false }
+  const changes = createChanges(memory, (stage) => {
+    queued[stage] = true
+  })
+  const queries = createQueries(memory)
+  const wakeUp = createWakeUp({
+    clock,
+    look: async () => ({ changed: changes.clampDue(clock.now()) }),
+  })
+
+  /** Makes a change, and wakes those to whom it is news. */
+  async function change<T>(run: (changes: Changes) => T, claimed: readonly Stage[] = []): Promise<T> {
+    ensureOpen()
+    queued = { fetch: false, hand_over: false }
+    const result = run(changes)
+    wakeUp.committed(claimed, queued, changes.nextDue)
+    return result
+  }
+
+  async function ask<T>(run: () => T): Promise<T> {
+    ensureOpen()
+    return run()
+  }
+
+  function ensureOpen(): void {
+    if (isClosed) throw new InboxUnavailable('closed', 'the inbox is closed')
+  }
+
+  changes.recover(clock.now())
+  return {
+    isFailing: () => false,
+    accept: (delivery) => change(({ accept }) => accept(delivery, clock.now())),
+    claim: (stage, places) => change(({ claim }) => claim(stage, places, clock.now()), [stage]),
+    ready: wakeUp.ready,
+    lost: (claims) => ask(() => claims.filter((claim) => !changes.holds(claim))),
+    settle: (claim, next, attempt, sideFiles) =>
+      change(({ settle }) => settle(claim, next, attempt, sideFiles, clock.now())),
+    settleSideFiles: (claim, next, attempt) =>
+      change(({ settleSideFiles }) => settleSideFiles(claim, next, attempt, clock.now())),
+    stopAsked: () => change(({ stopAsked }) => stopAsked()),
+    isPaused: () => memory.isPaused,
+    lowDisk: async () => null,
+    get: (jobId) => ask(() => queries.get(jobId)),
+    list: (filter, page) => ask(() => queries.list(filter, page)),
+    stats: () => ask(queries.stats),
+    requeue: (filter, { dryRun = false, refetch = false, after = 0 } = {}) =>
+      change(({ requeue }) => {
+        const entries = queries.requeueable(filter)
+        return dryRun ? entries.length : requeue(entries, refetch, clock.now() + after, clock.now())
+      }),
+    erase: (jobId) => change(({ erase }) => erase(jobId, clock.now())),
+    pause: (on) => change(({ pause }) => pause(on)),
+    prune: (before) => change(({ prune }) => prune(before)),
+    linkKey: () => ask(() => memory.linkKey),
+    async close() {
+      isClosed = true
+    },
+  }
+}

@@ -1,0 +1,235 @@
+import { furthestDue, spread } from '../backoff.ts'
+import {
+  afterErase,
+  afterRestart,
+  freshProgress,
+  isRequeueable,
+  type JobProgress,
+  type KnownJob,
+  onDelivery,
+  onRequeue,
+  PROCESS_DIED,
+  type SideFilesProgress,
+  type Stage,
+  sideFilesAfterRestart,
+  type Task,
+  type Wanted,
+} from '../job.ts'
+import type { Attempt, Claim, ClaimId, JobRow, Receipt } from './inbox.ts'
+
+/**
+ * What becomes of the records of a job, for every store. Pure: a store reads a record, asks here what becomes of it, and
+ * writes what it is given. Where `job.ts` knows the life of a job, this knows what is kept of it.
+ */
+
+/** A job as it is kept. */
+export type StoredJob = {
+  readonly jobId: string
+  /** The endpoint that announced it first. */
+  readonly endpoint: string
+  /** The number of the delivery that announced it first; null when none has. */
+  readonly firstDelivery: number | null
+  /** The status that was announced last. */
+  readonly announced: string | null
+  /** The status and the type of the saved result; no status when none is saved. */
+  readonly savedStatus: string | null
+  readonly type: string | null
+  readonly round: number
+  readonly fetchSince: number
+  /** Of the last claim. */
+  readonly token: number
+  readonly progress: JobProgress
+  readonly createdAt: number
+  readonly queuedAt: number
+  /** Last activity, which retention counts from. */
+  readonly updatedAt: number
+}
+
+/** Missing side files as they are kept. */
+export type StoredSideFiles = SideFilesProgress & { readonly token: number; readonly isRunning: boolean }
+
+/** Whether a worker has the job, or its missing side files, in hand. */
+export function isInHand(job: StoredJob, sideFiles: StoredSideFiles | null): boolean {
+  return job.progress.state === 'running' || sideFiles?.isRunning === true
+}
+
+/** Whether a claim still holds: nobody else has been given the job since, and nobody has taken it back. */
+export function isHeld({ task, token }: ClaimId, job: StoredJob, sideFiles: StoredSideFiles | null): boolean {
+  if (task === 'side_files') return sideFiles?.isRunning === true && sideFiles.token === token
+  return job.progress.state === 'running' && job.token === token
+}
+
+/** A job's record after a change. `dropsSideFiles`: a fetch brings them all anew. */
+export type Changed = { readonly job: StoredJob; readonly dropsSideFiles: boolean }
+
+/** Attempts that are kept of a job, the latest ones. */
+export const ATTEMPTS_KEPT = 50
+
+/** A delivery that names a job, kept under `number`. `known`: it is a repeat. */
+export type Arrival = {
+  readonly jobId: string
+  readonly status: string
+  readonly endpoint: string
+  readonly number: number
+  readonly known: boolean
+}
+
+/** A delivery has arrived for `job`; null: unknown. */
+export function afterDelivery(
+  job: StoredJob | null,
+  { jobId, status, endpoint, number, known }: Arrival,
+  now: number,
+): Changed & { readonly receipt: Receipt } {
+  const effect = onDelivery(job && knownJob(job), { known, status })
+  const { duplicate, requeued } = effect
+  if (job === null) {
+    const created: StoredJob = {
+      ...{ jobId, endpoint, firstDelivery: number, announced: status, savedStatus: null, type: null },
+      ...{ round: 1, fetchSince: 0, token: 0, progress: freshProgress('fetch', now) },
+      ...{ createdAt: now, queuedAt: now, updatedAt: now },
+    }
+    return { job: created, dropsSideFiles: false, receipt: { duplicate, requeued, job: 'queued' } }
+  }
+  const announces = !known || effect.queue !== null
+  const heard: StoredJob = {
+    ...job,
+    ...(announces ? { announced: status, firstDelivery: job.firstDelivery ?? number } : {}),
+    updatedAt: now,
+  }
+  const changed = effect.queue
+    ? queueAgain(heard, { ...effect, queue: effect.queue }, now, now)
+    : { job: effect.refetch ? nextRound(heard, true) : heard, dropsSideFiles: false }
+  return { ...changed, receipt: { duplicate, requeued, job: changed.job.progress.state } }
+}
+
+/** The settled end of a claim. A delivery that came meanwhile may know better than what was fetched. */
+export function afterSettle(
+  job: StoredJob,
+  claim: Pick<Claim, 'round'>,
+  next: JobProgress,
+  { savedStatus, type }: Attempt,
+  now: number,
+): StoredJob {
+  const isOutdated = job.fetchSince > claim.round && (next.state === 'done' || next.stage === 'hand_over')
+  return {
+    ...job,
+    ...(savedStatus === null ? {} : { savedStatus, type }),
+    progress: isOutdated ? freshProgress('fetch', now) : next,
+    updatedAt: now,
+  }
+}
+
+/** When the `index`th of `total` jobs that are queued together is due; the first is at `since`. */
+export function requeuedAt(since: number, index: number, total: number): number {
+  return since + spread(index, total)
+}
+
+/** A person queues a job again, or makes it due sooner; null when it may not be. */
+export function afterRequeue(job: StoredJob, refetch: boolean, dueAt: number, now: number): Changed | null {
+  if (!isRequeueable(job.progress)) return null
+  const wanted = onRequeue(knownJob(job), { refetch })
+  if (wanted) return queueAgain(job, wanted, now, dueAt)
+  return { job: withDueAt(job, Math.min(dueAt, job.progress.dueAt)), dropsSideFiles: false }
+}
+
+/** An operator has erased what the job holds: its result is unknown from then on, its ids stay. */
+export function afterErasure(job: StoredJob, now: number): StoredJob {
+  return { ...job, savedStatus: null, progress: afterErase(now), updatedAt: now }
+}
+
+/** A job is given to a worker. */
+export function afterClaim(job: StoredJob, token: number, now: number): StoredJob {
+  return { ...job, token, progress: { ...job.progress, state: 'running' }, updatedAt: now }
+}
+
+/** A job that was running when the process ended. `asked`: for the end. The attempt is noted if it was a crash. */
+export function afterDeath(job: StoredJob, asked: boolean, now: number): { job: StoredJob; attempt: Attempt | null } {
+  return {
+    job: { ...job, progress: afterRestart(job.progress, now, asked), updatedAt: now },
+    attempt: asked ? null : diedDuring(job.progress.stage, job.updatedAt),
+  }
+}
+
+/** The same of a try at side files; `next` is null when they are given up. */
+export function sideFilesAfterDeath(was: SideFilesProgress, asked: boolean, now: number) {
+  return {
+    next: sideFilesAfterRestart(was, now, asked),
+    attempt: asked ? null : diedDuring('side_files', was.dueAt),
+  }
+}
+
+/** A clock that jumped back would leave a job far ahead; null when it is not. */
+export function afterClockJump(job: StoredJob, now: number): StoredJob | null {
+  const furthest = furthestDue(now)
+  return job.progress.state === 'queued' && job.progress.dueAt > furthest ? withDueAt(job, furthest) : null
+}
+
+/** Whether retention ends for a job whose last activity was before this time: only what is done goes. */
+export function isJobPrunable(
+  job: Pick<StoredJob, 'createdAt' | 'updatedAt'> & Pick<JobProgress, 'state'>,
+  before: number,
+) {
+  return job.state === 'done' && job.createdAt < before && job.updatedAt < before
+}
+
+/** What a worker is given. `others`: further endpoints that announced the job. */
+export function claimOf(
+  job: StoredJob,
+  task: Task,
+  token: number,
+  from: {
+    readonly first: { readonly svixId: string; readonly receivedAt: number; readonly body: Uint8Array | null } | null
+    readonly others: readonly string[]
+    readonly sideFiles: SideFilesProgress | null
+  },
+): Claim {
+  const { jobId, endpoint, announced, round, fetchSince } = job
+  const { first, others, sideFiles } = from
+  return {
+    ...{ jobId, task, token, endpoint, announced, round, fetchSince },
+    sideFiles: sideFiles && progressOf(sideFiles),
+    progress: { ...job.progress, state: 'running' },
+    endpoints: [endpoint, ...others],
+    svixId: first?.svixId ?? null,
+    receivedAt: first?.receivedAt ?? job.createdAt,
+    body: first?.body ? Buffer.from(first.body).toString('utf8') : null,
+  }
+}
+
+/** Of side files, what a worker is told and gives back. */
+export function progressOf({ failures, crashes, dueAt, spent }: SideFilesProgress): SideFilesProgress {
+  return { failures, crashes, dueAt, spent }
+}
+
+/** What operators see of a job. */
+export function jobRowOf(job: StoredJob): JobRow {
+  const { jobId, type, endpoint, createdAt, updatedAt, progress } = job
+  const { state, stage, failures, crashes, dueAt, reason } = progress
+  const status = job.savedStatus ?? job.announced
+  return { jobId, state, stage, status, type, endpoint, failures, crashes, dueAt, createdAt, updatedAt, reason }
+}
+
+function knownJob({ progress: { state, stage }, savedStatus, announced }: StoredJob): KnownJob {
+  return { state, stage, savedStatus, announced }
+}
+
+function queueAgain(job: StoredJob, wanted: Wanted & { queue: Stage }, now: number, dueAt: number): Changed {
+  const progress = freshProgress(wanted.queue, dueAt)
+  return {
+    job: { ...nextRound(job, wanted.refetch), progress, queuedAt: now, updatedAt: now },
+    dropsSideFiles: wanted.refetch,
+  }
+}
+
+function nextRound(job: StoredJob, refetch: boolean): StoredJob {
+  const round = job.round + 1
+  return { ...job, round, fetchSince: refetch ? round : job.fetchSince }
+}
+
+function withDueAt(job: StoredJob, dueAt: number): StoredJob {
+  return { ...job, progress: { ...job.progress, dueAt } }
+}
+
+function diedDuring(task: Task, startedAt: number): Attempt {
+  return { startedAt, ms: 0, task, outcome: 'crashed', reason: PROCESS_DIED, savedStatus: null, type: null }
+}

@@ -1,0 +1,133 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { expect, it, onTestFinished } from 'vitest'
+import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
+import { MIGRATIONS } from '../../../src/inbox/sqlite/schema.ts'
+import { createManualClock } from '../../support/manual-clock.ts'
+import { places } from '../../support/service.ts'
+import { tempFolder } from '../../support/temp.ts'
+
+/** A database as version 3 left it, with a job in every state, comes through the migration whole. */
+
+const NOW = 1_700_000_000_000
+
+/** Job `seq` with its first delivery, its body and an attempt. */
+function insertJob(db: DatabaseSync, seq: number, columns: Record<string, string | number | null>): void {
+  const jobId = `job-${seq}`
+  db.prepare(
+    `INSERT INTO delivery (seq, svix_id, endpoint, disposition, job_id, status, further, received_at, last_at)
+     VALUES (:seq, :svixId, 'default', 'job', :jobId, 'Completed', 0, :at, :at)`,
+  ).run({ seq, svixId: `msg_${seq}`, jobId, at: NOW })
+  db.prepare('INSERT INTO delivery_body VALUES (:seq, :body)').run({ seq, body: Buffer.from(`body of ${jobId}`) })
+  db.prepare(
+    `INSERT INTO attempt (job, token, started_at, ms, outcome, code, message, saved_status, task, type)
+     VALUES (:seq, :seq, :at, 7, 'retry', 'http_503', 'Reducto answered 503', NULL, 'fetch', NULL)`,
+  ).run({ seq, at: NOW })
+  const all = {
+    ...{ seq, job_id: jobId, announced: 'Completed', endpoint: 'default', first_delivery: seq, due_at: NOW },
+    ...{ created_at: NOW, queued_at: NOW, updated_at: NOW, token: seq, ...columns },
+  }
+  const names = Object.keys(all)
+  db.prepare(`INSERT INTO job (${names}) VALUES (${names.map((name) => `:${name}`)})`).run(all)
+}
+
+function version3(path: string): void {
+  const db = new DatabaseSync(path)
+  db.exec(`${MIGRATIONS.slice(0, 3).join('\n')} PRAGMA user_version = 3`)
+  insertJob(db, 1, { state: 'queued', failures: 3, polls: 2, spent: 5_000, round: 4, fetch_since: 2 })
+  insertJob(db, 2, { state: 'running', crashes: 1 })
+  insertJob(db, 3, { state: 'done', saved_status: 'Completed', type: 'Parse', stage: 'hand_over' })
+  insertJob(db, 4, { state: 'dead', reason_code: 'http_400', reason_message: 'Reducto answered 400' })
+  insertJob(db, 5, { state: 'expected', announced: null })
+  insertJob(db, 6, { state: 'queued', crashes: 3, due_at: NOW + 60_000 })
+  db.exec(`
+    INSERT INTO delivery (seq, svix_id, endpoint, disposition, job_id, status, further, received_at, last_at)
+      VALUES (7, 'msg_later', 'dev', 'job', 'job-3', 'Completed', 1, ${NOW}, ${NOW});
+    INSERT INTO delivery_body VALUES (7, x'7b7d');
+    INSERT INTO delivery (seq, svix_id, endpoint, disposition, note, received_at, last_at)
+      VALUES (8, 'msg_rejected', 'default', 'rejected', 'not an object', ${NOW}, ${NOW});
+    INSERT INTO job_endpoint VALUES ('job-3', 'dev');
+    INSERT INTO side_files (job, failures, crashes, due_at, spent, token, running)
+      VALUES (3, 1, 0, ${NOW}, 1000, 40, 0), (4, 2, 0, ${NOW}, 2000, 41, 1);
+    INSERT INTO secret VALUES ('links', zeroblob(32));
+    INSERT INTO counter VALUES ('job:queued', 2), ('job:running', 1), ('job:done', 1), ('job:dead', 1),
+      ('job:expected', 1), ('delivery:job', 7), ('delivery:rejected', 1);
+    UPDATE counter SET value = 41 WHERE name = 'token';
+  `)
+  db.close()
+}
+
+async function migrated() {
+  const path = join(tempFolder(), 'inbox.db')
+  version3(path)
+  const clock = createManualClock(NOW)
+  const onDeath = (error: Error) => expect.unreachable(error.message)
+  const inbox = await openSqlite({ path, clock, minFree: 0, isService: true, onDeath })
+  onTestFinished(() => inbox.close())
+  return { path, clock, inbox }
+}
+
+const attempt = { task: 'fetch', outcome: 'retry', reason: { code: 'http_503', message: 'Reducto answered 503' } }
+
+it('brings every job through, in its state, with its deliveries and attempts', async () => {
+  const { inbox } = await migrated()
+  const common = { endpoint: 'default', createdAt: NOW, attempts: [attempt] }
+  expect(await inbox.get('job-1')).toMatchObject({ ...common, state: 'queued', stage: 'fetch', failures: 3 })
+  expect(await inbox.get('job-3')).toMatchObject({
+    ...common,
+    ...{ state: 'done', stage: 'hand_over', status: 'Completed', type: 'Parse', endpoints: ['default', 'dev'] },
+    deliveries: [{ svixId: 'msg_3' }, { svixId: 'msg_later', endpoint: 'dev' }],
+  })
+  expect(await inbox.get('job-4')).toMatchObject({ state: 'dead', reason: { code: 'http_400' } })
+  expect(await inbox.get('job-5')).toMatchObject({ ...common, state: 'expected', status: null })
+  // What was running when the version before ended has crashed.
+  expect(await inbox.get('job-2')).toMatchObject({
+    ...{ state: 'queued', crashes: 2 },
+    attempts: [{ outcome: 'crashed', task: 'fetch' }],
+  })
+  expect(await inbox.get('job-6')).toMatchObject({ state: 'queued', crashes: 3, dueAt: NOW + 60_000 })
+  expect(await inbox.stats()).toMatchObject({
+    jobs: { queued: 3, running: 0, done: 1, dead: 1, expected: 1 },
+    deliveries: { job: 7, rejected: 1 },
+  })
+  expect((await inbox.list({ q: 'msg_later' }, { limit: 9 })).rows).toMatchObject([{ jobId: 'job-3' }])
+  expect(await inbox.linkKey()).toEqual(Buffer.alloc(32))
+})
+
+it('gives out what is due with all that was known, and tokens go on', async () => {
+  const { inbox, clock } = await migrated()
+  const [alone] = await inbox.claim('fetch', places(9))
+  expect(alone).toMatchObject({ jobId: 'job-2', body: 'body of job-2', svixId: 'msg_2', announced: 'Completed' })
+  expect(alone!.token).toBeGreaterThan(41)
+  await inbox.settle(
+    alone!,
+    { ...alone!.progress, state: 'done' },
+    {
+      ...{ startedAt: NOW, ms: 1, task: 'fetch', outcome: 'done', reason: null },
+      savedStatus: 'Completed',
+      type: 'Parse',
+    },
+    null,
+  )
+  const claims = await inbox.claim('fetch', places(9))
+  expect(claims).toMatchObject([
+    { jobId: 'job-1', round: 4, fetchSince: 2, progress: { failures: 3, polls: 2, spent: 5_000 } },
+    { jobId: 'job-3', task: 'side_files', sideFiles: { failures: 1, spent: 1_000 } },
+  ])
+  clock.advance(5_000)
+  // The try that died is due again a moment later.
+  expect(await inbox.claim('fetch', places(9))).toMatchObject([{ jobId: 'job-4', task: 'side_files' }])
+})
+
+it('leaves no column or index that nothing uses', async () => {
+  const { path, inbox } = await migrated()
+  expect(await inbox.erase('job-5')).toBe('erased')
+  const db = new DatabaseSync(path, { readOnly: true })
+  onTestFinished(() => db.close())
+  const schema = (db.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { sql: string }[]).map(
+    ({ sql }) => sql,
+  )
+  expect(schema.filter((sql) => /\bnote\b|job_dead|\bfurther\b/.test(sql))).toEqual([])
+  expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
+  expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: MIGRATIONS.length })
+})
