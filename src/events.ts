@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { CleanOutcome, CleanReason, Task } from './job.ts'
+import type { CleanText } from './scrub.ts'
 
 /** Why the worker claims nothing, other than by an operator's wish. The names that `/readyz` shows as degraded. */
 export type PauseCause = 'reducto_auth' | 'results' | 'disk'
@@ -8,7 +9,7 @@ export type PauseCause = 'reducto_auth' | 'results' | 'disk'
 export type NotReady = 'starting' | 'draining' | 'inbox' | 'inbox_locked'
 
 /** What is wrong behind the inbox: deliveries are accepted all the same. */
-export type Degraded = PauseCause | 'worker_paused' | 'handler' | 'downloads' | 'clock'
+export type Degraded = PauseCause | 'worker_paused' | 'reducto' | 'handler' | 'payload' | 'downloads' | 'clock'
 
 /** What happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a payload. */
 export type Events = {
@@ -42,6 +43,8 @@ export type Events = {
       readonly cause?: string
     },
   ]
+  /** Reducto was asked at start whether the key is good. Null: it did not say. */
+  keyProbed: [{ readonly isGood: boolean | null }]
   /** An attempt at a job begins. */
   started: [{ readonly jobId: string; readonly attempt: number }]
   /** An attempt is over and its outcome is stored. `ms`: its duration; `calls`: answers taken from Reducto. */
@@ -78,6 +81,22 @@ export type Events = {
   paused: [{ readonly cause: PauseCause; readonly reason: CleanReason }]
   /** The cause is gone. `ms`: for how long it held. */
   resumed: [{ readonly cause: PauseCause; readonly ms: number }]
+  /**
+   * Something behind the inbox is wrong: when it begins, and `repeated` while it lasts. `since`: ms since 1970; `waiting`:
+   * jobs that wait now; `oldest`: since when the first of them does.
+   */
+  degraded: [
+    {
+      readonly name: Degraded
+      readonly message: CleanText
+      readonly since: number
+      readonly waiting?: number
+      readonly oldest?: number | null
+      readonly repeated: boolean
+    },
+  ]
+  /** It is over. `ms`: for how long it was seen. */
+  recovered: [{ readonly name: Degraded; readonly ms: number }]
   /** Reducto asked for fewer calls: no claims for `ms`. */
   slowed: [{ readonly ms: number }]
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { systemClock } from './clock.ts'
-import { createEvents, type Degraded, type EventBus, type NotReady } from './events.ts'
+import { createEvents, type EventBus, type NotReady } from './events.ts'
 import type { Handler } from './handler/handler.ts'
 import { handlerOf } from './handler/load-handler.ts'
 import { createMountable } from './http/app.ts'
@@ -14,6 +14,7 @@ import { createScrub } from './scrub.ts'
 import { SettingsError } from './settings/config.ts'
 import { homeProblem, storageProblems } from './settings/machine.ts'
 import { loadOwnConfig, type OwnConfig, type OwnSettings } from './settings/own-settings.ts'
+import type { Degradation } from './telemetry/degradations.ts'
 
 export type ReceiverOptions = {
   /** By the names that they have in the environment: see `.env.example`. They win over `environment`. */
@@ -47,7 +48,7 @@ export type ReceiverHealth = {
   /** Why not. */
   readonly notReady: readonly NotReady[]
   /** What is wrong behind the inbox: deliveries are accepted regardless. */
-  readonly degraded: readonly Degraded[]
+  readonly degraded: readonly Degradation[]
 }
 
 /** A receiver that lives in an app of somebody else's. */

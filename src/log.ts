@@ -160,6 +160,12 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
     else if (['done', 'saved', 'interrupted'].includes(outcome.is)) log.info(line, 'job')
     else log.warn(line, 'job')
   })
+  events.on('keyProbed', ({ isGood }) => {
+    if (isGood) log.info('Reducto accepts the API key')
+    // A refusal is told as the degradation that it is.
+    else if (isGood === null)
+      log.warn('Reducto did not answer when asked about the API key; jobs will show whether it is good')
+  })
   events.on('sideFiles', ({ again, ms, ...tried }) => {
     const line = { ...tried, ...(again === null ? {} : { again: new Date(again).toISOString() }), ms: round(ms) }
     if (tried.missing === 0) log.info(line, 'side files saved')
@@ -167,8 +173,14 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
   })
   events.on('claimLost', (job) => log.warn(job, 'claim lost, nothing changed'))
   events.on('failing', ({ what, error }) => log.error({ what, err: error }, 'operation failed, retrying'))
-  events.on('paused', (pause) => log.error(pause, 'worker paused'))
-  events.on('resumed', (pause) => log.info({ ...pause, ms: round(pause.ms) }, 'worker resumed'))
+  events.on('degraded', ({ name, message, since, oldest, repeated, ...more }) => {
+    const times = {
+      since: new Date(since).toISOString(),
+      ...(oldest == null ? {} : { oldest: new Date(oldest).toISOString() }),
+    }
+    log.error({ cause: name, reason: message, ...times, ...more }, repeated ? 'still degraded' : 'degraded')
+  })
+  events.on('recovered', ({ name, ms }) => log.info({ cause: name, ms: round(ms) }, 'recovered'))
   events.on('slowed', ({ ms }) => log.warn({ ms: round(ms) }, 'Reducto limits the rate of calls, worker slowed down'))
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { composeWorker } from './compose-worker.ts'
-import type { Degraded, EventBus, NotReady } from './events.ts'
+import type { EventBus, NotReady } from './events.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
 import { type HandlerChoice, type PrepareDeps, type PreparedHandOver, prepareHandOver } from './handler/open.ts'
@@ -18,6 +18,8 @@ import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { createScrub } from './scrub.ts'
 import { type Config, SettingsError } from './settings/config.ts'
+import { type Degradation, type Degradations, type Trouble, watchDegradations } from './telemetry/degradations.ts'
+import { watchPayloads } from './telemetry/unexpected.ts'
 import { type Retention, startRetention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
 
@@ -39,7 +41,7 @@ type RuntimeOptions = {
 type Runtime = {
   /** Null until deliveries can be recorded, and when they cannot any more. */
   receiver(): Receiver | null
-  health(): { readonly notReady: readonly NotReady[]; readonly degraded: readonly Degraded[] }
+  health(): { readonly notReady: readonly NotReady[]; readonly degraded: readonly Degradation[] }
   /** What the links of forwarded records lead to; without forwards there are none. */
   readonly saved: (() => SavedFilesDeps | null) | null
   /** A start that fails half-way closes what it opened, the last first. `signal` ends one that is under way. */
@@ -77,6 +79,7 @@ type Opened = {
   readonly links: Links | null
   readonly worker: Worker
   readonly retention: Retention
+  readonly degradations: Degradations
 }
 
 /** Wires the parts together; makes nothing and opens nothing before it is started. */
@@ -86,6 +89,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   let stage: 'starting' | 'inbox_locked' | 'ready' | 'draining' | 'inbox' = 'starting'
   let receiver: Receiver | null = null
   let opened: Opened | null = null
+  const unexpectedPayloads = watchPayloads(events)
 
   async function start(signal: AbortSignal): Promise<Running> {
     stage = 'starting'
@@ -121,11 +125,35 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     const retention = startRetention({ inbox, results, clock, log, retention: keep, resultsRetention })
     opening.defer(() => retention.stop())
 
-    opened = { inbox, results, links, worker, retention }
+    const degradations = watchDegradations({
+      look: () => [...troublesOf(inbox, retention), ...worker.troubles],
+      count: async () => {
+        const { jobs, oldestQueuedAt } = await inbox.stats()
+        return { waiting: jobs.queued, oldest: oldestQueuedAt }
+      },
+      clock,
+      events,
+    })
+    opening.defer(() => degradations.stop())
+
+    opened = { inbox, results, links, worker, retention, degradations }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()
     return running(opened, opening.move())
+  }
+
+  function* troublesOf(inbox: Inbox, retention: Retention): Iterable<Trouble> {
+    const trouble = (name: Trouble['name'], message: string) => ({ name, message: scrub(message) })
+    if (inbox.isPaused())
+      yield trouble('worker_paused', 'an operator paused the worker: deliveries are accepted, jobs wait for "resume"')
+    if (retention.isWaitingForClock)
+      yield trouble(
+        'clock',
+        'the wall clock has jumped: nothing is deleted before it agrees; check the time of this machine',
+      )
+    const payload = unexpectedPayloads()
+    if (payload) yield trouble('payload', payload)
   }
 
   function inboxOptions(signal: AbortSignal) {
@@ -184,11 +212,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     receiver: () => receiver,
     health: () => ({
       notReady: stage !== 'ready' ? [stage] : opened?.inbox.isFailing() ? ['inbox'] : [],
-      degraded: [
-        ...(opened?.inbox.isPaused() ? ['worker_paused' as const] : []),
-        ...(opened?.worker.degraded ?? []),
-        ...(opened?.retention.isWaitingForClock ? ['clock' as const] : []),
-      ],
+      degraded: opened?.degradations.current() ?? [],
     }),
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
     start,

@@ -52,17 +52,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'signing.ts': [],
   'units.ts': [],
   settings: ['blocked-ports.ts', 'units.ts', 'scrub.ts', 'permissions.ts', 'settings'],
+  telemetry: [...GROUND, 'telemetry'],
   receive: [...GROUND, ...PORTS, 'receive'],
   // What Reducto's answers look like: it knows no port.
   answer: [...GROUND, 'answer'],
-  worker: [...GROUND, ...PORTS, 'worker', 'reducto', 'answer', 'download'],
+  worker: [...GROUND, ...PORTS, 'worker', 'reducto', 'answer', 'download', 'telemetry'],
   download: [...GROUND, 'download', 'outbound'],
   outbound: [...GROUND, 'outbound'],
   inbox: [...GROUND, 'inbox'],
   results: [...GROUND, 'results'],
   handler: [...GROUND, ...PORTS, 'handler', 'answer'],
   reducto: [...GROUND, 'reducto', 'outbound'],
-  http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts'],
+  http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts', 'telemetry'],
   simulator: [...GROUND, 'simulator'],
   library: [...GROUND, 'library'],
   // Inbox, worker and results, wired; without a server, signals and an environment.
@@ -74,6 +75,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'index.ts': ['express.ts', 'events.ts', 'handler/handler.ts', 'settings/config.ts'],
   'express.ts': [
     ...GROUND,
+    'telemetry',
     'runtime.ts',
     'library',
     'settings',

@@ -1,32 +1,13 @@
 import type { RequestHandler } from 'express'
 import type { NotReady } from '../events.ts'
+import type { Degradation } from '../telemetry/degradations.ts'
 import { json, send } from './replies.ts'
-
-/** What is wrong behind the inbox: deliveries are accepted regardless. */
-export type Degraded =
-  | 'worker_paused'
-  | 'reducto_auth'
-  | 'reducto'
-  | 'results'
-  | 'disk'
-  | 'handler'
-  | 'payload'
-  | 'clock'
-  | 'downloads'
-
-/** What an operator should know of one trouble. `waiting`: jobs held up by it; `oldest`: since when the first waits. */
-export type DegradedDetail = {
-  readonly message: string
-  readonly since: string
-  readonly waiting?: number
-  readonly oldest?: string
-}
 
 export type Health = () => {
   /** With any of these `/readyz` is a 503. */
   readonly notReady: readonly NotReady[]
-  readonly degraded: readonly Degraded[]
-  readonly details?: Readonly<Partial<Record<Degraded, DegradedDetail>>>
+  /** What is wrong behind the inbox: deliveries are accepted regardless. */
+  readonly degraded: readonly Degradation[]
 }
 
 const ALIVE = json(200, { status: 'alive' })
@@ -41,8 +22,19 @@ export const healthz: RequestHandler = (_request, response) => send(response, AL
  */
 export function readyz(health: Health): RequestHandler {
   return (_request, response) => {
-    const { notReady, degraded, details } = health()
+    const { notReady, degraded } = health()
     if (notReady.length > 0) return send(response, json(503, { not_ready: notReady }))
-    send(response, degraded.length > 0 ? json(200, { degraded, ...(details ? { details } : {}) }) : READY)
+    if (degraded.length === 0) return send(response, READY)
+    const details = Object.fromEntries(degraded.map((one) => [one.name, detail(one)]))
+    send(response, json(200, { degraded: degraded.map(({ name }) => name), details }))
+  }
+}
+
+function detail({ message, since, waiting, oldest }: Degradation) {
+  return {
+    message,
+    since: new Date(since).toISOString(),
+    ...(waiting === undefined ? {} : { waiting }),
+    ...(oldest == null ? {} : { oldest: new Date(oldest).toISOString() }),
   }
 }

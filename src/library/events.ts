@@ -5,6 +5,7 @@ import type { EventBus, Events } from '../events.ts'
 const NAMES: Readonly<Record<keyof Events, true>> = {
   delivery: true,
   refused: true,
+  keyProbed: true,
   started: true,
   settled: true,
   sideFiles: true,
@@ -12,6 +13,8 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   failing: true,
   paused: true,
   resumed: true,
+  degraded: true,
+  recovered: true,
   slowed: true,
 }
 

@@ -81,11 +81,7 @@ async function classifyReducto(error: ReductoError, probes: HealthProbes): Promi
     case 'denied': {
       if ((await probes.probeAccount()) !== false)
         return job({ is: 'retry', reason: { code: `http_${status}`, message } })
-      const reason = {
-        code: 'reducto_auth',
-        message: `Reducto refuses the API key (${status}): check REDUCTO_API_KEY, REDUCTO_ENVIRONMENT and your plan`,
-      }
-      return pauseWorker('reducto_auth', reason)
+      return pauseWorker('reducto_auth', refusedKey(status))
     }
     case 'rate_limited':
       return {
@@ -111,4 +107,13 @@ function pauseWorker(cause: 'reducto_auth' | 'disk' | 'results', reason: Reason)
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error)
+}
+
+/** `status`: what the call was answered with; null where only the answer counts. */
+export function refusedKey(status: number | null) {
+  const answer = status === null ? '' : ` (${status})`
+  return {
+    code: 'reducto_auth',
+    message: `Reducto refuses the API key${answer}: check REDUCTO_API_KEY, REDUCTO_ENVIRONMENT and your plan`,
+  } as const
 }

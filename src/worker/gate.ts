@@ -16,6 +16,8 @@ export type Probe = (signal: AbortSignal) => Promise<'gone' | 'still' | 'trial'>
 export type Gate = {
   /** Why it is closed; null while it is open. */
   readonly cause: PauseCause | null
+  /** The same for people. */
+  readonly reason: CleanReason | null
   /** Jobs may be claimed now: neither closed nor slowed. */
   readonly isOpen: boolean
   /** Stops claims until `probe` says that the cause is gone. Does nothing while it is closed already. */
@@ -32,7 +34,7 @@ export type Gate = {
 
 export function createGate(deps: { clock: Clock; events: EventBus; random: () => number }): Gate {
   const { clock, events, random } = deps
-  let closed: { cause: PauseCause; probe: Probe; since: number } | null = null
+  let closed: { cause: PauseCause; reason: CleanReason; probe: Probe; since: number } | null = null
   let slowUntil = Number.NEGATIVE_INFINITY
   let slowings = 0
 
@@ -47,12 +49,15 @@ export function createGate(deps: { clock: Clock; events: EventBus; random: () =>
     get cause() {
       return closed?.cause ?? null
     },
+    get reason() {
+      return closed?.reason ?? null
+    },
     get isOpen() {
       return closed === null && clock.monotonic() >= slowUntil
     },
     close(cause, reason, probe) {
       if (closed) return
-      closed = { cause, probe, since: clock.monotonic() }
+      closed = { cause, reason, probe, since: clock.monotonic() }
       events.emit('paused', { cause, reason })
     },
     open,

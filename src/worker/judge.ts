@@ -1,22 +1,17 @@
 import type { Clock } from '../clock.ts'
-import type { Degraded, EventBus } from '../events.ts'
+import type { EventBus } from '../events.ts'
 import type { Claim, Queue } from '../inbox/inbox.ts'
 import type { Outcome, Reason } from '../job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import { type Results, ResultsUnavailable } from '../results/results.ts'
 import type { Scrub } from '../scrub.ts'
+import type { Trouble } from '../telemetry/degradations.ts'
 import type { AttemptResult, SharedFailure } from './attempt.ts'
+import { refusedKey } from './classify.ts'
 import { createGate, type Gate, PROBE_EVERY_MS, type Probe } from './gate.ts'
 import type { Suspicion } from './suspicion.ts'
+import { createTroubles, type HostsSeen } from './troubles.ts'
 
-/** After this many consecutive handler failures across jobs, report the handler as degraded. */
-const HANDLER_FAILURES = 5
-/** A host that was refused for so many different jobs is no one document's trouble. */
-const BLOCKED_JOBS = 3
-/** A refusal that no job has met again for so long is over, ms. */
-const BLOCKED_FOR_MS = 3_600_000
-/** Hosts that are remembered: links are others' words. */
-const MAX_BLOCKED_HOSTS = 100
 /** A successful look at the store, or at the disk, is trusted for this long, ms. */
 const STORE_CHECK_INTERVAL_MS = 10_000
 
@@ -35,6 +30,8 @@ export type JudgeDeps = {
 export type Judge = {
   readonly fetchGate: Gate
   readonly handOverGate: Gate
+  /** Asks once whether the key is good, so that a wrong one shows before the first job. Never rejects. */
+  start(signal: AbortSignal): Promise<void>
   /** Looked at before jobs are claimed, since finding out by a job's failure wastes a fetch. */
   canSave(signal: AbortSignal): Promise<boolean>
   readonly isOnTrial: boolean
@@ -42,18 +39,16 @@ export type Judge = {
   outcomeOf(claim: Claim, result: AttemptResult): Outcome
   /** The same for what a try at side files revealed. */
   note(jobId: string, seen: HostsSeen & { readonly shared: SharedFailure | null; readonly known: boolean }): void
-  readonly degraded: readonly Degraded[]
+  /** What is wrong now, and no job's fault. */
+  readonly troubles: readonly Trouble[]
 }
-
-export type HostsSeen = Pick<AttemptResult, 'blockedHosts' | 'reachedHosts'>
 
 export function createJudge(deps: JudgeDeps): Judge {
   const { clock, events, scrub, suspicion } = deps
   const gateDeps = { clock, events, random: deps.random ?? Math.random }
   const fetchGate = createGate(gateDeps)
   const handOverGate = createGate(gateDeps)
-  const blocked = new Map<string, { readonly jobs: Set<string>; readonly at: number }>()
-  let handlerFailures = 0
+  const troubles = createTroubles({ clock, scrub })
   let checkedAt = Number.NEGATIVE_INFINITY
 
   async function trouble(signal: AbortSignal): Promise<(Reason & { code: 'disk' | 'results' }) | null> {
@@ -98,28 +93,11 @@ export function createJudge(deps: JudgeDeps): Judge {
     fetchGate.close(shared.cause, reason, shared.cause === 'reducto_auth' ? probeKey : probeStore)
   }
 
-  /** A host is in doubt while jobs meet its refusal: not any more when it gives a file, or nobody meets it for long. */
-  function noteHosts(jobId: string, { blockedHosts, reachedHosts }: HostsSeen): void {
-    for (const host of reachedHosts) blocked.delete(host)
-    for (const host of blockedHosts) {
-      const jobs = blocked.get(host)?.jobs ?? new Set()
-      if (jobs.size < BLOCKED_JOBS) jobs.add(jobId)
-      blocked.delete(host)
-      blocked.set(host, { jobs, at: clock.monotonic() })
-    }
-    // The first is the one that was met longest ago.
-    for (const host of blocked.keys()) if (blocked.size > MAX_BLOCKED_HOSTS) blocked.delete(host)
-  }
-
-  function areDownloadsBlocked(): boolean {
-    const since = clock.monotonic() - BLOCKED_FOR_MS
-    return [...blocked.values()].some(({ jobs, at }) => jobs.size >= BLOCKED_JOBS && at >= since)
-  }
-
   function noteSeen(jobId: string, seen: Parameters<Judge['note']>[1]): void {
     if (seen.shared) actOn(seen.shared, false)
-    noteHosts(jobId, seen)
+    troubles.hosts(jobId, seen)
     if (!seen.known) return
+    troubles.reducto(null)
     suspicion.found()
     fetchGate.callSucceeded()
     if (fetchGate.cause === 'reducto_auth') fetchGate.open()
@@ -137,6 +115,13 @@ export function createJudge(deps: JudgeDeps): Judge {
   return {
     fetchGate,
     handOverGate,
+    async start(signal) {
+      const isGood = await deps.probeAccount(signal).catch(() => null)
+      if (signal.aborted) return
+      const reason = refusedKey(null)
+      if (isGood === false) fetchGate.close('reducto_auth', { ...reason, message: scrub(reason.message) }, probeKey)
+      events.emit('keyProbed', { isGood })
+    },
     canSave,
     get isOnTrial() {
       return suspicion.isOnTrial
@@ -147,17 +132,26 @@ export function createJudge(deps: JudgeDeps): Judge {
       const isHandOver = claim.task === 'hand_over'
       if (isHandOver && shared) actOn(shared, true)
       // A store that does not give a result says nothing about the handler.
-      if (result.handed !== null) handlerFailures = result.handed === 'retry' ? handlerFailures + 1 : 0
+      if (result.handed !== null) troubles.handler(result.handed === 'retry' ? reasonOf(outcome) : null)
       if (isHandOver) return outcome
+      if (isNoAnswer(outcome)) troubles.reducto(outcome.reason)
       noteSeen(claim.jobId, result)
       return doubt(claim, outcome)
     },
-    get degraded() {
-      const causes = new Set<Degraded>()
-      for (const gate of [fetchGate, handOverGate]) if (gate.cause) causes.add(gate.cause)
-      if (handlerFailures >= HANDLER_FAILURES) causes.add('handler')
-      if (areDownloadsBlocked()) causes.add('downloads')
-      return [...causes]
+    get troubles() {
+      const paused = [fetchGate, handOverGate].flatMap(({ cause, reason }) =>
+        cause && reason ? [{ name: cause, message: reason.message }] : [],
+      )
+      return [...paused, ...troubles.current]
     },
   }
+}
+
+function reasonOf(outcome: Outcome): Reason {
+  return 'reason' in outcome ? outcome.reason : { code: outcome.is, message: outcome.is }
+}
+
+/** Reducto could not be asked: no connection, no answer in time, or a failure of its own. */
+function isNoAnswer(outcome: Outcome): outcome is Extract<Outcome, { is: 'retry' }> {
+  return outcome.is === 'retry' && /^(network|http_5\d\d)$/.test(outcome.reason.code)
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Degraded, EventBus } from '../events.ts'
+import type { EventBus } from '../events.ts'
 import type { Attempt, Claim, Queue } from '../inbox/inbox.ts'
 import {
   afterAttempt,
@@ -13,6 +13,7 @@ import {
 } from '../job.ts'
 import type { Scrub } from '../scrub.ts'
 import { aborted, linkSignals } from '../signals.ts'
+import type { Trouble } from '../telemetry/degradations.ts'
 import type { AttemptResult } from './attempt.ts'
 import type { Judge } from './judge.ts'
 import { createLoop, type Loop } from './loop.ts'
@@ -40,8 +41,8 @@ export type Worker = {
   start(): void
   /** Claims nothing any more, gives running jobs `grace` ms, then interrupts them. May be called twice. */
   stop(grace: number): Promise<void>
-  /** What is wrong that is no job's fault. */
-  readonly degraded: readonly Degraded[]
+  /** What is wrong now, and no job's fault. */
+  readonly troubles: readonly Trouble[]
 }
 
 /** After running jobs were interrupted, for them to settle, ms. */
@@ -210,6 +211,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   return {
     start() {
       if (looping || deps.concurrency === 0) return
+      void judge.start(stopping.signal)
       looping = removeAbandonedDrafts().then(() =>
         Promise.all([fetching.start(stopping.signal), handing.start(stopping.signal)]),
       )
@@ -218,8 +220,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       stopped ??= stop(grace)
       return stopped
     },
-    get degraded() {
-      return judge.degraded
+    get troubles() {
+      return judge.troubles
     },
   }
 }

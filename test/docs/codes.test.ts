@@ -84,7 +84,7 @@ describe('docs/troubleshooting.md names', () => {
 
   it('every outcome of an attempt', () => {
     const [, outcomes = ''] = /export type Outcome =([\s\S]*?)\n\n/.exec(read('src/job.ts'))!
-    const written = all(read('src/inbox/sqlite/writer.ts'), /outcome: '(\w+)'/g)
+    const written = all(read('src/inbox/transitions.ts'), /outcome: '(\w+)'/g)
     expectSame(codesIn(firstCells(page, 'Outcomes of attempts')), [...all(outcomes, /is: '(\w+)'/g), ...written])
   })
 

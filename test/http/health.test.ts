@@ -2,7 +2,14 @@ import request from 'supertest'
 import { describe, expect, it } from 'vitest'
 import { createEvents } from '../../src/events.ts'
 import { createApp } from '../../src/http/app.ts'
+import { createScrub } from '../../src/scrub.ts'
 import { testService } from '../support/service.ts'
+
+const DISK = {
+  name: 'disk',
+  message: createScrub([])('the disk is full'),
+  since: Date.parse('2026-01-02T03:04:05Z'),
+} as const
 
 describe('health', () => {
   it('is alive and ready once it has started', async () => {
@@ -17,7 +24,7 @@ describe('health', () => {
     async (reason) => {
       const app = createApp({
         receiver: () => null,
-        health: () => ({ notReady: [reason], degraded: ['disk'] }),
+        health: () => ({ notReady: [reason], degraded: [DISK] }),
         events: createEvents(),
       })
       expect((await request(app).get('/healthz')).status).toBe(200)
@@ -29,17 +36,23 @@ describe('health', () => {
   it('is ready with trouble behind the inbox, and says which', async () => {
     const app = createApp({
       receiver: () => null,
-      health: () => ({ notReady: [], degraded: ['reducto_auth'] }),
+      health: () => ({ notReady: [], degraded: [DISK, { ...DISK, name: 'handler', waiting: 7, oldest: DISK.since }] }),
       events: createEvents(),
     })
     const ready = await request(app).get('/readyz')
-    expect([ready.status, ready.body]).toEqual([200, { degraded: ['reducto_auth'] }])
+    const disk = { message: 'the disk is full', since: '2026-01-02T03:04:05.000Z' }
+    const details = { disk, handler: { ...disk, waiting: 7, oldest: '2026-01-02T03:04:05.000Z' } }
+    expect([ready.status, ready.body]).toEqual([200, { degraded: ['disk', 'handler'], details }])
   })
 
   it('tells that it is paused by an operator', async () => {
     const service = await testService()
     await service.inbox.pause(true)
-    expect((await request(service.url).get('/readyz')).body).toEqual({ degraded: ['worker_paused'] })
+    const { body } = await request(service.url).get('/readyz')
+    expect(body).toMatchObject({
+      degraded: ['worker_paused'],
+      details: { worker_paused: { message: expect.stringContaining('operator') } },
+    })
     await service.inbox.pause(false)
     expect((await request(service.url).get('/readyz')).body).toEqual({ status: 'ready' })
   })

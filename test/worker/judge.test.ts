@@ -5,7 +5,7 @@ import type { Outcome } from '../../src/job.ts'
 import { ResultsUnavailable } from '../../src/results/results.ts'
 import { createScrub } from '../../src/scrub.ts'
 import type { AttemptResult } from '../../src/worker/attempt.ts'
-import { createJudge } from '../../src/worker/judge.ts'
+import { createJudge, type Judge } from '../../src/worker/judge.ts'
 import { createSuspicion } from '../../src/worker/suspicion.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
@@ -28,6 +28,7 @@ const result = (outcome: Outcome, more: Partial<AttemptResult> = {}): AttemptRes
   handed: null,
   ...more,
 })
+const names = (judge: Judge) => judge.troubles.map(({ name }) => name)
 const saved = { is: 'saved', status: 'Completed', missing: 0 } as const
 const unknown = {
   is: 'gone',
@@ -41,11 +42,13 @@ function rig({
   ours = [],
   check = async () => {},
   lowDisk = null,
+  probeAccount = async () => true,
 }: {
   listed?: readonly string[]
   ours?: readonly string[]
   check?: () => Promise<void>
   lowDisk?: string | Error | null
+  probeAccount?: () => Promise<boolean | null>
 } = {}) {
   const suspicion = createSuspicion({
     listJobs: async () => ({ jobs: listed.map((jobId) => ({ jobId, status: 'Completed' })), next: null }),
@@ -55,7 +58,7 @@ function rig({
   const judge = createJudge({
     results: { check },
     queue: { lowDisk: () => (lowDisk instanceof Error ? Promise.reject(lowDisk) : Promise.resolve(lowDisk)) },
-    probeAccount: async () => true,
+    probeAccount,
     suspicion,
     clock,
     events: createEvents(),
@@ -70,7 +73,7 @@ describe('an account in doubt', () => {
     for (let job = 1; job < 10; job++) expect(on.judge.outcomeOf(claim(`job-${job}`), result(unknown))).toEqual(unknown)
     expect(on.judge.outcomeOf(claim('job-9'), result(unknown))).toEqual(unknown)
     expect(on.judge.outcomeOf(claim('job-10'), result(unknown))).toMatchObject({ is: 'wait' })
-    expect(on.judge.degraded).toEqual(['reducto_auth'])
+    expect(names(on.judge)).toEqual(['reducto_auth'])
     return on
   }
 
@@ -79,7 +82,7 @@ describe('an account in doubt', () => {
     expect(judge.isOnTrial).toBe(true)
     expect(await suspicion.probe(never)).toBe('trial')
     judge.outcomeOf(claim('found'), result(saved, { known: true }))
-    expect(judge.degraded).toEqual([])
+    expect(names(judge)).toEqual([])
     expect(judge.isOnTrial).toBe(false)
     // From now on unknown jobs die by their own rule.
     for (let job = 20; job < 40; job++) expect(judge.outcomeOf(claim(`job-${job}`), result(unknown))).toEqual(unknown)
@@ -106,27 +109,27 @@ describe('hosts that are refused', () => {
   it('show as downloads once three different jobs met one', () => {
     const { judge } = rig()
     meet(judge, 'a', 'a', 'b')
-    expect(judge.degraded).toEqual([])
+    expect(names(judge)).toEqual([])
     meet(judge, 'c')
-    expect(judge.degraded).toEqual(['downloads'])
+    expect(names(judge)).toEqual(['downloads'])
   })
 
   it('are over when one gives a file, to whichever task', () => {
     const { judge } = rig()
     meet(judge, 'a', 'b', 'c')
     judge.note('d', { shared: null, known: true, blockedHosts: [], reachedHosts: ['minio:9000'] })
-    expect(judge.degraded).toEqual([])
+    expect(names(judge)).toEqual([])
   })
 
   it('are over when no job has met one for an hour, and are remembered up to a bound', () => {
     const { judge, clock } = rig()
     meet(judge, 'a', 'b', 'c')
     clock.advance(3_600_001)
-    expect(judge.degraded).toEqual([])
+    expect(names(judge)).toEqual([])
     for (let host = 0; host < 1_000; host++)
       judge.outcomeOf(claim('x'), result(refused, { blockedHosts: [`host-${host}`] }))
     meet(judge, 'a', 'b', 'c')
-    expect(judge.degraded).toEqual(['downloads'])
+    expect(names(judge)).toEqual(['downloads'])
   })
 })
 
@@ -134,22 +137,22 @@ describe('the room for results', () => {
   it('is looked at before jobs are claimed, on the disk of the inbox too', async () => {
     const full = rig({ lowDisk: '1 MiB free' })
     expect(await full.judge.canSave(never)).toBe(false)
-    expect(full.judge.degraded).toEqual(['disk'])
+    expect(names(full.judge)).toEqual(['disk'])
     const refusing = rig({ check: () => Promise.reject(new ResultsUnavailable('results', 'EROFS')) })
     expect(await refusing.judge.canSave(never)).toBe(false)
-    expect(refusing.judge.degraded).toEqual(['results'])
+    expect(names(refusing.judge)).toEqual(['results'])
   })
 
   it('pauses too when the disk of the inbox cannot be looked at', async () => {
     const { judge } = rig({ lowDisk: new Error('EIO: i/o error, statfs') })
     expect(await judge.canSave(never)).toBe(false)
-    expect(judge.degraded).toEqual(['disk'])
+    expect(names(judge)).toEqual(['disk'])
   })
 
   it('is no reason to pause when descriptors have run out for a moment', async () => {
     const { judge } = rig({ check: () => Promise.reject(new ResultsUnavailable('busy', 'EMFILE')) })
     expect(await judge.canSave(never)).toBe(true)
-    expect(judge.degraded).toEqual([])
+    expect(names(judge)).toEqual([])
   })
 })
 
@@ -161,9 +164,58 @@ it('five failing calls of the handler in a row show, whichever jobs they were fo
   for (let index = 1; index <= 4; index++) call(`job-${index}`, failed, 'retry')
   call('job-5', { is: 'interrupted' }, null)
   call('job-6', { is: 'retry', reason: { code: 'results', message: 'it cannot be read' } }, null)
-  expect(judge.degraded).toEqual([])
+  expect(names(judge)).toEqual([])
   call('job-7', failed, 'retry')
-  expect(judge.degraded).toEqual(['handler'])
+  expect(names(judge)).toEqual(['handler'])
   call('job-8', { is: 'done', status: 'Completed', missing: 0 }, 'taken')
-  expect(judge.degraded).toEqual([])
+  expect(names(judge)).toEqual([])
+})
+
+describe('Reducto', () => {
+  const broken = { is: 'retry', reason: { code: 'http_503', message: 'overloaded' } } as const
+  const down = { is: 'retry', reason: { code: 'network', message: 'connect ECONNREFUSED' } } as const
+
+  it('is the trouble when it has given only errors, or no answer, for two minutes, until it answers', () => {
+    const { judge, clock } = rig()
+    judge.outcomeOf(claim('job-1'), result(down))
+    clock.advance(119_000)
+    judge.outcomeOf(claim('job-2'), result(broken))
+    expect(names(judge)).toEqual([])
+    clock.advance(1_000)
+    judge.outcomeOf(claim('job-1'), result(down))
+    expect(judge.troubles).toMatchObject([{ name: 'reducto', message: expect.stringContaining('ECONNREFUSED') }])
+    judge.outcomeOf(claim('job-3'), result(saved, { known: true }))
+    expect(names(judge)).toEqual([])
+    judge.outcomeOf(claim('job-1'), result(down))
+    expect(names(judge)).toEqual([])
+  })
+
+  it('is not the trouble for what one job meets, nor for ever when there is nothing more to ask', () => {
+    const { judge, clock } = rig()
+    const limited = { is: 'retry', reason: { code: 'http_429', message: 'slow down' } } as const
+    for (let minute = 0; minute < 5; minute++) {
+      judge.outcomeOf(claim('job-1'), result(limited))
+      clock.advance(60_000)
+    }
+    expect(names(judge)).toEqual([])
+    for (let minute = 0; minute < 3; minute++) {
+      judge.outcomeOf(claim('job-1'), result(down))
+      clock.advance(60_000)
+    }
+    expect(names(judge)).toEqual(['reducto'])
+    clock.advance(3_600_000)
+    expect(names(judge)).toEqual([])
+  })
+
+  it('is asked once at start whether the key is good: a refusal pauses, no answer does not', async () => {
+    for (const [answer, shown] of [
+      [false, ['reducto_auth']],
+      [null, []],
+      [new Error('no network'), []],
+    ] as const) {
+      const { judge } = rig({ probeAccount: async () => (answer instanceof Error ? Promise.reject(answer) : answer) })
+      await judge.start(never)
+      expect(names(judge), String(answer)).toEqual(shown)
+    }
+  })
 })

@@ -1,0 +1,112 @@
+import type { Clock } from '../clock.ts'
+import type { Degraded, EventBus } from '../events.ts'
+import type { CleanText } from '../scrub.ts'
+import { NO_REASON } from '../signals.ts'
+
+/** A trouble behind the inbox, as it is now: what is wrong and what to do. */
+export type Trouble = { readonly name: Degraded; readonly message: CleanText }
+
+/** Jobs that a trouble holds up. `oldest`: since when the first of them waits, ms since 1970. */
+export type Waiting = { readonly waiting: number; readonly oldest: number | null }
+
+/** A trouble with what an operator asks next. `since`: when it was first seen, ms since 1970. */
+export type Degradation = Trouble & { readonly since: number } & Partial<Waiting>
+
+export type Degradations = {
+  /** Now, also between two looks. */
+  current(): readonly Degradation[]
+  /** Ends the looks. What is under way is said no more. */
+  stop(): void
+}
+
+/** How often it is looked whether something is wrong, or over, ms. */
+export const LOOK_EVERY_MS = 5_000
+/** How often a trouble that lasts is told again, ms. */
+export const TELL_AGAIN_MS = 600_000
+/** How old the number of waiting jobs may be, ms. */
+const COUNT_EVERY_MS = 10_000
+
+type Known = { readonly trouble: Trouble; readonly since: number; readonly began: number; toldAt: number }
+
+/**
+ * Follows what is wrong behind the inbox: tells when a trouble begins, every ten minutes while it lasts, and when it is
+ * over. `look` says what is wrong now, from memory; `count` asks the inbox, only while something is.
+ */
+export function watchDegradations(deps: {
+  readonly look: () => readonly Trouble[]
+  readonly count: () => Promise<Waiting>
+  readonly clock: Clock
+  readonly events: EventBus
+}): Degradations {
+  const { clock, events } = deps
+  const stopping = new AbortController()
+  const known = new Map<Degraded, Known>()
+  let counted: Waiting | null = null
+  let countedAt = Number.NEGATIVE_INFINITY
+  let counting: Promise<void> | null = null
+
+  function refresh(): void {
+    const now = new Map(deps.look().map((trouble) => [trouble.name, trouble]))
+    for (const [name, { began }] of known) {
+      if (now.has(name)) continue
+      known.delete(name)
+      events.emit('recovered', { name, ms: clock.monotonic() - began })
+    }
+    for (const [name, trouble] of now) {
+      const before = known.get(name)
+      if (before) known.set(name, { ...before, trouble })
+      else begin(trouble)
+    }
+    if (known.size === 0) counted = null
+  }
+
+  function begin(trouble: Trouble): void {
+    const at = clock.monotonic()
+    known.set(trouble.name, { trouble, since: clock.now(), began: at, toldAt: at })
+    events.emit('degraded', { ...trouble, since: clock.now(), repeated: false })
+  }
+
+  function tellAgain(): void {
+    for (const one of known.values()) {
+      if (clock.monotonic() - one.toldAt < TELL_AGAIN_MS) continue
+      one.toldAt = clock.monotonic()
+      events.emit('degraded', { ...one.trouble, since: one.since, ...counted, repeated: true })
+    }
+  }
+
+  /** One question at a time: an inbox that does not answer must not gather them. */
+  function count(): void {
+    if (known.size === 0 || counting || clock.monotonic() - countedAt < COUNT_EVERY_MS) return
+    counting = recount().finally(() => {
+      countedAt = clock.monotonic()
+      counting = null
+    })
+  }
+
+  /** An inbox that cannot be read shows elsewhere. */
+  async function recount(): Promise<void> {
+    counted = await deps.count().catch(() => null)
+  }
+
+  function turn(): void {
+    refresh()
+    count()
+    tellAgain()
+  }
+
+  async function watch(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      turn()
+      await clock.sleep(LOOK_EVERY_MS, stopping.signal)
+    }
+  }
+
+  void watch()
+  return {
+    current() {
+      refresh()
+      return [...known.values()].map(({ trouble, since }) => ({ ...trouble, since, ...counted }))
+    },
+    stop: () => stopping.abort(NO_REASON),
+  }
+}
