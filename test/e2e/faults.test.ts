@@ -81,7 +81,7 @@ describe('a full disk', () => {
       MIN_FREE_DISK: '1mb',
     })
     const jobId = reducto.addJob()
-    await vi.waitFor(async () => expect(await readyz()).toEqual({ degraded: ['disk'] }), { timeout: 10_000 })
+    await vi.waitFor(async () => expect(await readyz()).toMatchObject({ degraded: ['disk'] }), { timeout: 10_000 })
     expect(await deliver(jobId)).toBe(200)
     expect(reducto.fetches.size).toBe(0)
     rmSync(filler)
