@@ -111,6 +111,22 @@ async function during<T>(starting: Promise<Running>, measure: (server: Running) 
 }
 
 const baseline = () => startHelper('baseline.ts', [secret])
+const storing = () => startHelper('baseline.ts', [secret, join(folder, `baseline-${place++}.db`)])
+
+async function againstOwn(): Promise<void> {
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const own = await during(storing(), (server) => measured(server, 64))
+    const ours = await during(startReceiver(await settings()), (server) => measured(server, 64))
+    values.push(ours.perSecond / own.perSecond)
+  }
+  row(
+    'durable acknowledgements a second, 64 connections, against Express, svix and one synced SQLite insert a request',
+    '≥ 4',
+    values,
+    (x) => x >= 4,
+  )
+}
 
 async function acknowledging(): Promise<void> {
   for (const [connections, least] of [
@@ -447,6 +463,7 @@ function residentSize({ child }: Running): number {
 }
 
 const ALL = {
+  againstOwn,
   acknowledging,
   grouping,
   alone,
