@@ -26,7 +26,7 @@ export function maySideFilesRun({ state, stage }: Pick<JobProgress, 'state' | 's
 }
 
 /** A job in the hands of a worker. */
-export type RunningJob = { readonly stage: Stage; readonly isRetry: boolean; readonly crashes: number }
+type RunningJob = { readonly stage: Stage; readonly isRetry: boolean; readonly crashes: number }
 
 /** What a store knows when one stage claims. `Job` is how the store names a job. */
 export type ClaimRequest<Job extends { readonly stage: Stage }> = {
@@ -73,7 +73,7 @@ export function wakesBothStages(ended: Pick<JobProgress, 'crashes'>, isIsolatedD
 }
 
 /** What is due of one endpoint, as far as it may be given out. The lists may overlap. */
-export type DueJobs<T> = {
+type DueJobs<T> = {
   /** First looks, the longest due first. */
   readonly oldest: readonly T[]
   /** First looks, the latest due first. */

@@ -38,7 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'credentials.ts': [],
   'decoded-text.ts': [],
   'error-text.ts': ['causes.ts'],
-  'events.ts': ['job.ts'],
+  'events.ts': ['job.ts', 'scrub.ts'],
   'exact-json.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
@@ -190,6 +190,38 @@ describe('imports flow one way', () => {
     const users = files.filter((file) => what.test(readFileSync(join(SRC, file), 'utf8')))
     expect(users.length).toBeGreaterThan(0)
     expect(users.filter((file) => !where.test(file))).toEqual([])
+  })
+})
+
+describe('rules of the house', () => {
+  /** A file that needs more is two. Lines. */
+  const MAX_LINES = 300
+
+  it.each(files)('%s fits in one reading', (file) => {
+    expect(readFileSync(join(SRC, file), 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(MAX_LINES)
+  })
+
+  /** The classes of `src` with what they extend, and their text. */
+  const classes = files.flatMap((file) => {
+    const text = readFileSync(join(SRC, file), 'utf8')
+    const found = text.matchAll(/^.*\bclass\s+(\w+)(?:<.*>)?\s+extends\s+([\w.]+)[^\n]*?(?:\{\}|[\s\S]*?\n\})/gm)
+    return [...found].map(([body, name, base]) => ({ file, name: name!, base: base!, body }))
+  })
+  const isError = (base: string): boolean =>
+    /Error$/.test(base) || classes.some((one) => one.name === base && isError(one.base))
+  const errors = classes.filter(({ base }) => isError(base))
+
+  it('finds every class that extends another', () => {
+    const all = files.flatMap((file) => [
+      ...readFileSync(join(SRC, file), 'utf8').matchAll(/\bclass\b[^\n]*\bextends\b/g),
+    ])
+    expect(classes.length).toBe(all.length)
+    expect(errors.length).toBeGreaterThan(20)
+  })
+
+  // A log shows the name, and so does a stack: "Error" is nobody's.
+  it.each(errors)('$name of $file has its name', ({ name, body }) => {
+    expect(body).toMatch(new RegExp(`\\b(override readonly name(: string)?|this\\.name) = '${name}'`))
   })
 })
 

@@ -118,7 +118,9 @@ async function linksOf({ files, signal }: SavedFiles): Promise<ReadonlyMap<strin
   return links
 }
 
-class NotJsonDocument extends NotAnswerable {}
+class NotJsonDocument extends NotAnswerable {
+  override readonly name = 'NotJsonDocument'
+}
 
 /** A byte order mark, which some writers put before JSON, is none of its text. */
 function parseDocument(path: string, buffer: Buffer): unknown {

@@ -30,5 +30,5 @@ export class ReadInterrupted extends Error {
 
 /** An accessor of a saved answer cannot give what it is asked for, now or later. The message says what to do instead. */
 export class NotAnswerable extends Error {
-  override readonly name = 'NotAnswerable'
+  override readonly name: string = 'NotAnswerable'
 }

@@ -5,7 +5,7 @@ import { DocumentTooComplex, NotJson } from './errors.ts'
 import { KIND_NAMES, KINDS, partsWithChunks } from './kinds.ts'
 
 /** Something found on a walk: a chunk, or a link to a result that was saved elsewhere. */
-export type Found = { readonly pointer: string; readonly value: unknown }
+type Found = { readonly pointer: string; readonly value: unknown }
 
 /** Walks documents; large ones on threads. */
 export type Walk = {

@@ -21,7 +21,7 @@ import { createPrivateHosts } from './private-hosts.ts'
 export { DownloadError } from './error.ts'
 
 /** What a link led to: a whole file, decoded. Reading `body` throws DownloadError. */
-export type Downloaded = { readonly contentType: string | null; readonly body: AsyncIterable<Uint8Array> }
+type Downloaded = { readonly contentType: string | null; readonly body: AsyncIterable<Uint8Array> }
 
 /**
  * Opens a download of at most `maxBytes` decoded bytes. The body must be read to its end or its iterator returned; one

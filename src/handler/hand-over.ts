@@ -21,7 +21,7 @@ export type SavedJob = {
 }
 
 /** A `Reason` in the user's or their service's words, scrubbed. */
-export type CleanReason = { readonly code: string; readonly message: CleanText }
+type CleanReason = { readonly code: string; readonly message: CleanText }
 
 export type HandedOver =
   | { readonly is: 'taken' }

@@ -9,7 +9,9 @@ import type { Handler } from './handler.ts'
 import { TimeUp, withinTime } from './time-limit.ts'
 
 /** The handler's module cannot be used; the message says where and what to do. */
-export class HandlerUnusable extends Error {}
+export class HandlerUnusable extends Error {
+  override readonly name = 'HandlerUnusable'
+}
 
 export type LoadOptions = {
   /** HANDLER_TIMEOUT: what the module does at its top level must end by then, ms. */

@@ -25,7 +25,7 @@ export type PrepareDeps = {
   readonly fetch?: typeof globalThis.fetch
 }
 
-export type OpenDeps = {
+type OpenDeps = {
   readonly results: Results
   /** For `forward`. */
   readonly links: Links | null

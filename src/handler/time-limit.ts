@@ -1,5 +1,7 @@
 /** A call took longer than it may, or the service stops. */
-export class TimeUp extends Error {}
+export class TimeUp extends Error {
+  override readonly name = 'TimeUp'
+}
 
 /** Node fires timers of more than 2^31-1 ms (24.8 days) at once. */
 const MAX_TIMER = 2 ** 31 - 1

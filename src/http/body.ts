@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 /** Why a body was not taken. */
 export class BodyRefused extends Error {
+  override readonly name = 'BodyRefused'
   readonly why: 'too_large' | 'timeout' | 'too_much_in_flight' | 'broken_off'
   constructor(why: BodyRefused['why']) {
     super(why)

@@ -32,7 +32,7 @@ export type WebhookEndpoint = {
 }
 
 /** A delivery whose headers are in order; its body may be read. */
-export type PendingDelivery = {
+type PendingDelivery = {
   /** @throws InvalidSignature, InboxUnavailable, VerifierBroken */
   receive(body: Buffer): Promise<WebhookReply>
 }

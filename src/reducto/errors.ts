@@ -36,7 +36,9 @@ export class ReductoError extends Error {
 }
 
 /** The answer is larger than `MAX_ANSWER_BYTES`. */
-export class AnswerTooLarge extends Error {}
+export class AnswerTooLarge extends Error {
+  override readonly name = 'AnswerTooLarge'
+}
 
 /** Translates whatever a call threw. `now`: wall clock, for a `Retry-After` that is a date. */
 export function readError(error: unknown, now: number): ReductoError {

@@ -3,7 +3,7 @@ import type { Client } from './client.ts'
 import { ReductoError, readError } from './errors.ts'
 
 /** One page of the account's jobs. */
-export type JobsPage = {
+type JobsPage = {
   readonly jobs: readonly { readonly jobId: string; readonly status: string }[]
   /** The cursor of the next page; null on the last one. */
   readonly next: string | null

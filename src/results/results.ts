@@ -71,7 +71,7 @@ export interface Draft {
 
 export type Digest = { readonly bytes: number; readonly sha256: string }
 
-export type WrittenFile = SavedFile & Digest
+type WrittenFile = SavedFile & Digest
 
 /** `disk`: no room. `busy`: this process is out of descriptors, which passes. `results`: anything else. */
 export type ResultsTrouble = 'disk' | 'busy' | 'results'

@@ -39,7 +39,7 @@ export type Config = {
   readonly secrets: readonly string[]
 }
 
-export type HandlerConfig =
+type HandlerConfig =
   | { readonly kind: 'module'; readonly path: string }
   | { readonly kind: 'forward'; readonly url: string; readonly secrets: readonly string[] }
 

@@ -14,7 +14,7 @@ const DECIDES: ReadonlyMap<string, readonly string[]> = new Map([
 ])
 
 /** The setting that a variable gives: NAME of NAME_FILE and of `name` where it has these forms; else what it is called. */
-export function settingOf(variable: string): string {
+function settingOf(variable: string): string {
   const secret = secretOfFile(variable)
   if (secret !== null) return secret
   const upper = variable.toUpperCase()

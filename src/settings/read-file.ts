@@ -1,7 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 
 /** What is at the path is not a file that can be read to its end. The message continues `it is `. */
-export class NotAFile extends Error {}
+export class NotAFile extends Error {
+  override readonly name = 'NotAFile'
+}
 
 /**
  * Reads a file of `maxBytes` at most. Never waits for another program: a named pipe, a socket or a device is refused

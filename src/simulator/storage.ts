@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 /** What the storage holds under a name. A function makes the body anew for every download (for large ones). */
-export type StoredObject = {
+type StoredObject = {
   readonly contentType: string
   /** The body is sent as it is, whatever is said here. */
   readonly contentEncoding?: string

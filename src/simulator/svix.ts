@@ -24,7 +24,7 @@ export type Svix = {
   stop(): Promise<void>
 }
 
-export type Endpoint = {
+type Endpoint = {
   readonly url: string
   /** The newest first. The older ones still sign, until `endOverlap`. */
   readonly secrets: string[]
@@ -35,7 +35,7 @@ export type Endpoint = {
   disabled: boolean
 }
 
-export type Attempt = {
+type Attempt = {
   readonly id: string
   /** What was sent. */
   readonly payload: string

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 
 /** What a connection received until it was closed, and how it ended. */
-export type Ended = { readonly answer: string; readonly wasReset: boolean }
+type Ended = { readonly answer: string; readonly wasReset: boolean }
 
 /**
  * A client that writes bytes as they are. With `stays` it keeps its side open when the server has closed its own, and

@@ -20,7 +20,7 @@ import { end, ready, start } from './child.ts'
 export type Way = 'module' | 'forward'
 
 /** What the process holds, when it is idle. `rss` and `log` in bytes. */
-export type Held = { readonly rss: number; readonly descriptors: number; readonly log: number }
+type Held = { readonly rss: number; readonly descriptors: number; readonly log: number }
 export type Soaked = { readonly done: number; readonly early: Held; readonly late: Held }
 
 /** Jobs under way at once: the simulator keeps each job's documents in memory. */

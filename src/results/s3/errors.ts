@@ -36,6 +36,7 @@ export class S3Unavailable extends ResultsUnavailable {
     const asked = status === undefined ? operation : `${operation}, HTTP ${status}`
     const isBusy = causesOf(error).some((cause) => BUSY.has((cause as NodeJS.ErrnoException | null)?.code))
     super(isBusy ? 'busy' : 'results', `S3: ${name}: ${words}${advice === null ? '' : `: ${advice}`} (${asked})`)
+    this.name = 'S3Unavailable'
     this.code = name
     this.status = status
   }
