@@ -19,7 +19,7 @@ export async function citationsOf(documents: Documents, type: string | null): Pr
   for (const [index, { values, citations, isV3 }] of extractions.entries()) {
     const base = extractions.length === 1 ? '' : `/${index}`
     const tree = onlyOne(isV3 ? values : citations)
-    collect(tree, base, isV3 ? citedLeaf : citedPlaces, found)
+    collect(tree, base, isV3 ? citedLeaf : citedArray, found)
   }
   return found
 }
@@ -68,10 +68,10 @@ function isCited(value: unknown): value is { value: unknown; citations: readonly
   if (!hasBoth(value)) return false
   const { citations } = value
   if (hasBoth(value.value)) return false
-  return citations === null || (Array.isArray(citations) && citations.every(isPlace))
+  return citations === null || (Array.isArray(citations) && citations.every(isCitation))
 }
 
-function isPlace(citation: unknown): boolean {
+function isCitation(citation: unknown): boolean {
   return typeof citation === 'object' && citation !== null && !Array.isArray(citation) && !hasBoth(citation)
 }
 
@@ -86,10 +86,10 @@ type CitationsAt = (value: unknown) => readonly Citation[] | null
 const citedLeaf: CitationsAt = (value) => (isCited(value) ? (value.citations ?? []) : null)
 
 /** The older form has a separate tree, in which an array of citations stands for a value. */
-const citedPlaces: CitationsAt = (value) => {
+const citedArray: CitationsAt = (value) => {
   if (!Array.isArray(value) || value.length === 0) return null
-  const places = value.every((place) => typeof place === 'object' && place !== null && 'bbox' in place)
-  return places ? (value as readonly Citation[]) : null
+  const areCitations = value.every((item) => typeof item === 'object' && item !== null && 'bbox' in item)
+  return areCitations ? (value as readonly Citation[]) : null
 }
 
 function collect(value: unknown, pointer: string, citationsAt: CitationsAt, into: FieldCitations[]): void {

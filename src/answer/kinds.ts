@@ -22,7 +22,7 @@ export type KindSpec = {
    * How the kind is recognised when neither `type` nor `response_type` names it: any of these alternatives, each a list
    * of members of the response (`path` or `path:shape`) that must all exist. Kinds are tried in the order of the table.
    */
-  readonly toldBy: readonly (readonly string[])[]
+  readonly recognisedBy: readonly (readonly string[])[]
   /** Where links to side files are, as http(s) URLs: in the response, in the result. */
   readonly sideLinks?: { readonly response?: readonly Pattern[]; readonly result?: readonly Pattern[] }
   /** The part that a done job must have, named for messages. */
@@ -56,20 +56,20 @@ export const KINDS: Readonly<Record<Kind, KindSpec>> = {
   // empty array or object is a result: nothing of the schema was found. A string, a number or null is not.
   Extract: {
     responseTypes: ['extract', 'v3_extract'],
-    toldBy: [['usage/num_fields'], ['citations']],
+    recognisedBy: [['usage/num_fields'], ['citations']],
     part: 'extracted values',
     has: { values: true },
   },
   Edit: {
     responseTypes: ['edit'],
-    toldBy: [['document_url'], ['form_schema']],
+    recognisedBy: [['document_url'], ['form_schema']],
     part: 'edited document',
     has: { document: 'document_url' },
   },
   // A pipeline without any of these parts is empty. Empty lists of parts do not count; an empty part does.
   Pipeline: {
     responseTypes: ['pipeline'],
-    toldBy: [['result/parse'], ['result/extract'], ['result/split'], ['result/edit']],
+    recognisedBy: [['result/parse'], ['result/extract'], ['result/split'], ['result/edit']],
     part: 'part of its pipeline',
     has: {
       parts: {
@@ -83,21 +83,21 @@ export const KINDS: Readonly<Record<Kind, KindSpec>> = {
   // A document in which nothing was found has an empty list of splits.
   Split: {
     responseTypes: ['split'],
-    toldBy: [['result/splits:array'], ['result/section_mapping']],
+    recognisedBy: [['result/splits:array'], ['result/section_mapping']],
     part: 'splits',
     has: { any: { splits: 'array', section_mapping: 'object' } },
     bare: 'splits',
   },
   Classify: {
     responseTypes: ['classify'],
-    toldBy: [['result/category:scalar']],
+    recognisedBy: [['result/category:scalar']],
     part: 'category',
     has: { any: { category: 'text' } },
   },
   // An empty page has no chunks: an empty list is a result.
   Parse: {
     responseTypes: ['parse'],
-    toldBy: [['result/chunks:array'], ['result/type:scalar', 'duration'], ['pdf_url']],
+    recognisedBy: [['result/chunks:array'], ['result/type:scalar', 'duration'], ['pdf_url']],
     sideLinks: { response: ['pdf_url'], result: BLOCK_LINKS.map((link) => `chunks/*/${link}`) },
     part: 'chunks',
     has: { any: { chunks: 'array' } },

@@ -56,7 +56,8 @@ function planJob(): Plan {
   const response = keep(root, 'result', common, 'shape')
   for (const kind of KIND_NAMES) {
     planResponse(response, KINDS[kind], bitOf(kind))
-    for (const told of KINDS[kind].toldBy.flat()) cited(keep(response, told.split(':')[0]!, common, 'shape'), common)
+    for (const member of KINDS[kind].recognisedBy.flat())
+      cited(keep(response, member.split(':')[0]!, common, 'shape'), common)
   }
   planUnknown(response, bitOf('Unknown'))
   return root

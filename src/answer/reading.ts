@@ -88,11 +88,11 @@ function isExtraction(response: Kept | undefined): boolean {
 }
 
 function tellKind(response: Kept | undefined, among: readonly Kind[]): Kind | null {
-  const isThere = (told: string) => {
-    const [path = '', shape = 'present'] = told.split(':')
+  const isThere = (member: string) => {
+    const [path = '', shape = 'present'] = member.split(':')
     return hasShape(at(response, ...path.split('/')), shape as Shape)
   }
-  return among.find((kind) => KINDS[kind].toldBy.some((all) => all.every(isThere))) ?? null
+  return among.find((kind) => KINDS[kind].recognisedBy.some((all) => all.every(isThere))) ?? null
 }
 
 /** The forms of errors are in docs/vendors.md#reducto-errors. */

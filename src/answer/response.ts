@@ -41,10 +41,10 @@ function outline(value: unknown, levels: number): Kept {
   const kept: KeptContainer = { isArray: isList, members: new Map(), size: isList ? value.length : 0 }
   // Items of lists are not needed here, and there may be many.
   if (isList || levels === 0) return kept
-  for (const name of LOOKED_AT)
+  for (const name of ENVELOPE_MEMBERS)
     if (Object.hasOwn(value, name))
       kept.members.set(name, outline((value as Record<string, unknown>)[name], levels - 1))
   return kept
 }
 
-const LOOKED_AT = ['result', 'usage', 'citations', 'response_type', 'job_id', 'num_pages', 'num_fields', 'value']
+const ENVELOPE_MEMBERS = ['result', 'usage', 'citations', 'response_type', 'job_id', 'num_pages', 'num_fields', 'value']

@@ -29,7 +29,7 @@ export type DocumentScan = {
 export type ScanDocument = (role: Role) => DocumentScan
 
 /** Links per message from the thread: receiving them takes about a millisecond. */
-const LINKS_AT_ONCE = 1_000
+const LINKS_PER_MESSAGE = 1_000
 
 /** Scans documents; large ones on threads. */
 export function createScanThread(options: PoolOptions = {}): { scan: ScanDocument; close(): Promise<void> } {
@@ -82,8 +82,8 @@ function createParser(role: Role): DocumentParser<Reading> {
     },
     *end() {
       const reading = readingOf(scanner.end(), role)
-      for (let at = 0; at === 0 || at < reading.links.length; at += LINKS_AT_ONCE)
-        yield [{ ...reading, links: reading.links.slice(at, at + LINKS_AT_ONCE) }]
+      for (let at = 0; at === 0 || at < reading.links.length; at += LINKS_PER_MESSAGE)
+        yield [{ ...reading, links: reading.links.slice(at, at + LINKS_PER_MESSAGE) }]
     },
   }
 }

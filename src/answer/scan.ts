@@ -25,7 +25,7 @@ export type Scanner = {
 }
 
 /** Buffer of the tokenizer for strings and numbers, as its documentation advises, bytes. */
-const BUFFER = 64 * 1024
+const TOKEN_BUFFER_BYTES = 64 * 1024
 const UNKNOWN_BIT = 1 << USES.indexOf('Unknown')
 
 /**
@@ -65,7 +65,7 @@ export function createScanner(role: Role): Scanner {
   let bytes = 0
   let lastToken = 0
 
-  const tokenizer = new Tokenizer({ stringBufferSize: BUFFER, numberBufferSize: BUFFER })
+  const tokenizer = new Tokenizer({ stringBufferSize: TOKEN_BUFFER_BYTES, numberBufferSize: TOKEN_BUFFER_BYTES })
   tokenizer.onToken = ({ token, value, offset }) => {
     lastToken = offset
     switch (token) {

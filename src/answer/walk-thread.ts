@@ -49,7 +49,7 @@ const IN_OBJECT = ROOTS.flatMap((root) =>
 const IN_ARRAY = ['$.*']
 
 /** As in scan.ts: the size that the tokenizer's documentation advises for strings and numbers, bytes. */
-const BUFFER = 64 * 1024
+const TOKEN_BUFFER_BYTES = 64 * 1024
 const OPENING: ReadonlySet<TokenType> = new Set([TokenType.LEFT_BRACE, TokenType.LEFT_BRACKET])
 const CLOSING: ReadonlySet<TokenType> = new Set([TokenType.RIGHT_BRACE, TokenType.RIGHT_BRACKET])
 
@@ -59,7 +59,7 @@ function createParser(): DocumentParser<Found> {
   let depth = 0
   let bytes = 0
   let lastToken = 0
-  const tokenizer = new Tokenizer({ stringBufferSize: BUFFER, numberBufferSize: BUFFER })
+  const tokenizer = new Tokenizer({ stringBufferSize: TOKEN_BUFFER_BYTES, numberBufferSize: TOKEN_BUFFER_BYTES })
   const fail = (error: Error) => {
     throw error instanceof DocumentTooComplex || error instanceof NotJson ? error : new NotJson(error.message)
   }
