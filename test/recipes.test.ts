@@ -124,7 +124,7 @@ function finishAll(copy: string): void {
     copy,
     'src/answer/kinds.ts',
     '  // An empty page has no chunks',
-    `  Redact: { responseTypes: ['redact'], toldBy: [['result/boxes:array']], part: 'boxes', has: { any: { boxes: 'array' } } },
+    `  Redact: { responseTypes: ['redact'], recognisedBy: [['result/boxes:array']], part: 'boxes', has: { any: { boxes: 'array' } } },
   // An empty page has no chunks`,
   )
   edit(

@@ -4,28 +4,34 @@ import { DocumentTooComplex, NotJson, ReadInterrupted } from './errors.ts'
 import { createThreadPool, type FromThread, type PoolOptions, type ToThread } from './thread-pool.ts'
 
 /**
- * Reading large JSON documents as streams, on threads: seconds of parsing hold up no webhook. Whoever has something to
- * find in a document gives a parser; its module is loaded on both sides, and calls `serveDocuments` for the thread's.
+ * Reads large JSON documents as streams on threads, so that seconds of parsing never delay a webhook. A caller provides
+ * a parser; the parser's module is loaded on both sides and calls `serveDocuments` for the thread's side.
  */
 
-/** Reads a document piece by piece. Both may throw NotJson and DocumentTooComplex. The pieces' memory is used again. */
+/**
+ * Reads a document piece by piece. Both methods may throw NotJson and DocumentTooComplex. The memory of a piece is
+ * reused.
+ */
 export type DocumentParser<Found> = {
-  /** What this piece brought to light. */
+  /** Returns what was found in this piece. */
   write(piece: Uint8Array): readonly Found[]
-  /** What the end brought, in portions: each is sent to the other side at once, and blocks it while it is received. */
+  /**
+   * Returns what was found at the end, in portions. Each is sent to the other side at once and blocks it while it is
+   * received.
+   */
   end(): Iterable<readonly Found[]>
 }
 
-/** A document that is being read. Its pieces are given one at a time; it ends with `end` or with `drop`. */
+/** A document that is being read. Its pieces are written one at a time; reading ends with `end` or `drop`. */
 export type OpenDocument<Found> = {
   /**
-   * Takes a piece, which may be used again afterwards, and returns what was found meanwhile. Waits while the thread is
-   * behind. Throws what `end` throws.
+   * Accepts a piece, whose memory may be reused afterwards, and returns what was found since the last call. Waits while
+   * the thread is behind. Throws what `end` throws.
    */
   write(piece: Uint8Array): Promise<readonly Found[]>
   /** @throws NotJson @throws DocumentTooComplex @throws DocumentCrashed @throws ReadInterrupted */
   end(): AsyncIterable<readonly Found[]>
-  /** No more of it will come, and nobody waits for what is in it. */
+  /** Ends the reading: no more pieces will be written, and nobody waits for findings. */
   drop(): void
 }
 
@@ -34,7 +40,10 @@ export type DocumentThread<Role, Found> = {
   close(): Promise<void>
 }
 
-/** Documents up to this size are read where they are (some ms): starting on a thread costs more than it saves. */
+/**
+ * Documents up to this size are read on the calling thread (some ms): starting on another thread costs more than it
+ * saves.
+ */
 const MAX_INLINE_BYTES = 256 * 1024
 
 /** `module`: the URL of the module that calls `serveDocuments(createParser)`. Threads start with large documents. */
@@ -81,17 +90,17 @@ export function createDocumentThread<Role, Found>(
   return { open, close: pool.close }
 }
 
-/** The thread gives way to webhooks where the system knows priorities of threads (nice 10 of 19). */
+/** The thread yields to webhooks on systems with thread priorities (nice 10 of 19). */
 const NICE_LEVEL = 10
 
-/** The thread's side. Does nothing anywhere else. */
+/** The thread's side. Does nothing outside such a thread. */
 export function serveDocuments<Role, Found>(module: string, createParser: (role: Role) => DocumentParser<Found>): void {
   const data = workerData as { servesDocuments?: string } | null
   if (!parentPort || data?.servesDocuments !== module) return
   const port = parentPort
   const parsers = new Map<number, DocumentParser<Found>>()
   const ends = new Map<number, Iterator<readonly Found[]>>()
-  // Elsewhere it would be the whole process's priority.
+  // On other systems this would set the whole process's priority.
   if (process.platform === 'linux') setPriority(NICE_LEVEL)
 
   function forget(id: number): void {
@@ -99,7 +108,7 @@ export function serveDocuments<Role, Found>(module: string, createParser: (role:
     ends.delete(id)
   }
 
-  /** What a message brings; `last` when nothing more can come. */
+  /** Handles one message; `last` means that no more messages follow. */
   function read(
     id: number,
     role: unknown,

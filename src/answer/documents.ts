@@ -1,16 +1,16 @@
 import { NotAnswerable } from './errors.ts'
 
-/** The files of a saved result, as far as its answer is concerned. */
+/** The files of a saved result that belong to its answer. */
 export type SavedFiles = {
-  /** The kind of job, as its record says. */
+  /** The kind of job, from its record. */
   readonly type: string | null
   /** The answer itself. */
   readonly job: { readonly path: string; readonly bytes: number }
-  /** What was saved for which link. */
+  /** The file saved for each link. */
   files(): AsyncIterable<SavedEntry>
-  /** Reads a file. Throws when it has more than `most` bytes, before it is read where that is known. */
+  /** Reads a file. Throws when it has more than `most` bytes, before reading it if its size is known. */
   read(path: string, most: number): Promise<Buffer>
-  /** Ends all reading. */
+  /** Ends all reading when it aborts. */
   readonly signal: AbortSignal
 }
 
@@ -19,24 +19,24 @@ type SavedEntry = { readonly in: string; readonly pointer: string } & (
   | { readonly error: string }
 )
 
-/** A value of a document, and where it stands. */
+/** A value and its position in a document. */
 export type AnswerNode = {
   readonly value: unknown
   readonly document: string
   /** JSON Pointer within the document. */
   readonly pointer: string
-  /** The documents that links led through to this one. */
+  /** The documents whose links led to this one. */
   readonly through: readonly string[]
 }
 
 /**
- * What an accessor may read into memory, in sum, bytes. As text and as values it takes about five times as much, which is
- * still less than Node's heap has by default on a machine of 2 GB.
+ * Maximum bytes that an accessor may read into memory in total. As text and values together they take about five times
+ * as much, which is still less than Node's default heap on a machine with 2 GB.
  */
 const MAX_IN_MEMORY_BYTES = 128 * 1024 * 1024
-/** Each document counts for at least so much, so that the number of documents is bounded too. */
+/** Each document counts for at least this many bytes, which also bounds the number of documents. */
 const MIN_DOCUMENT_BYTES = 4 * 1024
-/** Links that lead from one document to the next. The table of kinds allows for seven. */
+/** Maximum chain of links from document to document. The table of kinds allows seven. */
 export const MAX_LINK_DEPTH = 8
 
 /** The documents of an answer, each read once. */
@@ -44,13 +44,13 @@ export type Documents = {
   /** The answer itself. */
   root(): Promise<AnswerNode>
   child(node: AnswerNode, ...names: readonly (string | number)[]): AnswerNode
-  /** What was saved for the link that this node is; null when it is no link that was saved. Throws NotAnswerable. */
+  /** Returns what was saved for the link at this node; null when the node is not a saved link. Throws NotAnswerable. */
   follow(node: AnswerNode): Promise<AnswerNode | null>
-  /** The same, and null too when what was saved is not JSON. */
+  /** The same, and also null when the saved file is not JSON. */
   followJson(node: AnswerNode): Promise<AnswerNode | null>
 }
 
-/** Opens documents for one accessor. @throws NotAnswerable when they are too large to be read into memory. */
+/** Opens documents for one accessor. @throws NotAnswerable when they are too large for memory. */
 export async function openDocuments(saved: SavedFiles): Promise<Documents> {
   const links = await linksOf(saved)
   const parsed = new Map<string, Promise<unknown>>()
@@ -107,7 +107,7 @@ export async function openDocuments(saved: SavedFiles): Promise<Documents> {
   }
 }
 
-/** Document and pointer of a link to a result → what was saved for it. Side files are not parts of the answer. */
+/** Maps the document and pointer of a link to a result to the saved file. Side files are not parts of the answer. */
 async function linksOf({ files, signal }: SavedFiles): Promise<ReadonlyMap<string, { path: string; bytes: number }>> {
   const links = new Map<string, { path: string; bytes: number }>()
   for await (const entry of files()) {
@@ -122,7 +122,7 @@ class NotJsonDocument extends NotAnswerable {
   override readonly name = 'NotJsonDocument'
 }
 
-/** A byte order mark, which some writers put before JSON, is none of its text. */
+/** Removes a byte order mark, which some writers put before JSON. */
 function parseDocument(path: string, buffer: Buffer): unknown {
   const text = buffer.toString()
   try {
@@ -134,7 +134,7 @@ function parseDocument(path: string, buffer: Buffer): unknown {
 
 export function tooLarge(bytes: number): NotAnswerable {
   return new NotAnswerable(
-    `the result is too large to be taken whole (${bytes} bytes; ${MAX_IN_MEMORY_BYTES} are read into memory at most): walk it with chunks(), or stream its files with open()`,
+    `the result is too large to be read into memory (${bytes} bytes; ${MAX_IN_MEMORY_BYTES} at most): walk it with chunks(), or stream its files with open()`,
   )
 }
 

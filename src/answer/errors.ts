@@ -1,9 +1,9 @@
-/** The document is not JSON, or it breaks off. The message says where. */
+/** The document is not JSON, or is truncated. The message says where. */
 export class NotJson extends Error {
   override readonly name = 'NotJson'
 }
 
-/** The document breaks one of the bounds of bounds.ts, which is named in the message. Trying again cannot help. */
+/** The document exceeds one of the bounds in bounds.ts, which the message names. Retrying cannot help. */
 export class DocumentTooComplex extends Error {
   override readonly name = 'DocumentTooComplex'
   readonly bound: string
@@ -15,20 +15,22 @@ export class DocumentTooComplex extends Error {
   }
 }
 
-/** The document ended the thread that read it, and no other document was on that thread: this one is to blame. */
+/** The document crashed the thread that read it, and no other document was on that thread: this one is the cause. */
 export class DocumentCrashed extends Error {
   override readonly name = 'DocumentCrashed'
 }
 
 /**
- * The thread that read the document ended, and another document may have been the cause, or it was closed. Trying again
- * is worth it: after such an end every document is read on a thread of its own, so that a culprit is found.
+ * The thread that read the document ended: another document may be the cause, or the thread was closed. Retrying helps:
+ * after such a crash every document is read on a thread of its own, so that the cause is found.
  */
 export class ReadInterrupted extends Error {
   override readonly name = 'ReadInterrupted'
 }
 
-/** An accessor of a saved answer cannot give what it is asked for, now or later. The message says what to do instead. */
+/**
+ * An accessor of a saved answer cannot return what it is asked for, now or later. The message says what to do instead.
+ */
 export class NotAnswerable extends Error {
   override readonly name: string = 'NotAnswerable'
 }

@@ -3,23 +3,23 @@ import { type OpenResponse, responsesOf } from './parts.ts'
 import { pointerStep } from './pointer.ts'
 import type { Citation, FieldCitations } from './types.ts'
 
-/** One extraction: its fields, and what says where they come from. */
+/** One extraction: its fields and their sources in the document. */
 type Extraction = { readonly values: unknown; readonly citations: unknown; readonly isV3: boolean }
 
-/** What `extracted()` promises. */
+/** Implements `extracted()`. */
 export async function extractedOf(documents: Documents, type: string | null): Promise<unknown> {
   const extractions = await extractionsOf(documents, type)
   return onlyOne(extractions.map(({ values, isV3 }) => onlyOne(isV3 ? uncited(values) : values)))
 }
 
-/** What `citations()` promises. */
+/** Implements `citations()`. */
 export async function citationsOf(documents: Documents, type: string | null): Promise<readonly FieldCitations[]> {
   const extractions = await extractionsOf(documents, type)
   const found: FieldCitations[] = []
   for (const [index, { values, citations, isV3 }] of extractions.entries()) {
     const base = extractions.length === 1 ? '' : `/${index}`
     const tree = onlyOne(isV3 ? values : citations)
-    collect(tree, base, isV3 ? citedLeaf : citedPlaces, found)
+    collect(tree, base, isV3 ? citedLeaf : citedArray, found)
   }
   return found
 }
@@ -38,8 +38,8 @@ function extractionOf({ envelope, result }: OpenResponse): Extraction {
 }
 
 /**
- * V3 has its citations around each value. `response_type` says so where it is sent; else V3 has none in the response, and
- * its values are an object where the older form has a list.
+ * V3 has citations around each value. `response_type` says so where it is sent. Without it: V3 has no citations in the
+ * response, and its values are an object where the older form has a list.
  */
 function isV3(responseType: unknown, citations: unknown, envelope: unknown, values: unknown): boolean {
   if (responseType === 'v3_extract') return true
@@ -47,12 +47,12 @@ function isV3(responseType: unknown, citations: unknown, envelope: unknown, valu
   return !Array.isArray(values) || (envelope !== null && own(envelope, 'citations') === undefined)
 }
 
-/** Reducto gives one set of fields as an array of one. */
+/** Reducto returns one set of fields as an array of one item. */
 function onlyOne(value: unknown): unknown {
   return Array.isArray(value) && value.length === 1 ? value[0] : value
 }
 
-/** V3's `{value, citations}` around each value, taken off. */
+/** Removes V3's `{value, citations}` around each value. */
 function uncited(value: unknown): unknown {
   if (isCited(value)) return uncited(value.value)
   if (Array.isArray(value)) return value.map(uncited)
@@ -61,17 +61,17 @@ function uncited(value: unknown): unknown {
 }
 
 /**
- * A value with its citations, whatever else Reducto writes beside them. Customers have fields called value and citations
- * too: around these V3 puts citations of their own, and what they hold are no places in a document.
+ * A value with its citations, whatever else Reducto writes beside them. Customers also have fields named value and
+ * citations: V3 puts citations of its own around these, and their contents are not positions in a document.
  */
 function isCited(value: unknown): value is { value: unknown; citations: readonly Citation[] } {
   if (!hasBoth(value)) return false
   const { citations } = value
   if (hasBoth(value.value)) return false
-  return citations === null || (Array.isArray(citations) && citations.every(isPlace))
+  return citations === null || (Array.isArray(citations) && citations.every(isCitation))
 }
 
-function isPlace(citation: unknown): boolean {
+function isCitation(citation: unknown): boolean {
   return typeof citation === 'object' && citation !== null && !Array.isArray(citation) && !hasBoth(citation)
 }
 
@@ -85,11 +85,11 @@ type CitationsAt = (value: unknown) => readonly Citation[] | null
 
 const citedLeaf: CitationsAt = (value) => (isCited(value) ? (value.citations ?? []) : null)
 
-/** The older form has a tree of its own, where an array of places stands for a value. */
-const citedPlaces: CitationsAt = (value) => {
+/** The older form has a separate tree, in which an array of citations stands for a value. */
+const citedArray: CitationsAt = (value) => {
   if (!Array.isArray(value) || value.length === 0) return null
-  const places = value.every((place) => typeof place === 'object' && place !== null && 'bbox' in place)
-  return places ? (value as readonly Citation[]) : null
+  const areCitations = value.every((item) => typeof item === 'object' && item !== null && 'bbox' in item)
+  return areCitations ? (value as readonly Citation[]) : null
 }
 
 function collect(value: unknown, pointer: string, citationsAt: CitationsAt, into: FieldCitations[]): void {

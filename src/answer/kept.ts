@@ -1,12 +1,12 @@
 import type { Shape } from './kinds.ts'
 
-/** What a scan keeps of a document: a thin copy with the members that the table of kinds asks for, and no others. */
+/** What a scan keeps of a document: a reduced copy with only the members that the table of kinds asks for. */
 export type Kept = string | number | boolean | null | KeptContainer
 
 export type KeptContainer = {
   readonly isArray: boolean
   readonly members: Map<string | number, Kept>
-  /** Members or items in the document, kept or not. */
+  /** Number of members or items in the document, kept or not. */
   size: number
 }
 
@@ -29,7 +29,7 @@ export function isArray(value: Kept | undefined): value is KeptContainer {
   return isContainer(value) && value.isArray
 }
 
-/** Reducto's word for "it lies elsewhere", whatever stands beside these two members. */
+/** Reducto's form for a result that is stored elsewhere, whatever other members the object has. */
 export function isLink(value: Kept | undefined): value is KeptContainer {
   return at(value, 'type') === 'url' && isText(at(value, 'url'))
 }
@@ -38,7 +38,7 @@ export function isText(value: Kept | undefined): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-/** An extracted value with its citations, V3's form: never a part of a response. */
+/** An extracted value with its citations in V3's form; it is never a part of a response. */
 export function isCitedValue(value: Kept | undefined): boolean {
   return at(value, 'value') !== undefined && at(value, 'citations') !== undefined
 }
@@ -58,7 +58,7 @@ export function hasShape(value: Kept | undefined, shape: Shape): boolean {
   }
 }
 
-/** What it is, for messages. */
+/** Describes a value for messages. */
 export function describe(value: Kept | undefined): string {
   if (value === undefined) return 'missing'
   if (value === null) return 'null'

@@ -4,8 +4,8 @@ import { ERROR_MEMBERS } from './plan.ts'
 import { type Path, pointerOf } from './pointer.ts'
 
 /**
- * A sentence that says what is missing in a response or result, or null when its part is there. `spec` is null for a kind
- * that is not known: something must be there, and no error.
+ * A sentence that names what a response or result lacks, or null when its part exists. `spec` is null for an unknown
+ * kind: then there must be something, and not an error.
  */
 export function whatLacks(
   value: Kept | undefined,
@@ -14,8 +14,8 @@ export function whatLacks(
   expected: 'response' | 'result',
 ): string | null {
   const part = spec?.part ?? 'result'
-  const missing = (what: string) => `Reducto gave no ${part}: ${where(path)} ${what}`
-  // Extracted values within an answer may have any names.
+  const missing = (what: string) => `Reducto returned no ${part}: ${where(path)} ${what}`
+  // Extracted values within an answer can have any names.
   const isValues = spec !== null && 'values' in spec.has
   const isData = isValues && expected === 'result' && path.length > 0
   if (isError(value) && !isData) return missing('is an error')
@@ -31,18 +31,18 @@ function lacksAnything(value: Kept | undefined, path: Path, missing: (what: stri
   if (value === undefined || value === null) return missing(`is ${describe(value)}`)
   if (isObject(value) && value.size === 0) return missing('is empty')
   const result = at(value, 'result')
-  if (isBrokenLink(result)) return `Reducto gave no result: ${where([...path, 'result'])} is a link without a URL`
+  if (isBrokenLink(result)) return `Reducto returned no result: ${where([...path, 'result'])} is a link without a URL`
   if (result === null || isError(result))
-    return `Reducto gave no result: ${where([...path, 'result'])} is ${result === null ? 'null' : 'an error'}`
+    return `Reducto returned no result: ${where([...path, 'result'])} is ${result === null ? 'null' : 'an error'}`
   return null
 }
 
 function hasPart(value: Kept, { has, bare }: KindSpec, path: Path): boolean {
-  // Bare arrays are what links lead to.
+  // Links may lead to bare arrays.
   if (isArray(value) && bare !== undefined && path.length === 0) return true
   if ('any' in has) return Object.entries(has.any).some(([name, shape]) => hasShape(at(value, name), shape))
   if ('parts' in has) return Object.entries(has.parts).some(([name, part]) => hasItems(at(value, name), part))
-  // The link to a document was looked for before.
+  // The link to a document has been checked above.
   return 'values' in has
 }
 
@@ -61,7 +61,9 @@ function isBrokenLink(value: Kept | undefined): boolean {
   return at(value, 'type') === 'url' && !isLink(value)
 }
 
-/** An error in place of what was expected: nothing but what errors have. Fields with citations are the customer's. */
+/**
+ * An error instead of the expected value: it has only the members of errors. Fields with citations are the customer's.
+ */
 function isError(value: Kept | undefined): boolean {
   if (!isObject(value)) return false
   const says = [at(value, 'error'), at(value, 'detail')].some((member) => member !== undefined && !isCitedValue(member))

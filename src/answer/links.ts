@@ -6,23 +6,26 @@ import { type Path, pointerOf } from './pointer.ts'
 import { isEnvelope } from './response.ts'
 import { isWebUrl } from './scan.ts'
 
-/** A link that expires, found where its kind of document has one. */
+/** An expiring link, at a position where its kind of document has one. */
 export type FoundLink = {
   /** JSON Pointer of the URL. */
   readonly pointer: string
-  /** The name of the member that holds it, for the file's name. */
+  /** The name of the member that holds it, used in the file's name. */
   readonly field: string
   readonly url: string
-  /** Without it the job has no result; a side file may be missing. */
+  /** A job without this file has no result; a side file may be missing. */
   readonly essential: boolean
-  /** What the linked document is, when it is to be scanned itself. */
+  /** The role of the linked document, if it must be scanned itself. */
   readonly contents: LinkedRole | null
 }
 
-/** What was found in a document: its links, one for each pointer, and the first thing that must be there and is not. */
+/** The findings in a document: its links, one for each pointer, and the first required part that is missing. */
 export type Found = { readonly links: FoundLink[]; lacks: string | null }
 
-/** Where a response or result stands. `next`: what a link in its place leads to; null when links end here. */
+/**
+ * The position of a response or result. `next`: what a link at this position leads to; null when no further link is
+ * allowed.
+ */
 type Position = { readonly path: Path; readonly response: Level | null; readonly result: Level | null }
 
 const FIRST = { response: 'response', result: 'result' } as const
@@ -35,12 +38,12 @@ export function readAnswer(root: Kept | undefined, kind: Kind): Found {
   return found
 }
 
-/** The links of a document that a link of a known kind leads to: a response, or a result. */
+/** The links of a document that a link of a known kind leads to: a response or a result. */
 export function readLinked(root: Kept | undefined, kind: Kind, level: Level): Found {
   const found: Found = { links: [], lacks: null }
   const spec = KINDS[kind]
   const position: Position = { path: [], response: AFTER[level], result: AFTER[level] }
-  // A result behind a link to extracted values is the customer's, whatever it looks like.
+  // A result behind a link to extracted values is the customer's data, whatever it looks like.
   const isData = 'values' in spec.has && level !== 'response'
   if (isEnvelope(root, kind, level) || (isLink(root) && !isData)) readResponse(root, spec, kind, position, found)
   else readResult(root, spec, kind, { ...position, result: null }, found, isData)
@@ -70,13 +73,13 @@ function readResult(
   if (linksDocument(value, spec, path, found)) return
   if ('parts' in spec.has) readParts(value, spec.has.parts, path, found)
   const patterns = spec.sideLinks?.result ?? []
-  // Bare arrays are what links lead to.
+  // Links may lead to bare arrays.
   const isBare = isArray(value) && path.length === 0
   sideLinks(value, isBare ? patterns.flatMap((pattern) => bareOf(pattern, spec.bare) ?? []) : patterns, path, found)
   lack(found, whatLacks(value, spec, path, 'result'))
 }
 
-/** Whether the part that this kind must have is a file, and its link is here. */
+/** Whether the required part of this kind is a file whose link exists here. */
 function linksDocument(value: Kept | undefined, { has }: KindSpec, path: Path, found: Found): boolean {
   const url = 'document' in has ? at(value, has.document) : undefined
   if (!('document' in has) || !isText(url)) return false
@@ -109,7 +112,7 @@ function follow(link: Kept, kind: Kind | 'Unknown', path: Path, level: Level | n
 }
 
 /**
- * The links of a document of a kind that is not known: by form in the place of the response or result, by name elsewhere.
+ * The links of a document of an unknown kind: by form at the position of the response or result, by name elsewhere.
  * `holdsValues`: it is an extraction, so that its result is data. `level` is null for a job's answer.
  */
 export function readUnknown(root: Kept | undefined, level: Level | null, holdsValues: boolean): Found {
@@ -130,7 +133,7 @@ export function readUnknown(root: Kept | undefined, level: Level | null, holdsVa
   return found
 }
 
-/** `without`: the pointer of what is surely data. */
+/** `without`: the pointer of a value that is certainly data. */
 function collectByName(value: Kept | undefined, path: Path, without: string | null, found: Found): void {
   if (typeof value === 'string') {
     const [name, holder] = [path.at(-1), path.at(-2)]
@@ -152,7 +155,7 @@ function sideLinks(value: Kept | undefined, patterns: readonly Pattern[] | undef
     }
 }
 
-/** The values at a pattern, and the steps to each. */
+/** The values that match a pattern, and the path to each. */
 function* matches(value: Kept | undefined, pattern: readonly string[], steps: Path): Iterable<[Path, Kept]> {
   const [step, ...rest] = pattern
   if (value === undefined) return

@@ -4,16 +4,16 @@ import { isKind, KINDS, type Kind, type PartSpec } from './kinds.ts'
 import type { Level } from './plan.ts'
 import { isResponse } from './response.ts'
 
-/** A response with its result, from wherever they were saved. */
+/** A response with its result, wherever they were saved. */
 export type OpenResponse = {
-  /** The object around the result where the response stands; null when only a result was found there. */
+  /** The object around the result at the position of the response; null when only a result was found there. */
   readonly response: Readonly<Record<string, unknown>> | null
-  /** The innermost response around the result: the one that knows its citations. */
+  /** The innermost response around the result: the one with its citations. */
   readonly envelope: Readonly<Record<string, unknown>> | null
   readonly result: AnswerNode
 }
 
-/** Opens the response that stands at `node`, of a known kind. */
+/** Opens the response at `node`, of a known kind. */
 export async function openResponse(documents: Documents, node: AnswerNode, kind: Kind): Promise<OpenResponse> {
   const target = await documents.follow(node)
   if (target) return openLinked(documents, target, kind, 'response', null)
@@ -31,7 +31,7 @@ async function openResult(documents: Documents, node: AnswerNode, kind: Kind, ar
   return target ? openLinked(documents, target, kind, 'result', around) : { ...around, result: node }
 }
 
-/** What a link led to: a whole response, a result, or a link once more. */
+/** Opens the target of a link: a whole response, a result, or another link. */
 async function openLinked(
   documents: Documents,
   target: AnswerNode,
@@ -52,7 +52,7 @@ async function openLinked(
   }
 }
 
-/** A result, where only the array that it would hold was found. */
+/** Rebuilds a result of which only the bare array was found. */
 function unbared(value: unknown, kind: Kind): unknown {
   const { bare, chunks } = KINDS[kind]
   if (!Array.isArray(value) || bare === undefined) return value
@@ -60,8 +60,8 @@ function unbared(value: unknown, kind: Kind): unknown {
 }
 
 /**
- * The responses of a kind in an answer: the answer's own, or those that are parts of its pipeline, in order. `isList` tells
- * that they stood in a list. Throws NotAnswerable when a job of this type has none; `part` is its name, for the message.
+ * The responses of a kind in an answer: the answer's own, or those of its pipeline's parts in order. `isList`: they
+ * were in a list. Throws NotAnswerable when a job of this type has none; `part` is its name, for the message.
  */
 export async function responsesOf(
   documents: Documents,
@@ -82,7 +82,7 @@ export async function responsesOf(
   return opened
 }
 
-/** Where the responses of a part stand. */
+/** The nodes of a part's responses. */
 export function partNodes(
   documents: Documents,
   result: AnswerNode,
@@ -96,7 +96,7 @@ export function partNodes(
   return there.value.map((_, index) => documents.child(there, index, ...inItem))
 }
 
-/** An accessor was used on a job of another kind. */
+/** The error for an accessor that was used on a job of another kind. */
 export function noSuchPart(type: string | null, part: string): NotAnswerable {
   return new NotAnswerable(`this job is of type ${type ?? 'unknown'}: it has no ${part}`)
 }

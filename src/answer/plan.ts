@@ -1,34 +1,34 @@
 import { KIND_NAMES, KINDS, type Kind, type KindSpec, type PartSpec, type Pattern } from './kinds.ts'
 
 /**
- * What a scan keeps, derived from the table of kinds: a tree of member names that runs beside the document. The kind of
- * an answer may only be known at its end, so that the plan of an answer is that of all kinds at once; `uses` says which
- * kinds want a value, so that the bounds of one kind are not broken by what is only data in another.
+ * What a scan keeps, derived from the table of kinds: a tree of member names that is walked along with the document.
+ * The kind of an answer may be known only at its end, so the plan of an answer combines all kinds. `uses` says which
+ * kinds need a value, so that data that only one kind needs cannot exceed the bounds of another.
  */
 export type Plan = {
   uses: number
-  /** `shape`: what it is; a text is kept as an empty one. `text`: the whole value. `link`: http(s) URLs alone. */
+  /** `shape`: only its type; text is kept as an empty string. `text`: the whole value. `link`: only http(s) URLs. */
   keep: 'shape' | 'text' | 'link' | null
   readonly names: Map<string, Plan>
   items: Plan | null
 }
 
-/** What a document is: a job's answer, or what a link leads to. Opaque to whoever scans. */
+/** What a document is: a job's answer, or the target of a link. Opaque to the code that scans. */
 export type Role = 'job' | LinkedRole
 export type LinkedRole = `${Kind | 'Unknown'}.${Level}`
 
 /**
- * Where the link stood: for a whole response, for a result, or, one more time, within what was found in place of these.
- * After the last there are no further links to results, so that no chain of links is endless. `values`: for what is
- * surely the customer's data.
+ * Where the link was: in place of a whole response, in place of a result, or, once more, within the document found
+ * there. After `last` no further links to results are followed, so that no chain of links is endless. `values`: in
+ * place of something that is certainly the customer's data.
  */
 export type Level = 'response' | 'result' | 'last' | 'values'
 
-/** One bit for each kind, one for a kind that is not known, one for what every answer is asked for. */
+/** One bit for each kind, one for an unknown kind, one for what is read from every answer. */
 export type Use = Kind | 'Unknown' | 'Common'
 export const USES: readonly Use[] = [...KIND_NAMES, 'Unknown', 'Common']
 
-/** Members that an error has in place of a result (docs/vendors.md#reducto-errors), and what stands beside them. */
+/** Members of an error that replaces a result (docs/vendors.md#reducto-errors), and the members beside them. */
 export const ERROR_MEMBERS = ['error', 'detail', 'message', 'code', 'status', 'name', 'type', 'request_id'] as const
 
 const bitOf = (use: Use) => 1 << USES.indexOf(use)
@@ -56,7 +56,8 @@ function planJob(): Plan {
   const response = keep(root, 'result', common, 'shape')
   for (const kind of KIND_NAMES) {
     planResponse(response, KINDS[kind], bitOf(kind))
-    for (const told of KINDS[kind].toldBy.flat()) cited(keep(response, told.split(':')[0]!, common, 'shape'), common)
+    for (const member of KINDS[kind].recognisedBy.flat())
+      cited(keep(response, member.split(':')[0]!, common, 'shape'), common)
   }
   planUnknown(response, bitOf('Unknown'))
   return root
@@ -110,7 +111,7 @@ function planUnknown(response: Plan, bit: number): void {
   planError(result, bit)
 }
 
-/** What a response has around its result, whichever its kind. */
+/** What a response of any kind has around its result. */
 function planEnvelope(response: Plan, bit: number): void {
   linkable(response, bit)
   planError(response, bit)
@@ -124,25 +125,25 @@ function planError(at: Plan, bit: number): void {
   for (const name of ERROR_MEMBERS) cited(keep(at, name, bit, 'shape'), bit)
 }
 
-/** `{type: "url", url}` can stand here. */
+/** `{type: "url", url}` is possible here. */
 function linkable(at: Plan, bit: number): void {
   keep(at, '', bit, 'shape')
   keep(at, 'type', bit, 'text')
   keep(at, 'url', bit, 'text')
 }
 
-/** What tells an extracted value with citations from a part of a response. */
+/** The members that distinguish an extracted value with citations from a part of a response. */
 function cited(at: Plan, bit: number): void {
   keep(at, 'value', bit, 'shape')
   keep(at, 'citations', bit, 'shape')
 }
 
-/** A pattern of a result, for the bare array that may stand in its place. */
+/** A pattern of a result, adapted to the bare array that may replace it. */
 export function bareOf(pattern: Pattern, bare: string | undefined): Pattern | null {
   return bare !== undefined && pattern.startsWith(`${bare}/`) ? pattern.slice(bare.length + 1) : null
 }
 
-/** Plans the value at `pattern` below `from`. */
+/** Adds the value at `pattern` below `from` to the plan. */
 function keep(from: Plan, pattern: Pattern, bit: number, how: NonNullable<Plan['keep']>): Plan {
   let node = from
   for (const step of pattern === '' ? [] : pattern.split('/')) {
@@ -152,7 +153,7 @@ function keep(from: Plan, pattern: Pattern, bit: number, how: NonNullable<Plan['
     node = next
   }
   node.uses |= bit
-  // Text serves all; a shape and a link together need the text of both.
+  // Text serves every use; a shape and a link together need the text.
   if (node.keep === null) node.keep = how
   else if (node.keep !== how) node.keep = 'text'
   return node

@@ -1,4 +1,4 @@
-/** Names and array indexes that lead to a value. */
+/** The names and array indexes that lead to a value. */
 export type Path = readonly (string | number)[]
 
 /** A step of a JSON Pointer (RFC 6901). */

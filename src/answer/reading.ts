@@ -6,27 +6,30 @@ import { type Found, type FoundLink, readAnswer, readLinked, readUnknown } from 
 import { partsOf, type Role } from './plan.ts'
 import type { Scan } from './scan.ts'
 
-/** What is needed of a document to save it. Small, however large the document. */
+/** What is needed of a document to save it. It stays small, however large the document is. */
 export type Reading = {
-  /** Of a job's answer; null in any other document, and where they cannot be told. */
+  /** From a job's answer; null in any other document, and when unknown. */
   readonly status: string | null
   readonly reason: string | null
-  /** The kind of job. A type that is not known yet is passed on as it is. */
+  /** The kind of job. An unknown type is passed on unchanged. */
   readonly type: string | null
-  /** The links that expire, one for each pointer, the essential ones first. */
+  /** The expiring links, one for each pointer, essential ones first. */
   readonly links: readonly FoundLink[]
   /**
-   * For a linked document, and for a job's answer whose status is Completed: a sentence that names the part that its kind
-   * must have and that is not there. Null when everything is there, or behind one of the essential links.
+   * For a linked document, and for a job's answer with the status Completed: a sentence that names the missing required
+   * part of its kind. Null when everything exists, directly or behind an essential link.
    */
   readonly lacks: string | null
-  /** False when it is not JSON, which only what links of an unknown kind or of an edit lead to may be. It has no links then. */
+  /**
+   * False when it is not JSON, which is allowed only for targets of links of an unknown kind or of an edit. It has no
+   * links then.
+   */
   readonly isJson: boolean
 }
 
 const NOTHING = { status: null, reason: null, type: null, links: [], lacks: null, isJson: true } as const
 
-/** The reading of a document that is not JSON, if one of this role need not be. */
+/** The reading of a document that is not JSON; null if this role requires JSON. */
 export function readingOfOther(role: Role): Reading | null {
   const mayBeAnything =
     role !== 'job' && (role.startsWith('Unknown.') || 'document' in KINDS[partsOf(role).kind as Kind].has)
@@ -34,8 +37,8 @@ export function readingOfOther(role: Role): Reading | null {
 }
 
 /**
- * What a scanned document says.
- * @throws NotJson when it is no answer at all
+ * Interprets a scanned document.
+ * @throws NotJson when it is not an answer
  * @throws DocumentTooComplex
  */
 export function readingOf(scan: Scan, role: Role): Reading {
@@ -69,7 +72,7 @@ function sorted(links: readonly FoundLink[]): readonly FoundLink[] {
   return links.toSorted((a, b) => Number(b.essential) - Number(a.essential))
 }
 
-/** The kind of a job's answer; null when it cannot be told. */
+/** The kind of a job's answer; null when unknown. */
 function typeOf(root: Kept | undefined): string | null {
   const type = at(root, 'type')
   if (isText(type)) return type
@@ -79,17 +82,17 @@ function typeOf(root: Kept | undefined): string | null {
   return tellKind(response, KIND_NAMES)
 }
 
-/** Whether a response of a kind that is not known yet has extracted values. */
+/** Whether a response of an unknown kind has extracted values. */
 function isExtraction(response: Kept | undefined): boolean {
   return tellKind(response, ['Extract']) !== null
 }
 
 function tellKind(response: Kept | undefined, among: readonly Kind[]): Kind | null {
-  const isThere = (told: string) => {
-    const [path = '', shape = 'present'] = told.split(':')
+  const isThere = (member: string) => {
+    const [path = '', shape = 'present'] = member.split(':')
     return hasShape(at(response, ...path.split('/')), shape as Shape)
   }
-  return among.find((kind) => KINDS[kind].toldBy.some((all) => all.every(isThere))) ?? null
+  return among.find((kind) => KINDS[kind].recognisedBy.some((all) => all.every(isThere))) ?? null
 }
 
 /** The forms of errors are in docs/vendors.md#reducto-errors. */

@@ -3,10 +3,10 @@ import { KINDS, type Kind, kindOfResponseType } from './kinds.ts'
 import type { Level } from './plan.ts'
 
 /**
- * Whether what a link led to is a whole response, rather than the result alone. For most kinds a member `result` says so.
- * Extracted values can have members of any name, `result` and `usage` among them: only what Reducto alone writes counts,
- * which is `response_type`, or page counts beside a result. Where a whole response was expected, its citations or job id
- * are enough.
+ * Whether a link led to a whole response rather than to the result alone. For most kinds a member `result` shows it.
+ * Extracted values can have members of any name, including `result` and `usage`. For them only members that Reducto
+ * alone writes count: `response_type`, or page counts beside a result. Where a whole response was expected, citations
+ * or a job id are enough.
  */
 export function isEnvelope(root: Kept | undefined, kind: Kind, level: Level): boolean {
   const spec = KINDS[kind]
@@ -29,7 +29,7 @@ function isCount(value: Kept | undefined): boolean {
   return typeof value === 'number'
 }
 
-/** `isEnvelope` of a value that is in memory. */
+/** `isEnvelope` for a value in memory. */
 export function isResponse(value: unknown, kind: Kind, level: Level): boolean {
   return isEnvelope(outline(value, 2), kind, level)
 }
@@ -39,12 +39,12 @@ function outline(value: unknown, levels: number): Kept {
   if (typeof value !== 'object' || value === null) return value as Kept
   const isList = Array.isArray(value)
   const kept: KeptContainer = { isArray: isList, members: new Map(), size: isList ? value.length : 0 }
-  // Items of lists tell nothing here, and there may be many.
+  // Items of lists are not needed here, and there may be many.
   if (isList || levels === 0) return kept
-  for (const name of LOOKED_AT)
+  for (const name of ENVELOPE_MEMBERS)
     if (Object.hasOwn(value, name))
       kept.members.set(name, outline((value as Record<string, unknown>)[name], levels - 1))
   return kept
 }
 
-const LOOKED_AT = ['result', 'usage', 'citations', 'response_type', 'job_id', 'num_pages', 'num_fields', 'value']
+const ENVELOPE_MEMBERS = ['result', 'usage', 'citations', 'response_type', 'job_id', 'num_pages', 'num_fields', 'value']

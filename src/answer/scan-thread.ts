@@ -11,25 +11,25 @@ export type { FoundLink, Reading, Role }
 /** A document that is scanned while it is written elsewhere. Ends with `end` or `drop`; both may be called twice. */
 export type DocumentScan = {
   /**
-   * Takes the next piece, whose memory may be used again afterwards; waits while the thread is behind. Never throws: what
-   * is wrong with the document is told at its end, so that it can be written whole.
+   * Accepts the next piece, whose memory may be reused afterwards; waits while the thread is behind. Never throws:
+   * errors of the document are reported by `end`, so that the document can be written completely.
    */
   write(piece: Uint8Array): Promise<void>
   /**
    * @throws NotJson for a role that must be JSON: the message says what is wrong, and where
-   * @throws DocumentTooComplex when it breaks one of the bounds of bounds.ts
-   * @throws DocumentCrashed when this document ended the thread that read it
+   * @throws DocumentTooComplex when it exceeds one of the bounds in bounds.ts
+   * @throws DocumentCrashed when this document crashed the thread that read it
    * @throws ReadInterrupted when another document did, or the thread was closed: scan it again
    */
   end(): Promise<Reading>
-  /** Nobody waits for what is in it. */
+  /** Ends the scan; nobody waits for its findings. */
   drop(): void
 }
 
 export type ScanDocument = (role: Role) => DocumentScan
 
-/** Links that cross from the thread at once: receiving them takes about a millisecond. */
-const LINKS_AT_ONCE = 1_000
+/** Links per message from the thread: receiving them takes about a millisecond. */
+const LINKS_PER_MESSAGE = 1_000
 
 /** Scans documents; large ones on threads. */
 export function createScanThread(options: PoolOptions = {}): { scan: ScanDocument; close(): Promise<void> } {
@@ -72,7 +72,7 @@ async function collect(document: OpenDocument<Reading>): Promise<Reading> {
   return { ...first!, links }
 }
 
-/** Finds nothing before the end: where a link stands is only known then. */
+/** Reports nothing before the end: only then are the positions of links known. */
 function createParser(role: Role): DocumentParser<Reading> {
   const scanner = createScanner(role)
   return {
@@ -82,8 +82,8 @@ function createParser(role: Role): DocumentParser<Reading> {
     },
     *end() {
       const reading = readingOf(scanner.end(), role)
-      for (let at = 0; at === 0 || at < reading.links.length; at += LINKS_AT_ONCE)
-        yield [{ ...reading, links: reading.links.slice(at, at + LINKS_AT_ONCE) }]
+      for (let at = 0; at === 0 || at < reading.links.length; at += LINKS_PER_MESSAGE)
+        yield [{ ...reading, links: reading.links.slice(at, at + LINKS_PER_MESSAGE) }]
     },
   }
 }

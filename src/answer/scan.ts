@@ -6,14 +6,14 @@ import { UNKNOWN } from './kinds.ts'
 import { type Plan, planFor, type Role, USES, type Use } from './plan.ts'
 
 /**
- * Reads a JSON document as a stream, in bounded memory, and keeps of it what the plan for its role asks for. Costs the
- * same for every byte: what a name or a value costs does not depend on what stands around it. As in JSON.parse, the last
- * of equal names counts.
+ * Reads a JSON document as a stream, in bounded memory, and keeps what the plan for its role asks for. Every byte costs
+ * the same: the cost of a name or value does not depend on its surroundings. As in JSON.parse, the last of equal names
+ * counts.
  */
 export type Scan = {
-  /** What was kept; undefined when there is nothing in the document at all. */
+  /** What was kept; undefined when the document is empty. */
   readonly root: Kept | undefined
-  /** @throws DocumentTooComplex when what was kept for this use is not everything. */
+  /** @throws DocumentTooComplex when a bound cut short what was kept for this use. */
   check(use: Use): void
 }
 
@@ -24,14 +24,14 @@ export type Scanner = {
   end(): Scan
 }
 
-/** Buffer of the tokenizer for strings and numbers, as its documentation advises. */
-const BUFFER = 64 * 1024
+/** Buffer of the tokenizer for strings and numbers, as its documentation advises, bytes. */
+const TOKEN_BUFFER_BYTES = 64 * 1024
 const UNKNOWN_BIT = 1 << USES.indexOf('Unknown')
 
 /**
- * How far links are looked for by name, in a document of a kind that is not known: not here; here; only in what has the
- * blocks of a chunk, since these are the items of an array that may be extracted values; here, below a name that is too
- * long for a pointer.
+ * Whether links are searched for by name in a document of an unknown kind: not here; here; only in objects with the
+ * blocks of a chunk, since these are the items of an array that may be extracted values; here, but below a name that is
+ * too long for a pointer.
  */
 type ByName = 'no' | 'yes' | 'in chunks' | 'too long'
 
@@ -43,7 +43,7 @@ type Frame = {
   readonly byName: ByName
   kept: KeptContainer | null
   size: number
-  /** Members that make an object an extracted value with its citations. */
+  /** The members of an extracted value with its citations. */
   hasValue: boolean
   hasCitations: boolean
 }
@@ -65,7 +65,7 @@ export function createScanner(role: Role): Scanner {
   let bytes = 0
   let lastToken = 0
 
-  const tokenizer = new Tokenizer({ stringBufferSize: BUFFER, numberBufferSize: BUFFER })
+  const tokenizer = new Tokenizer({ stringBufferSize: TOKEN_BUFFER_BYTES, numberBufferSize: TOKEN_BUFFER_BYTES })
   tokenizer.onToken = ({ token, value, offset }) => {
     lastToken = offset
     switch (token) {
@@ -156,7 +156,7 @@ export function createScanner(role: Role): Scanner {
     else expect('name or }', ', or end')
     const frame = stack.pop()
     if (frame?.isArray !== isArray) throw notJson('brackets do not match')
-    // An extracted value: what was found in it by name is data.
+    // An extracted value: links found in it by name are data.
     if (frame.kept && frame.plan === null && frame.hasValue && frame.hasCitations) {
       const parent = stack.at(-1)!
       parent.kept?.members.delete(parent.at)
@@ -177,7 +177,7 @@ export function createScanner(role: Role): Scanner {
     } else if (isText) scalarByName(value)
   }
 
-  /** A link of a kind that is not known yet. */
+  /** Keeps a link of an unknown kind. */
   function scalarByName(value: string): void {
     const frame = stack.at(-1)
     if (!frame || (frame.byName !== 'yes' && frame.byName !== 'too long')) return
@@ -200,7 +200,7 @@ export function createScanner(role: Role): Scanner {
     return (frame.isArray ? frame.plan.items : frame.plan.names.get(frame.at as string)) ?? null
   }
 
-  /** Whether links are looked for by name within the container that opens now. */
+  /** Whether links are searched for by name within the container that opens now. */
   function byNameHere(isArray: boolean): ByName {
     const frame = stack.at(-1)
     if (!frame) return byName === 'everywhere' ? (isArray ? 'in chunks' : 'yes') : 'no'
@@ -215,7 +215,7 @@ export function createScanner(role: Role): Scanner {
     return member.length > MAX_NAME_CHARS ? 'too long' : 'yes'
   }
 
-  /** Whether the member that comes now is a whole result: `/result/result` of an answer, `/result` of a response. */
+  /** Whether the current member is a whole result: `/result/result` of an answer, `/result` of a response. */
   function isResult(): boolean {
     return stack.length === (byName === 'everywhere' ? 1 : 2) && stack.every(({ at }) => at === 'result')
   }
@@ -232,7 +232,7 @@ export function createScanner(role: Role): Scanner {
     return possible
   }
 
-  /** Keeps a value where it stands, and the containers around it. */
+  /** Keeps a value at its position, with the containers around it. */
   function put(value: Kept): void {
     if (stack.length === 0) {
       root = value
@@ -256,15 +256,15 @@ export function createScanner(role: Role): Scanner {
     write(piece) {
       tokenizer.write(piece)
       bytes += piece.byteLength
-      // The tokenizer does not tell what it holds; what came since its last token is at least that.
+      // The tokenizer does not report the size of its buffer; it holds at least the bytes since its last token.
       if (bytes - lastToken > MAX_TOKEN_BYTES)
         throw new DocumentTooComplex('MAX_TOKEN_BYTES', `a value of more than ${MAX_TOKEN_BYTES} bytes`)
     },
     end() {
       if (!tokenizer.isEnded) tokenizer.end()
-      // Nothing but space, and perhaps a byte order mark.
+      // Only whitespace, and perhaps a byte order mark.
       const isEmpty = expecting === 'value' && stack.length === 0
-      if (expecting !== 'nothing' && !isEmpty) throw notJson('the document breaks off')
+      if (expecting !== 'nothing' && !isEmpty) throw notJson('the document is truncated')
       return { root, check }
     },
   }
@@ -275,7 +275,7 @@ export function createScanner(role: Role): Scanner {
   }
 }
 
-/** Spaces before it are no part of a URL. */
+/** Leading spaces are not part of a URL. */
 export function isWebUrl(value: unknown): value is string {
   return typeof value === 'string' && /^\s*https?:/i.test(value)
 }

@@ -2,7 +2,7 @@ import { type Documents, own } from './documents.ts'
 import { noSuchPart, responsesOf } from './parts.ts'
 import type { DeepSplitPageEvidence, Split } from './types.ts'
 
-/** A part as Reducto gives it: pages by number, or, of a deep split, with evidence for each. */
+/** A part as Reducto returns it: pages by number, or, for a deep split, with evidence for each page. */
 type Part = {
   readonly name: string
   readonly pages?: readonly (number | DeepSplitPageEvidence)[] | null
@@ -10,7 +10,7 @@ type Part = {
   readonly partitions?: readonly Part[] | null
 }
 
-/** What `splits()` promises. */
+/** Implements `splits()`. */
 export async function splitsOf(documents: Documents, type: string | null): Promise<readonly Split[]> {
   const [response] = await responsesOf(documents, type, 'Split', 'splits')
   const parts = partsIn(response?.result.value)
@@ -18,7 +18,7 @@ export async function splitsOf(documents: Documents, type: string | null): Promi
   return parts.map(toSplit)
 }
 
-/** A result can also have the pages of each section alone. */
+/** A result can also have only the pages of each section. */
 function partsIn(result: unknown): readonly Part[] | null {
   const splits = own(result, 'splits')
   if (Array.isArray(splits)) return splits

@@ -2,21 +2,22 @@ import { Worker } from 'node:worker_threads'
 import { DocumentCrashed, DocumentTooComplex, NotJson, ReadInterrupted } from './errors.ts'
 
 /**
- * The threads that read documents. A document has a thread to itself while there are threads enough; beyond that they
- * share. When a thread ends, the document that was alone on it is to blame. When several were, none is: they fail with
- * ReadInterrupted, and for a while afterwards no documents share a thread, so that the culprit is alone the next time.
+ * The threads that read documents. A document has a thread to itself while enough threads are free; otherwise documents
+ * share threads. When a thread crashes with one document on it, that document is the cause. With several, none is
+ * blamed: they fail with ReadInterrupted, and for a while afterwards no documents share a thread, so that the cause is
+ * alone the next time.
  */
 
 export type PoolOptions = {
-  /** Memory of a thread, MB. A document that needs more ends it. */
+  /** Memory of a thread, MB. A document that needs more crashes it. */
   readonly oldGenerationMb?: number
 }
 
-/** A piece of a document, its end (asked for again until the last portion came), or that no more of it will come. */
+/** A piece of a document, its end (repeated until the last portion was received), or a notice that it was dropped. */
 export type ToThread = {
   readonly id: number
   readonly role: unknown
-  /** Pieces lie in memory that both sides share: a gigabyte of copies would be a gigabyte of garbage. */
+  /** Pieces lie in shared memory: copying a gigabyte would leave a gigabyte of garbage. */
   readonly piece: { readonly memory: SharedArrayBuffer; readonly bytes: number } | 'end' | 'dropped'
 }
 export type FromThread = { readonly id: number } & (
@@ -25,13 +26,13 @@ export type FromThread = { readonly id: number } & (
   | { readonly tooComplex: { readonly bound: string; readonly detail: string } }
 )
 
-/** Threads that are started before documents share them: each takes 10 to 15 MB. */
+/** Threads that are started before documents share them; each takes 10 to 15 MB. */
 const MAX_THREADS = 4
-/** Idle threads that are kept for the next documents. */
+/** Idle threads that are kept for further documents. */
 const MAX_IDLE_THREADS = 2
-/** So many documents do not share threads after some that did were interrupted. */
+/** After shared documents were interrupted, this many documents do not share threads. */
 const CAREFUL_DOCUMENTS = 1_000
-/** What goes to the thread at once. */
+/** Bytes per message to the thread. */
 const PIECE_BYTES = 64 * 1024
 /** Young-generation limit, MB. Tokens are short-lived, so V8's default of 48 would only waste memory. */
 const YOUNG_GENERATION_MB = 2
@@ -40,11 +41,11 @@ const OLD_GENERATION_MB = 768
 
 type Thread = {
   readonly worker: Worker
-  /** The documents on it, and who waits for an answer about each. */
+  /** The documents on this thread, and the callback that waits for an answer about each. */
   readonly documents: Map<number, Waiting | null>
-  /** Why it ended. */
+  /** The error with which it ended. */
   ended: Error | null
-  /** Set when it ended by itself with one document on it. */
+  /** Set when it crashed with one document on it. */
   culprit: number | null
 }
 type Waiting = { resolve(message: FromThread): void; reject(error: Error): void }
@@ -83,7 +84,7 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
   function blame(thread: Thread, id: number): Error {
     const cause = thread.ended ?? new Error('the thread that reads documents was closed')
     return thread.culprit === id
-      ? new DocumentCrashed(`reading the document ended its thread: ${cause.message}`, { cause })
+      ? new DocumentCrashed(`reading the document crashed its thread: ${cause.message}`, { cause })
       : new ReadInterrupted(`reading the document was interrupted: ${cause.message}`, { cause })
   }
 
@@ -103,7 +104,7 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
     thread.documents.set(id, null)
     const buffers = [new SharedArrayBuffer(PIECE_BYTES), new SharedArrayBuffer(PIECE_BYTES)]
     let filled = 0
-    /** The piece that the thread has now. */
+    /** The piece that the thread is reading. */
     let pending: Promise<FromThread> | null = null
     let isOver = false
     let isDropped = false
@@ -111,7 +112,7 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
     function send(piece: ToThread['piece']): Promise<FromThread> {
       const answer = new Promise<FromThread>((resolve, reject) => {
         if (thread.ended) return reject(blame(thread, id))
-        // Whoever still waits for a piece when the document is dropped is told too.
+        // A caller that still waits for a piece when the document is dropped gets an answer, too.
         const before = thread.documents.get(id)
         thread.documents.set(id, {
           resolve(message) {
@@ -123,19 +124,19 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
             reject(error)
           },
         })
-        // A command has nothing else that keeps the process alive while it waits.
+        // Keeps the process alive while it waits: in a command nothing else does.
         thread.worker.ref()
         thread.worker.postMessage({ id, role, piece } satisfies ToThread)
       }).finally(() => {
         if (thread.documents.has(id)) thread.documents.set(id, null)
         if ([...thread.documents.values()].every((waiting) => waiting === null)) thread.worker.unref()
       })
-      // Whoever takes it gets the error; nobody may, when the document is dropped.
+      // The caller of `taken` gets the error; there may be none when the document is dropped.
       answer.catch(() => {})
       return answer
     }
 
-    /** What the thread found in the piece before. One piece is read while the next is filled. */
+    /** What the thread found in the previous piece. One piece is read while the next is filled. */
     async function taken(): Promise<readonly unknown[]> {
       if (!pending) return []
       try {
@@ -150,7 +151,7 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
       }
     }
 
-    /** The document is no longer on its thread. */
+    /** Removes the document from its thread. */
     function leave(): void {
       if (isOver) return
       isOver = true
@@ -204,7 +205,7 @@ export function createThreadPool(module: string, { oldGenerationMb = OLD_GENERAT
       drop,
     }
 
-    /** The thread may still be busy with it, and is not free of blame for it before it answers. */
+    /** The thread may still be reading the document, which stays a suspect until the thread answers. */
     function drop(): void {
       if (isOver || isDropped) return
       isDropped = true

@@ -5,10 +5,10 @@ export type { DeepSplitPageEvidence }
 
 export type Chunk = ParseResponse.FullResult.Chunk
 
-/** `pointer` (RFC 6901) leads to the value within what `extracted()` returns. */
+/** `pointer` (RFC 6901) leads to the value within the result of `extracted()`. */
 export type FieldCitations = { readonly pointer: string; readonly citations: readonly Citation[] }
 
-/** A place in the document that a value was read from. Reducto adds fields; these have always been there. */
+/** The position in the document that a value was read from. Reducto may add fields; these have always existed. */
 export type Citation = {
   readonly type?: string
   readonly content?: string
@@ -16,7 +16,7 @@ export type Citation = {
   readonly [field: string]: unknown
 }
 
-/** A part of a split document. Of a deep split, `evidence` says for each page why it belongs here. */
+/** A part of a split document. For a deep split, `evidence` says for each page why it belongs to this part. */
 export type Split = {
   readonly name: string
   readonly pages: readonly number[]

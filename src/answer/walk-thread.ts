@@ -4,15 +4,16 @@ import { createDocumentThread, type DocumentParser, serveDocuments } from './doc
 import { DocumentTooComplex, NotJson } from './errors.ts'
 import { KIND_NAMES, KINDS, partsWithChunks } from './kinds.ts'
 
-/** Something found on a walk: a chunk, or a link to a result that was saved elsewhere. */
+/** A finding of a walk: a chunk, or a link to a result that was saved elsewhere. */
 type Found = { readonly pointer: string; readonly value: unknown }
 
 /** Walks documents; large ones on threads. */
 export type Walk = {
   /**
-   * Yields the chunks in a document and the links where chunks could be, in the order of the document. The next piece is
-   * read when the caller asks, so that memory stays bounded.
-   * @throws NotJson @throws DocumentTooComplex @throws DocumentCrashed @throws ReadInterrupted, or what the source throws
+   * Yields the chunks in a document and the links where chunks could be, in document order. The next piece is read on
+   * demand, so that memory stays bounded.
+   * @throws NotJson @throws DocumentTooComplex @throws DocumentCrashed @throws ReadInterrupted, or what the source
+   * throws
    */
   read(source: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Found[], void, void>
   close(): Promise<void>
@@ -34,9 +35,9 @@ export function createWalkThread(): Walk {
   return { read, close: thread.close }
 }
 
-/** Where a response may begin: the document itself, a response's result, an answer's. */
+/** Where a response may begin: the document itself, a response's result, an answer's result. */
 const ROOTS = ['', 'result.', 'result.result.']
-/** Where a parse may be: there, or in a part of a pipeline, alone or in a list. */
+/** Where a parse may be: at a root, or in a part of a pipeline, alone or in a list. */
 const PARSES = ['', ...KIND_NAMES.flatMap((kind) => Object.keys(partsWithChunks(kind)))].flatMap((part) =>
   part === '' ? [''] : [`${part}.`, `${part}.result.`, `${part}.*.`, `${part}.*.result.`],
 )
@@ -47,8 +48,8 @@ const IN_OBJECT = ROOTS.flatMap((root) =>
 /** A downloaded parse can also be a bare array of chunks. */
 const IN_ARRAY = ['$.*']
 
-/** As in scan.ts: the tokenizer's documentation advises one for strings and numbers. */
-const BUFFER = 64 * 1024
+/** As in scan.ts: the size that the tokenizer's documentation advises for strings and numbers, bytes. */
+const TOKEN_BUFFER_BYTES = 64 * 1024
 const OPENING: ReadonlySet<TokenType> = new Set([TokenType.LEFT_BRACE, TokenType.LEFT_BRACKET])
 const CLOSING: ReadonlySet<TokenType> = new Set([TokenType.RIGHT_BRACE, TokenType.RIGHT_BRACKET])
 
@@ -58,7 +59,7 @@ function createParser(): DocumentParser<Found> {
   let depth = 0
   let bytes = 0
   let lastToken = 0
-  const tokenizer = new Tokenizer({ stringBufferSize: BUFFER, numberBufferSize: BUFFER })
+  const tokenizer = new Tokenizer({ stringBufferSize: TOKEN_BUFFER_BYTES, numberBufferSize: TOKEN_BUFFER_BYTES })
   const fail = (error: Error) => {
     throw error instanceof DocumentTooComplex || error instanceof NotJson ? error : new NotJson(error.message)
   }
@@ -72,7 +73,7 @@ function createParser(): DocumentParser<Found> {
     parser.write(token)
   }
 
-  /** Nothing is kept but what is asked for. */
+  /** Keeps only what is asked for. */
   function start(paths: string[]): TokenParser {
     const started = new TokenParser({ paths, keepStack: false })
     started.onError = fail
@@ -98,7 +99,7 @@ function createParser(): DocumentParser<Found> {
       return take()
     },
     *end() {
-      if (!parser?.isEnded) throw new NotJson('the document breaks off')
+      if (!parser?.isEnded) throw new NotJson('the document is truncated')
       yield take()
     },
   }

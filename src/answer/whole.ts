@@ -2,9 +2,9 @@ import { type AnswerNode, type Documents, openDocuments, own, type SavedFiles } 
 import { isKind, KINDS, type Kind } from './kinds.ts'
 import { openResponse, partNodes } from './parts.ts'
 
-/** What `job()` promises: the answer with every saved result back in its place. The caller may change it. */
+/** Implements `job()`: the answer with every saved result back in its place. The caller may modify it. */
 export async function wholeAnswer(saved: SavedFiles): Promise<unknown> {
-  // Documents of its own: no other accessor sees what the caller changes.
+  // Separate documents: no other accessor sees the caller's modifications.
   const documents = await openDocuments(saved)
   const root = await documents.root()
   const response = documents.child(root, 'result')
@@ -21,7 +21,7 @@ async function inlined(documents: Documents, node: AnswerNode, kind: Kind): Prom
   const { has } = KINDS[kind]
   if ('document' in has) return inlinedUnknown(documents, node, true)
   const { response, result } = await openResponse(documents, node, kind)
-  // It was no response, and no link to one.
+  // It is neither a response nor a link to one.
   if (response === null && result.document === node.document && result.pointer === node.pointer) return node.value
   const value = 'parts' in has ? await withParts(documents, result, kind) : result.value
   return { ...response, result: value }
@@ -48,7 +48,7 @@ async function withParts(documents: Documents, result: AnswerNode, kind: Kind): 
   return whole
 }
 
-/** Of a kind that is not known: what a link leads to stands in its place, unless it is not JSON. */
+/** For an unknown kind: the target of a link replaces it, unless it is not JSON. */
 async function inlinedUnknown(documents: Documents, node: AnswerNode, isResponse: boolean): Promise<unknown> {
   const target = await documents.followJson(node)
   if (target) return inlinedUnknown(documents, target, true)

@@ -1,20 +1,22 @@
 import ipaddr from 'ipaddr.js'
 
-/** Where Azure answers for its own machines, on an address that looks public. */
+/** Where Azure serves its own machines, on an address that looks public. */
 const AZURE_PLATFORM = '168.63.129.16'
-/** All of IPv6 that is given out as global unicast. */
+/** The part of IPv6 that is assigned as global unicast. */
 const GLOBAL_IPV6 = ipaddr.parseCIDR('2000::/3')
-/** RFC 6052: on networks without IPv4 every IPv4 host has an address here, which ends with its IPv4 address. */
+/**
+ * RFC 6052: on networks without IPv4 every IPv4 host has an address in this range, which ends with its IPv4 address.
+ */
 const NAT64 = ipaddr.parseCIDR('64:ff9b::/96')
 
-/** Whether an address is one of the public internet: `unicast` of ipaddr.js, which names all reserved ranges. */
+/** Whether an address belongs to the public internet: `unicast` in ipaddr.js, which names all reserved ranges. */
 export function isGlobal(address: string): boolean {
   return addressKind(address) === 'public'
 }
 
 /**
- * `public`, or what an address is instead, in ipaddr.js's words (`private`, `loopback`, `linkLocal` …). An IPv4
- * address within an IPv6 one (mapped, NAT64) is judged as what it is.
+ * `public`, or the kind of a non-public address in ipaddr.js's words (`private`, `loopback`, `linkLocal` …). An IPv4
+ * address within an IPv6 one (mapped, NAT64) is classified as the IPv4 address.
  */
 export function addressKind(address: string): string {
   const text = address.includes(':') ? plainIpv6(address) : address
@@ -30,7 +32,10 @@ function innermost(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv
   return ipaddr.fromByteArray(address.toByteArray().slice(-4))
 }
 
-/** In groups alone: ipaddr.js takes `::8.8.8.8` for the mapped `::ffff:8.8.8.8`. Empty for what is no address. */
+/**
+ * The address in hexadecimal groups only: ipaddr.js reads `::8.8.8.8` as the mapped `::ffff:8.8.8.8`. Empty if it is
+ * not an address.
+ */
 function plainIpv6(address: string): string {
   const url = `http://[${address}]/`
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : ''

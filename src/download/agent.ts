@@ -11,28 +11,28 @@ import type { PrivateHosts } from './private-hosts.ts'
 
 export type DownloadAgent = { readonly dispatcher: Dispatcher; destroy(): Promise<void> }
 
-/** Headers come within this, ms. */
-const HEADERS_TIMEOUT = 30_000
+/** Headers must arrive within this time, ms. */
+const HEADERS_TIMEOUT_MS = 30_000
 
 /**
- * What downloads go through. Links come from an answer of Reducto's, which a document's author may have influenced: so
- * only https to public addresses is allowed, apart from the hosts that `isPrivateHost` names. Names are checked when
- * they are connected to. Behind a proxy it is the proxy that looks names up; what is written as an address, and
- * localhost, is refused there too.
+ * The agent of all downloads. Links come from Reducto's answer, which a document's author may have influenced.
+ * Therefore only https to public addresses is allowed, except for the hosts that `isPrivateHost` accepts. Names are
+ * checked when a connection is made. Behind a proxy the proxy resolves names; literal addresses and localhost are
+ * refused there too.
  */
 export function createDownloadAgent(options: {
   readonly isPrivateHost: PrivateHosts
-  /** What helps where a host is refused. */
+  /** What to do about a refused host. */
   readonly cure: Cure
   readonly proxies: ProxySettings
-  /** Between two pieces of a body, ms. */
+  /** Maximum time between two chunks of a body, ms. */
   readonly idleTimeout: number
-  /** How names are looked up: the system's resolver. */
+  /** Resolves names; default: the system's resolver. */
   readonly lookup?: typeof dnsLookup
 }): DownloadAgent {
   const { isPrivateHost, proxies, cure } = options
   const lookup = options.lookup ?? dnsLookup
-  const timeouts = { headersTimeout: HEADERS_TIMEOUT, bodyTimeout: options.idleTimeout }
+  const timeouts = { headersTimeout: HEADERS_TIMEOUT_MS, bodyTimeout: options.idleTimeout }
   const connector = { timeout: CONNECT_TIMEOUT, allowH2: false }
   const open = buildConnector({ ...connector, lookup: lookup as never })
   const guarded = buildConnector({ ...connector, lookup: createGuardedLookup(lookup, cure) })
@@ -51,7 +51,7 @@ export function createDownloadAgent(options: {
   return { dispatcher: routed.dispatcher.compose(check), destroy: routed.destroy }
 }
 
-/** What can be told without looking a name up. Addresses that are written as such are never looked up. */
+/** Refuses what can be refused without a name lookup. Literal addresses are never looked up. */
 function refuseNotPublic(url: URL, cure: string): void {
   if (url.protocol !== 'https:') throw new TargetRefused(url.host, 'only https is allowed there', cure)
   const host = plainHost(url.hostname)

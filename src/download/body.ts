@@ -3,10 +3,10 @@ import type { Clock } from '../clock.ts'
 import { decode } from './decode.ts'
 import { DownloadError, readDownloadError } from './error.ts'
 
-/** A body must bring so many bytes in so many ms of waiting for it: 64 KiB/s over 5 minutes. */
+/** Minimum rate: this many bytes per this many ms of waiting for the body, that is, 64 KiB/s over 5 minutes. */
 const MIN_RATE = { bytes: 64 * 1024 * 300, ms: 300_000 } as const
 
-/** What compression adds to data that cannot be compressed: under one in 64, and headers. */
+/** The overhead of compression for incompressible data: less than one part in 64, and headers. */
 export function maxWireBytes(maxBytes: number): number {
   return maxBytes + Math.ceil(maxBytes / 64) + 64 * 1024
 }
@@ -16,21 +16,21 @@ export type BodyOptions = {
   readonly maxBytes: number
   readonly host: string
   readonly clock: Clock
-  /** A body that nobody begins to read is dropped after this, ms. */
+  /** A body that nobody starts to read is dropped after this time, ms. */
   readonly idleTimeout: number
-  /** Called once, when nothing of the body will be read any more. */
+  /** Called once, when nothing more of the body will be read. */
   readonly onEnd: () => void
 }
 
 /**
- * The decoded bytes of an answer. Reading throws DownloadError. Whatever way it ends, also unread, its connection and
- * everything else that it holds is freed.
+ * The decoded bytes of an answer. Reading throws DownloadError. However it ends, even unread, its connection and all
+ * other resources are freed.
  */
 export function createBody(readable: Readable, options: BodyOptions): AsyncIterable<Uint8Array> {
   const { codings, maxBytes, host, idleTimeout } = options
   const limit = (most: number) => (source: AsyncIterable<Uint8Array>) => limited(source, most, maxBytes)
   const wireBytes = codings.length === 0 ? maxBytes : maxWireBytes(maxBytes)
-  const wire = limit(wireBytes)(paced(readable, options.clock))
+  const wire = limit(wireBytes)(withMinRate(readable, options.clock))
   const decoded = limit(maxBytes)(decode(wire, codings, limit(wireBytes)))
   const chunks = notEmpty(decoded)[Symbol.asyncIterator]()
 
@@ -68,8 +68,8 @@ export function createBody(readable: Readable, options: BodyOptions): AsyncItera
   return body
 }
 
-/** Ends a body that trickles: it would hold its place for hours. Time that the reader takes does not count. */
-async function* paced(body: Readable, clock: Clock): AsyncIterable<Uint8Array> {
+/** Ends a slow body, which would occupy its slot for hours. The reader's own time does not count. */
+async function* withMinRate(body: Readable, clock: Clock): AsyncIterable<Uint8Array> {
   const chunks: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]()
   let bytes = 0
   let waited = 0
@@ -89,7 +89,7 @@ async function* paced(body: Readable, clock: Clock): AsyncIterable<Uint8Array> {
   }
 }
 
-/** Counts bytes as they come. */
+/** Limits the bytes that pass through. */
 async function* limited(source: AsyncIterable<Uint8Array>, most: number, maxBytes: number): AsyncIterable<Uint8Array> {
   let bytes = 0
   for await (const chunk of source) {
@@ -106,7 +106,7 @@ export function tooLarge(maxBytes: number): DownloadError {
   )
 }
 
-/** Nothing that Reducto links to is empty. */
+/** No file that Reducto links to is empty. */
 async function* notEmpty(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let isEmpty = true
   for await (const chunk of source) {

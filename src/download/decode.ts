@@ -13,27 +13,27 @@ import {
 import { explainError } from '../explain-error.ts'
 import { DownloadError } from './error.ts'
 
-/** No storage applies more codings than two; a longer list is there to cost time. */
+/** No storage applies more than two codings; a longer list only costs time. */
 const MAX_CODINGS = 4
-/** So many first bytes tell whether data is of a coding, B. */
+/** Bytes at the start of the data that show whether a coding was applied. */
 const PREFIX_BYTES = 1024
 /**
- * Data without a mark of its own is tried with so many of them: enough to find what is something else, and few, so that
- * data that is damaged further on is told as such. B.
+ * Bytes with which a coding without a signature is tried: enough to recognise other data, and few, so that data damaged
+ * further on is reported as damaged.
  */
 const TRIAL_BYTES = 64
-/** What a trial may inflate to, B. */
+/** Maximum bytes that a trial may inflate to. */
 const MAX_TRIAL_OUTPUT = 64 * 1024
-/** RFC 9659: nothing sent over HTTP needs a larger window. It bounds the memory of a stream to 8 MiB. */
+/** RFC 9659: HTTP content never needs a larger window. It limits the memory of a stream to 8 MiB. */
 const MAX_ZSTD_WINDOW_LOG = 23
 
 const OPTIONS = { chunkSize: 64 * 1024 } as const
 const ZSTD_OPTIONS = { ...OPTIONS, params: { [constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW_LOG } }
 
-/** Node's streams of zlib, Brotli and Zstandard. `bytesWritten`: what has been undone of what was written. */
+/** Node's streams of zlib, Brotli and Zstandard. `bytesWritten`: how many of the written bytes have been decoded. */
 type Decoder = Transform & { readonly bytesWritten: number }
 
-/** What makes a decoder for a coding, chosen by the first bytes; null when they show that it was never applied. */
+/** Chooses the decoder of a coding by the first bytes; null when they show that the coding was never applied. */
 type Choose = (prefix: Buffer) => (() => Decoder) | null
 
 const gunzip: Choose = (prefix) => (startsWith(prefix, [0x1f, 0x8b]) ? () => createGunzip(OPTIONS) : null)
@@ -41,7 +41,7 @@ const gunzip: Choose = (prefix) => (startsWith(prefix, [0x1f, 0x8b]) ? () => cre
 const CODINGS: ReadonlyMap<string, Choose> = new Map<string, Choose>([
   ['gzip', gunzip],
   ['x-gzip', gunzip],
-  // The standard says zlib; some senders mean the bare data.
+  // The standard requires zlib; some senders use raw deflate.
   [
     'deflate',
     (prefix) => {
@@ -53,12 +53,12 @@ const CODINGS: ReadonlyMap<string, Choose> = new Map<string, Choose>([
   ['zstd', (prefix) => (isZstd(prefix) ? () => createZstdDecompress(ZSTD_OPTIONS) : null)],
 ])
 
-/** What may follow the end of its data with data of its own, where Node's decoder does not go on by itself. */
+/** Codings whose data may consist of several frames, where Node's decoder stops after the first. */
 const HAS_FRAMES: ReadonlySet<string> = new Set(['zstd'])
 
 /**
- * The codings of a Content-Encoding that have to be undone, in the order in which they were applied. What is not known
- * is no coding: storages repeat what an uploader wrote, `UTF-8` and `aws-chunked` for example.
+ * The codings of a Content-Encoding to undo, in the order in which they were applied. Unknown names are ignored:
+ * storages repeat what an uploader wrote, for example `UTF-8` and `aws-chunked`.
  */
 export function codingsOf(contentEncoding: string | null): readonly string[] {
   const codings = (contentEncoding ?? '')
@@ -70,8 +70,8 @@ export function codingsOf(contentEncoding: string | null): readonly string[] {
 }
 
 /**
- * Undoes `codings`, the last one first. Data that is not of the coding it is said to be stays as it is. Throws
- * DownloadError when it is damaged, ends too soon, or has something else behind its end. `bound` is put around what each coding gives.
+ * Undoes `codings`, the last one first. Data that is not in the declared coding stays unchanged. Throws DownloadError
+ * when the data is damaged, truncated, or followed by other data. `bound` wraps the output of each coding.
  */
 export function decode(
   source: AsyncIterable<Uint8Array>,
@@ -95,17 +95,17 @@ async function* undo(coding: string, source: AsyncIterable<Uint8Array>): AsyncIt
     }
     do yield* through(coding, createDecoder(), input)
     while (HAS_FRAMES.has(coding) && input.hasRest())
-    if (input.hasRest()) throw damaged(coding, 'something else is behind its end')
+    if (input.hasRest()) throw damaged(coding, 'other data follows its end')
   } finally {
     await chunks.return?.()
   }
 }
 
-/** Chunks one by one, null at their end. What was taken and not used can be put back. */
+/** Chunks one by one, null at the end. A chunk that was read but not used can be put back. */
 type Input = {
   next(): Promise<Uint8Array | null>
   putBack(rest: Uint8Array): void
-  /** Whether something was put back. */
+  /** Whether a chunk was put back. */
   hasRest(): boolean
 }
 
@@ -137,10 +137,10 @@ async function readPrefix(input: Input): Promise<Buffer> {
 }
 
 /**
- * What the decoder makes of the input, until it has enough: what it does not want is put back.
+ * Yields what the decoder makes of the input until the decoder has ended; unused input is put back.
  *
- * Not `pipeline`: it takes its listeners off when a stream has ended, and an error that comes after that, or before
- * anybody reads, would end the process.
+ * Does not use `pipeline`, which removes its listeners when a stream has ended: a later error, or one before anybody
+ * reads, would exit the process.
  */
 async function* through(coding: string, decoder: Decoder, input: Input): AsyncIterable<Uint8Array> {
   const state: { failure: unknown } = { failure: null }
@@ -154,15 +154,15 @@ async function* through(coding: string, decoder: Decoder, input: Input): AsyncIt
   } finally {
     decoder.destroy()
   }
-  // It has ended, so that nothing is waited for but putting back what it left.
+  // The decoder has ended; only putting back the rest remains.
   await fed
 }
 
 function damaged(coding: string, why: string, cause?: unknown): DownloadError {
-  return new DownloadError('failed', `the ${coding} data of the storage is damaged or ends too soon: ${why}`, { cause })
+  return new DownloadError('failed', `the ${coding} data of the storage is damaged or truncated: ${why}`, { cause })
 }
 
-/** Never rejects: what the source throws goes to whoever reads the decoder. */
+/** Never rejects: errors of the source go to the reader of the decoder. */
 async function feed(decoder: Decoder, input: Input, state: { failure: unknown }): Promise<void> {
   try {
     for (let chunk = await input.next(); chunk !== null; chunk = await input.next()) {
@@ -179,7 +179,9 @@ async function feed(decoder: Decoder, input: Input, state: { failure: unknown })
   }
 }
 
-/** Resolves when the decoder has worked on the chunk. One that has all that it wants ends instead, and leaves the rest. */
+/**
+ * Resolves when the decoder has processed the chunk. A decoder that has all its data ends instead and leaves the rest.
+ */
 function written(decoder: Decoder, chunk: Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -194,8 +196,8 @@ function written(decoder: Decoder, chunk: Uint8Array): Promise<void> {
 type Trial = (data: Buffer, options: { finishFlush: number; maxOutputLength: number }) => Buffer
 
 /**
- * For codings whose data has no mark of its own: whether the first bytes can be decoded. Text is never data of these,
- * though a few letters of it can begin like some.
+ * For codings without a signature: whether the first bytes can be decoded. Text is never such data, although a few of
+ * its letters can look like it.
  */
 function isDecodable(prefix: Buffer, trial: Trial): boolean {
   if (isText(prefix)) return false
@@ -210,18 +212,18 @@ function isDecodable(prefix: Buffer, trial: Trial): boolean {
 
 function isText(prefix: Buffer): boolean {
   if (prefix.some((byte) => byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d)) return false
-  // The cut may go through a character of up to four bytes.
+  // The prefix may end within a character of up to four bytes.
   return [0, 1, 2, 3].some((cut) => prefix.byteLength > cut && isUtf8(prefix.subarray(0, prefix.byteLength - cut)))
 }
 
-/** RFC 1950: method 8, a window that there is, and a checksum over both bytes. */
+/** RFC 1950: method 8, a valid window, and a checksum over both bytes. */
 function isZlib(prefix: Buffer): boolean {
   const [method = 0, flags = 0] = prefix
   return (method & 0x0f) === 8 && method >> 4 <= 7 && ((method << 8) | flags) % 31 === 0
 }
 
 function isZstd(prefix: Buffer): boolean {
-  // A frame, or one that is to be skipped (its first nibble varies).
+  // A frame, or a skippable frame (its first nibble varies).
   const [first = 0, ...rest] = prefix.subarray(0, 4)
   return (
     startsWith(prefix, [0x28, 0xb5, 0x2f, 0xfd]) || ((first & 0xf0) === 0x50 && startsWith(rest, [0x2a, 0x4d, 0x18]))

@@ -20,42 +20,48 @@ import { createPrivateHosts } from './private-hosts.ts'
 
 export { DownloadError } from './error.ts'
 
-/** What a link led to: a whole file, decoded. Reading `body` throws DownloadError. */
+/** The target of a link: a complete file, decoded. Reading `body` throws DownloadError. */
 type Downloaded = { readonly contentType: string | null; readonly body: AsyncIterable<Uint8Array> }
 
 /**
- * Opens a download of at most `maxBytes` decoded bytes. The body must be read to its end or its iterator returned; one
- * that nobody reads is dropped after a minute. Throws DownloadError.
+ * Opens a download of at most `maxBytes` decoded bytes. The caller must read the body to its end or return its
+ * iterator; an unread body is dropped after a minute. Throws DownloadError.
  */
 export type Download = (
   url: string,
   options: { readonly signal: AbortSignal; readonly maxBytes: number },
 ) => Promise<Downloaded>
 
-/** A body may be idle for this long, and an answer must begin within this, redirects included. ms. */
-const IDLE_TIMEOUT = 60_000
-const ANSWER_TIMEOUT = 60_000
+/** Maximum idle time of a body, and maximum time until an answer begins, including redirects, ms. */
+const IDLE_TIMEOUT_MS = 60_000
+const ANSWER_TIMEOUT_MS = 60_000
 
-/** A longer one says nothing that anybody knows. */
-const MAX_CONTENT_TYPE = 255
+/** No known type is longer, characters. */
+const MAX_CONTENT_TYPE_CHARS = 255
 
 export type DownloaderOptions = {
-  /** `host` or `host:port`: hosts on private addresses that links may lead to, over http too. */
+  /** `host` or `host:port`: hosts on private addresses that links may lead to, also over http. */
   readonly allowPrivateHosts: ReadonlySet<string>
   readonly proxies?: ProxySettings
   readonly clock: Clock
   readonly idleTimeout?: number
   readonly answerTimeout?: number
-  /** How names are looked up: the system's resolver. */
+  /** Resolves names; default: the system's resolver. */
   readonly lookup?: typeof dnsLookup
 }
 
-/** Downloads, over connections that `close` ends. */
+/** Creates downloads over connections that `close` ends. */
 export function createDownloader(options: DownloaderOptions): { readonly download: Download; close(): Promise<void> } {
-  const { clock, lookup, proxies = NO_PROXIES, idleTimeout = IDLE_TIMEOUT, answerTimeout = ANSWER_TIMEOUT } = options
+  const {
+    clock,
+    lookup,
+    proxies = NO_PROXIES,
+    idleTimeout = IDLE_TIMEOUT_MS,
+    answerTimeout = ANSWER_TIMEOUT_MS,
+  } = options
   const isPrivateHost = createPrivateHosts(options.allowPrivateHosts)
   const shared = { proxies, idleTimeout, ...(lookup ? { lookup } : {}) }
-  // Two agents: a connection that was made for a link is never used for a redirect of somebody else.
+  // Two agents: a connection made for a link is never used for another host's redirect.
   const linked = createDownloadAgent({ ...shared, isPrivateHost, cure: ALLOW_HOST })
   const redirected = createDownloadAgent({ ...shared, isPrivateHost: () => false, cure: LINK_DIRECTLY })
   const deps: AnswerDeps = { linked: linked.dispatcher, redirected: redirected.dispatcher, isPrivateHost }
@@ -75,7 +81,7 @@ export function createDownloader(options: DownloaderOptions): { readonly downloa
     }
   }
 
-  /** An answer with a file, begun before its deadline. */
+  /** Returns an answer with a file that began before its deadline. */
   async function answered(link: URL, lifetime: Lifetime): Promise<Answer> {
     const late = new DownloadError('timeout', `no answer from the storage within ${answerTimeout} ms`)
     const timer = setTimeout(() => lifetime.abort(late), answerTimeout)
@@ -94,7 +100,7 @@ export function createDownloader(options: DownloaderOptions): { readonly downloa
   }
 }
 
-/** Looks at what is declared before anything is read. Returns the codings that have to be undone. */
+/** Checks the headers before anything is read. Returns the codings to undo. */
 function checkHead(answer: Answer, maxBytes: number): readonly string[] {
   try {
     const codings = codingsOf(listHeader(answer.headers['content-encoding']))
@@ -107,13 +113,13 @@ function checkHead(answer: Answer, maxBytes: number): readonly string[] {
   }
 }
 
-/** It is kept with every file. */
+/** The media type is stored with every file. */
 function contentTypeOf({ headers }: Answer): string | null {
   const type = singleHeader(headers['content-type'])
-  return type === null || type.length > MAX_CONTENT_TYPE ? null : type
+  return type === null || type.length > MAX_CONTENT_TYPE_CHARS ? null : type
 }
 
-/** What is no http(s) URL can never be followed, whatever the settings are. */
+/** A link that is not an http(s) URL can never be followed, whatever the settings are. */
 function parseLink(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null
   if (!url) throw new DownloadError('never', 'the link is not a URL')

@@ -4,17 +4,17 @@ import { explainError } from '../explain-error.ts'
 /** Why a download failed. Every error of a download is one of these. */
 export class DownloadError extends Error {
   /**
-   * - `expired`: the storage refuses the link (403, 404, 410, a token that expired); a fresh link may help.
-   * - `blocked`: the link leads, for now, where downloads may not go. Time, or a setting, may mend it.
+   * - `expired`: the storage refuses the link (403, 404, 410, an expired token); a fresh link may help.
+   * - `blocked`: the link currently leads where downloads may not go; time or a setting may change that.
    * - `never`: no setting could allow the link.
-   * - `timeout`: nothing came in time: a connection, an answer, or the next piece.
-   * - `too_large`: the file is larger than it may be.
-   * - `failed`: everything else, worth trying again.
+   * - `timeout`: a connection, an answer or the next chunk did not arrive in time.
+   * - `too_large`: the file is larger than allowed.
+   * - `failed`: any other failure, worth a retry.
    */
   readonly kind: 'expired' | 'blocked' | 'never' | 'failed' | 'timeout' | 'too_large'
-  /** The host of the link, with its port unless that is the scheme's own; null when the link has none. */
+  /** The host of the link, with its port unless it is the scheme's default; null when the link has none. */
   readonly host: string | null
-  /** What the storage's `Retry-After` asks for, ms. */
+  /** The storage's `Retry-After`, ms. */
   readonly retryAfter: number | undefined
 
   constructor(
@@ -30,7 +30,7 @@ export class DownloadError extends Error {
   }
 }
 
-/** An address, a scheme or a redirect that downloads may not follow, and what would help. */
+/** An address, a scheme or a redirect that downloads may not follow, with advice. */
 export class TargetRefused extends Error {
   constructor(host: string, why: string, cure: string) {
     super(`${host} is refused: ${why}. ${cure}`)
@@ -38,17 +38,17 @@ export class TargetRefused extends Error {
   }
 }
 
-/** What helps where a host is refused: that depends on who leads to it. */
+/** What to do about a refused host; the advice depends on who links to it. */
 export type Cure = (host: string) => string
 
 /** For the host of a link. */
 export const ALLOW_HOST: Cure = (host) => `If downloads may reach it, add ${host} to DOWNLOAD_ALLOW_PRIVATE_HOSTS`
 
-/** For where a host redirects to. */
+/** For the target of a host's redirect. */
 export const LINK_DIRECTLY: Cure = () =>
   'No setting lets a redirect lead there: the storage must answer with the file, or redirect to https on a public host'
 
-/** How undici and the system say that nothing came in time. */
+/** Error codes of undici and the system for timeouts. */
 const TIMEOUT_CODES: ReadonlySet<unknown> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
@@ -56,7 +56,7 @@ const TIMEOUT_CODES: ReadonlySet<unknown> = new Set([
   'ETIMEDOUT',
 ])
 
-/** Translates whatever a download of a link on `host` threw. */
+/** Translates any error of a download of a link on `host`. */
 export function readDownloadError(error: unknown, host: string | null): DownloadError {
   const causes = causesOf(error)
   const known = causes.find((cause) => cause instanceof DownloadError)
@@ -68,7 +68,7 @@ export function readDownloadError(error: unknown, host: string | null): Download
   const refused = causes.find((cause) => cause instanceof TargetRefused)
   if (refused) return new DownloadError('blocked', refused.message, { host })
   const late = causes.some((cause) => TIMEOUT_CODES.has(codeOf(cause)))
-  return new DownloadError(late ? 'timeout' : 'failed', `the download broke off: ${explainError(error)}`, {
+  return new DownloadError(late ? 'timeout' : 'failed', `the download was cut off: ${explainError(error)}`, {
     host,
     cause: error,
   })

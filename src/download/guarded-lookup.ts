@@ -3,12 +3,12 @@ import type { LookupFunction } from 'node:net'
 import { addressKind, isGlobal } from './addresses.ts'
 import { ALLOW_HOST, type Cure, TargetRefused } from './error.ts'
 
-/** An error names at most so many of a host's addresses. */
+/** Maximum number of addresses that an error names. */
 const MAX_NAMED = 4
 
 /**
- * Looks names up for a connection and gives its public addresses alone. A name without one is refused. The check is
- * here, and not before, because a second look-up could give another address.
+ * Resolves a name for a connection and returns only its public addresses. A name without one is refused. The check is
+ * made here and not earlier, because a second lookup could return another address.
  */
 export function createGuardedLookup(lookup: typeof dnsLookup, cure: Cure = ALLOW_HOST): LookupFunction {
   return (hostname, options, callback) => {

@@ -1,16 +1,16 @@
 import { DownloadError } from './error.ts'
 
-/** What one download hangs on: its own signal, which follows the caller's until `end`. */
+/** The lifetime of one download: a signal of its own that follows the caller's until `end`. */
 export type Lifetime = {
   readonly signal: AbortSignal
-  /** Breaks the download off. */
+  /** Aborts the download. */
   abort(reason: DownloadError): void
-  /** Lets go of the caller's signal. May be called twice. */
+  /** Releases the caller's signal. May be called twice. */
   end(): void
 }
 
 /**
- * Not `AbortSignal.any`: what hangs on that lives as long as its longest source, and the caller's signal may be the
+ * Does not use `AbortSignal.any`: its signal lives as long as its longest source, and the caller's signal may be the
  * service's own.
  */
 export function createLifetime(outer: AbortSignal): Lifetime {
@@ -27,8 +27,8 @@ export function createLifetime(outer: AbortSignal): Lifetime {
 }
 
 /**
- * Settles as `work` does, or rejects as soon as `signal` aborts: undici notices a signal only once it is connected.
- * What still comes after that is given to `drop`.
+ * Settles as `work` does, or rejects as soon as `signal` aborts: undici checks a signal only after it has connected. A
+ * result that arrives later is passed to `drop`.
  */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal, drop: (late: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -1,11 +1,11 @@
 import { plainHost, splitHostPort } from '../outbound/no-proxy.ts'
 
-/** Whether a URL's host may be on a private address, and be reached over http. */
+/** Whether a URL's host may have a private address, and be reached over http. */
 export type PrivateHosts = (url: URL) => boolean
 
 /**
- * Reads DOWNLOAD_ALLOW_PRIVATE_HOSTS: entries `host` or `host:port`, `[::1]:9000`. An entry without a port allows the
- * host on every port, since storages listen on odd ones, but only for links that Reducto itself gave.
+ * Reads DOWNLOAD_ALLOW_PRIVATE_HOSTS: entries `host` or `host:port`, `[::1]:9000`. An entry without a port allows every
+ * port of the host, since storages use unusual ones, but only for links that Reducto itself returned.
  */
 export function createPrivateHosts(entries: ReadonlySet<string>): PrivateHosts {
   const allowed = [...entries].map(splitHostPort)

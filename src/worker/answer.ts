@@ -3,22 +3,27 @@ import { DocumentCrashed, NotJson } from '../answer/errors.ts'
 import type { Reading, ScanDocument } from '../answer/scan-thread.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 
-/** Reducto's answer about a job: its bytes, and what they say. `warning`: they are no JSON, and are believed all the same. */
+/**
+ * Reducto's answer about a job: its bytes and what was read from them. `warning`: the bytes are not JSON, but are
+ * accepted.
+ */
 export type JobAnswer = { readonly body: Buffer; readonly reading: Reading; readonly warning: string | null }
 
-/** The statuses after which a job does not change any more. Anything else is not final: a new one may be in between. */
+/**
+ * The statuses after which a job no longer changes. Any other status is not final: Reducto may add intermediate ones.
+ */
 export const FINAL: ReadonlySet<string> = new Set(['Completed', 'Failed', 'Cancelled'])
 
-/** An answer that stays unreadable, with the same bytes so often, is kept as it is. */
+/** An unreadable answer that comes with the same bytes this many times is saved unread. */
 const SAME_ANSWERS = 3
-/** A document that has killed its thread so often is not read again. */
+/** A document that has crashed its thread this many times is not read again. */
 export const MAX_CRASHES = 2
-/** So that hashing and parsing a large answer gives way to others in between. */
+/** Yields to other work between chunks while a large answer is hashed and parsed. */
 const CHUNK_BYTES = 64 * 1024
 
 /**
- * Fetches a job's answer and reads it. One that is no JSON is fetched again at once: only when the very same bytes keep
- * coming, and are at least the text of an object that names a final status, they are what Reducto has.
+ * Fetches a job's answer and reads it. An answer that is not JSON is fetched again at once. It is accepted only when
+ * the same bytes keep coming and they look like an object that names a final status.
  * @throws ReductoError, NotJson
  */
 export async function fetchAnswer(
@@ -57,7 +62,7 @@ async function read(body: Buffer, scan: ScanDocument, signal: AbortSignal): Prom
   }
 }
 
-/** A body in pieces, between which others get their turn. */
+/** A body in chunks; other work runs between them. */
 export async function* piecesOf(body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> {
   for (let at = 0; at < body.byteLength; at += CHUNK_BYTES) {
     signal.throwIfAborted()
@@ -67,7 +72,7 @@ export async function* piecesOf(body: Uint8Array, signal: AbortSignal): AsyncIte
 
 const NOTHING_READ: Omit<Reading, 'status'> = { reason: null, type: null, links: [], lacks: null, isJson: false }
 
-/** The final status that the text of an object names; null when it is no such text, or breaks off. */
+/** The final status that the text of an object names; null when the text is not an object or is truncated. */
 function statusIn(body: Buffer): string | null {
   const text = body.toString('latin1').trim()
   if (!text.replace(/^\xef\xbb\xbf/, '').startsWith('{') || !text.endsWith('}')) return null

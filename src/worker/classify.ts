@@ -6,33 +6,33 @@ import { ResultsUnavailable } from '../results/results.ts'
 import type { SharedFailure } from './attempt.ts'
 import { ResultMissing, ResultTooLarge, ResultUnfinished, Stalled } from './failures.ts'
 
-/** Reducto must keep saying for so long that it does not know a job before that is believed, ms. */
+/** Reducto must report a job as unknown for this long before the report is believed, ms. */
 const UNKNOWN_CONFIRMED_AFTER_MS = 15 * 60_000
 
-/** Jobs that are held up by what is not their fault are due again as soon as the worker works again, ms. */
+/** Jobs delayed by a shared failure are due again this soon after the worker resumes, ms. */
 const RECHECK_DELAY_MS = 1_000
 
 const UNKNOWN_JOB =
   'Reducto knows no such job under this key and region: purged, deleted, a test event, or submitted with another key'
 
-/** What has to be asked to tell one job's failure from everybody's. */
+/** The checks that tell one job's failure from a shared one. */
 export type HealthProbes = {
-  /** Whether the key is good; null when Reducto does not say. */
+  /** Whether the key is valid; null when Reducto does not say. */
   readonly probeAccount: () => Promise<boolean | null>
   readonly resultsStoreIsHealthy: () => Promise<boolean>
-  /** A saved result is there, from an earlier round. */
+  /** A result of an earlier round is saved. */
   readonly hasFallback: boolean
 }
 
 export type Classified = { readonly outcome: Outcome; readonly shared: SharedFailure | null }
 
-/** The one place that decides what a failure means: for the job, and for the worker as a whole. */
+/** The one place that decides what a failure means, for the job and for the worker as a whole. */
 export async function classify(error: unknown, probes: HealthProbes): Promise<Classified> {
   if (error instanceof ReductoError) return classifyReducto(error, probes)
   if (error instanceof ResultsUnavailable) {
     const reason = { code: error.trouble, message: error.message }
-    // Out of descriptors is over in a moment; a result too large for the room there is, or a folder that alone is broken,
-    // is one job's: others can be saved.
+    // A lack of descriptors is short. A result too large for the free space, or one broken folder, concerns one job:
+    // others can still be saved.
     if (error.trouble === 'busy' || (await probes.resultsStoreIsHealthy())) return job({ is: 'retry', reason })
     return pauseWorker(error.trouble, reason)
   }
@@ -109,7 +109,7 @@ function textOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error)
 }
 
-/** `status`: what the call was answered with; null where only the answer counts. */
+/** `status`: the HTTP status of the answer; null where only the body counts. */
 export function refusedKey(status: number | null) {
   const answer = status === null ? '' : ` (${status})`
   return {

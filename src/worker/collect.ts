@@ -10,11 +10,11 @@ import type { LinkFailure, LinkSaver, LinkTry, SavedLink } from './save-link.ts'
 import { createSlots } from './slots.ts'
 import { createWatchdog } from './watchdog.ts'
 
-/** Downloads of one job at once. */
+/** Parallel downloads of one job. */
 const MAX_PARALLEL = 6
-/** Pauses before the next pass over what is missing, ms: to ride out what passes quickly. */
+/** Pauses before each further pass over missing files, ms: to ride out transient failures. */
 const PASS_PAUSES_MS = [500, 2_000, 8_000] as const
-/** An attempt without an essential byte for so long ends, ms. */
+/** An attempt that receives no essential byte for this long ends, ms. */
 export const MAX_IDLE_MS = 600_000
 
 export type CollectDeps = {
@@ -29,48 +29,50 @@ export type Collecting = {
   readonly root: { readonly path: string; readonly links: readonly FoundLink[] }
   /** What an earlier attempt saved: only the rest is downloaded. */
   readonly had: readonly FileEntry[]
-  /** The links of a fresh answer, whose lifetimes begin anew; null when there is none to be had now. */
+  /** The links of a fresh answer, with renewed lifetimes; null when no fresh answer is available now. */
   readonly freshLinks: () => Promise<readonly FoundLink[] | null>
   readonly signal: AbortSignal
 }
 
 export type Collector = {
-  /** Downloads everything that the root and its results link to. Throws what keeps the result from being whole. */
+  /**
+   * Downloads everything that the root and its results link to. Throws the failure that keeps the result incomplete.
+   */
   run(): Promise<void>
-  /** Writes files.jsonl, however `run` ended: every link that is known has a line. */
+  /** Writes files.jsonl, however `run` ended: every known link has a line. */
   list(): Promise<Listed>
 }
 
 export type Listed = {
   readonly files: SavedFile & { readonly count: number; readonly failed: number }
-  /** Everything is saved as it was meant. */
+  /** Everything was saved as intended. */
   readonly isComplete: boolean
-  /** Something is missing that may be there later. */
+  /** Something is missing that may be available later. */
   readonly isWorthRetrying: boolean
 }
 
-/** A link, and the document in which it stands. */
+/** A link, and the document that contains it. */
 type Task = { readonly document: string; readonly link: FoundLink }
 
 type Pass = {
   readonly signal: AbortSignal
   readonly touch: () => void
-  /** Its links come from a fresh answer: those in saved documents are to be renewed, too. */
+  /** Its links come from a fresh answer, so that links in saved documents are renewed, too. */
   readonly isFresh: boolean
-  /** Documents that are saved, and in which something is missing. */
+  /** Saved documents that lack a linked file. */
   readonly incomplete: ReadonlySet<string>
   /** Equal URLs share a file. */
   readonly byUrl: Map<string, Promise<SavedLink | LinkFailure>>
   readonly inSlot: <T>(work: () => Promise<T>) => Promise<T>
-  /** Side files, whose turn comes when the result itself has had its own. */
+  /** Side files, downloaded after the result itself. */
   readonly later: Task[]
   /** Ends the pass. */
   readonly fail: (error: unknown) => void
 }
 
 /**
- * Follows the links of an answer, and of the results that it leads to, into a draft. It goes on in passes: what is saved
- * stays saved, links that have expired ask for a fresh answer, and only what is missing is tried again.
+ * Follows the links of an answer, and of the results that it leads to, into a draft. It works in passes: saved files
+ * stay saved, expired links cause a fresh answer to be fetched, and only missing files are tried again.
  */
 export function createCollector(collecting: Collecting, deps: CollectDeps): Collector {
   const { root, signal } = collecting
@@ -84,7 +86,7 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
     try {
       await passes(attempt.signal, watchdog.touch)
     } catch (error) {
-      // Side files that trickle are left for later, when all else is saved.
+      // Slow side files are left for a later attempt when all else is saved.
       if (error !== stalled || collected.missingEssential() !== null) throw error
     }
     throwIfResultIsMissing()
@@ -98,7 +100,7 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
       fresh = null
       const again = collected.again()
       if (pause === null || !(again.has('fresh') || again.has('pass'))) return
-      // Links that have just expired are mended by a fresh answer at once; all else by a moment's wait.
+      // A fresh answer mends expired links at once; all other failures wait a moment.
       if (askedFresh || !again.has('fresh')) await deps.clock.sleep(pause, running)
       running.throwIfAborted()
       if (!again.has('fresh')) continue
@@ -108,7 +110,9 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
     }
   }
 
-  /** Without a fresh answer there is nothing more to try now; without the result itself, that is this attempt's failure. */
+  /**
+   * Without a fresh answer there is nothing more to try now; if the result itself is missing, this attempt has failed.
+   */
   async function freshLinks(): Promise<readonly FoundLink[] | null> {
     try {
       return await collecting.freshLinks()
@@ -129,7 +133,7 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
       byUrl: new Map(),
       inSlot: createSlots(MAX_PARALLEL),
       later: [],
-      // The first error, at whatever depth, ends all others: it is the reason of the pass's signal.
+      // The first error, at any depth, ends all other downloads and becomes the reason of the pass's signal.
       fail: all.abort,
     }
     await follow(current, root.path, collected.linksOf(root.path)!)
@@ -137,7 +141,7 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
     all.signal.throwIfAborted()
   }
 
-  /** Everything that leads to the result at once; what stands beside it is put off. */
+  /** Follows all links that lead to the result at once; side files are postponed. */
   async function follow(current: Pass, document: string, links: readonly FoundLink[]): Promise<void> {
     const essential: Task[] = []
     for (const link of links) (link.essential ? essential : current.later).push({ document, link })
@@ -173,7 +177,7 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
     await follow(current, saved.file.path, saved.reading.links)
   }
 
-  /** A saved document in which something is missing: its links are known, unless they are to be renewed. */
+  /** Reads a saved document that lacks linked files. Its links are known unless they must be renewed. */
   async function lookInto(current: Pass, task: Task, path: string): Promise<void> {
     const { document, link } = task
     if (link.contents === null) return
@@ -214,7 +218,7 @@ export function createCollector(collecting: Collecting, deps: CollectDeps): Coll
   return { run, list }
 }
 
-/** The links of a saved document, with the URLs of a fresh copy: what was saved says which links there are. */
+/** The links of a saved document with the URLs of a fresh copy: the saved document determines which links there are. */
 function renewed(links: readonly FoundLink[], fresh: readonly FoundLink[]): readonly FoundLink[] {
   const urls = new Map(fresh.map(({ pointer, url }) => [pointer, url]))
   return links.map((link) => ({ ...link, url: urls.get(link.pointer) ?? link.url }))

@@ -2,32 +2,32 @@ import type { FoundLink } from '../answer/scan-thread.ts'
 import type { FileEntry } from '../results/record.ts'
 import type { LinkFailure, SavedLink } from './save-link.ts'
 
-/** What is known of every link of one result: where it was saved, or why it was not. */
+/** The state of every link of one result: where the file was saved, or why it was not. */
 export type Collected = {
-  /** The path of what was saved for this link; null when nothing was. */
+  /** The path of the file saved for this link; null when none was. */
   pathOf(document: string, link: FoundLink): string | null
-  /** The number that names the link's file: the same for every try, and that of no other file in the draft. */
+  /** The number that names the link's file: the same for every try, and unique in the draft. */
   numberOf(document: string, link: FoundLink): number
-  /** The links of a saved document: none of them may be left out of the list. */
+  /** Registers the links of a saved document, so that each of them is listed. */
   noteLinks(document: string, links: readonly FoundLink[]): void
   linksOf(document: string): readonly FoundLink[] | undefined
-  /** Forgets why the last try failed, before another one. */
+  /** Clears the failure of the last try before another one. */
   trying(document: string, link: FoundLink): void
   noteSaved(document: string, link: FoundLink, file: SavedLink['file']): void
   noteFailed(document: string, failure: LinkFailure): void
-  /** How what failed may be had. */
+  /** The ways in which the failed links may be tried again. */
   again(): ReadonlySet<LinkFailure['again']>
-  /** Saved documents with something missing in them, or in a document that they lead to. */
+  /** Saved documents that lack a file, directly or in a document that they lead to. */
   incompleteDocuments(): ReadonlySet<string>
-  /** Why there is no result: a part of it that is not saved. */
+  /** The failure of a required part; null when every required part is saved. */
   missingEssential(): LinkFailure | null
-  /** An entry for every link that is known; what was not tried, or was broken off, is missing too. */
+  /** An entry for every known link; links that were not tried or were interrupted count as missing. */
   entries(): readonly FileEntry[]
 }
 
 const NUMBER = /(?:^|\/)files\/(\d+)-/
 
-/** `had`: what an earlier attempt saved, or missed. */
+/** `had`: the files that an earlier attempt saved or missed. */
 export function createCollected(had: readonly FileEntry[]): Collected {
   const entries = new Map(had.map((entry) => [keyOf(entry.in, entry.pointer), entry]))
   const failures = new Map<string, LinkFailure>()
@@ -69,7 +69,7 @@ export function createCollected(had: readonly FileEntry[]): Collected {
       const key = keyOf(document, pointer)
       failures.set(key, failure)
       const entry = entries.get(key)
-      // What is saved stays, though it could not be looked through again.
+      // A saved file stays saved, even if it could not be read again.
       if (!entry || 'error' in entry) entries.set(key, { in: document, pointer, error: failure.message })
     },
     again: () => new Set([...failures.values()].map((failure) => failure.again)),

@@ -1,4 +1,4 @@
-/** Extensions of saved files by media type. Names are ours: nothing in them was chosen by the remote side. */
+/** Extensions of saved files by media type. The names are fixed here: the remote side chooses no part of them. */
 const EXTENSIONS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     'application/json': '.json',
@@ -16,7 +16,7 @@ const EXTENSIONS: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** `image/png` → `.png`; empty for types that are not known. */
+/** `image/png` → `.png`; empty for unknown types. */
 export function extensionOf(contentType: string | null): string {
   const type = contentType?.split(';')[0]?.trim().toLowerCase() ?? ''
   return EXTENSIONS.get(type) ?? ''

@@ -1,11 +1,11 @@
-/** What keeps a result from being whole. Each is a class, so that `classify` alone decides what it means. */
+/** The failures that keep a result incomplete. Each is a class, so that `classify` alone decides what it means. */
 
 /** The result is larger than MAX_RESULT_BYTES. */
 export class ResultTooLarge extends Error {
   override readonly name = 'ResultTooLarge'
 }
 
-/** Reducto has not finished the job, or says that it has and its answer lacks the result. */
+/** Reducto has not finished the job, or says that it has but its answer lacks the result. */
 export class ResultUnfinished extends Error {
   override readonly name = 'ResultUnfinished'
   readonly code: 'unfinished' | 'no_result'
@@ -15,13 +15,13 @@ export class ResultUnfinished extends Error {
   }
 }
 
-/** A file without which there is no result could not be downloaded. */
+/** A required file could not be downloaded. */
 export class ResultMissing extends Error {
   override readonly name = 'ResultMissing'
   readonly code: string
-  /** No setting and no time could mend it. */
+  /** No setting and no later try can help. */
   readonly isFinal: boolean
-  /** Its host asked to be left alone for so long, ms. */
+  /** The host asked for no requests for this long, ms. */
   readonly after: number
   constructor(message: string, options: { code?: string; isFinal?: boolean; after?: number } = {}) {
     super(message)
@@ -31,12 +31,12 @@ export class ResultMissing extends Error {
   }
 }
 
-/** The attempt has brought nothing new for too long. */
+/** The attempt has received nothing new for too long. */
 export class Stalled extends Error {
   override readonly name = 'Stalled'
 }
 
-/** The claim was lost while the result was being made. */
+/** The claim was lost while the result was being saved. */
 export class ClaimLost extends Error {
   override readonly name = 'ClaimLost'
 }

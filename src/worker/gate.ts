@@ -3,30 +3,30 @@ import type { Clock } from '../clock.ts'
 import type { EventBus, PauseCause } from '../events.ts'
 import type { CleanReason } from '../job.ts'
 
-/** How often a pause looks whether its cause is gone, ms. */
+/** How often a pause checks whether its cause is gone, ms. */
 export const PROBE_EVERY_MS = 30_000
 
 /** Whether the cause of a pause is gone. `trial` lets the worker try some jobs to find out. */
 export type Probe = (signal: AbortSignal) => Promise<'gone' | 'still' | 'trial'>
 
 /**
- * What stands between a stage and its jobs when something is wrong that is no job's fault: a refused key, a full disk, a
- * limit on calls. While it is closed nothing is claimed, so it costs no job anything.
+ * Stands between a stage and its jobs while a shared failure lasts: a refused key, a full disk, a rate limit. While the
+ * gate is closed nothing is claimed, so that no job spends patience.
  */
 export type Gate = {
   /** Why it is closed; null while it is open. */
   readonly cause: PauseCause | null
-  /** The same for people. */
+  /** The same, for people to read. */
   readonly reason: CleanReason | null
   /** Jobs may be claimed now: neither closed nor slowed. */
   readonly isOpen: boolean
-  /** Stops claims until `probe` says that the cause is gone. Does nothing while it is closed already. */
+  /** Stops claims until `probe` says that the cause is gone. Does nothing if the gate is already closed. */
   close(cause: PauseCause, reason: CleanReason, probe: Probe): void
-  /** The cause is known to be gone. */
+  /** Opens the gate at once: the cause is known to be gone. */
   open(): void
-  /** No claims for `after` ms, or for a backoff that grows with every call in a row. */
+  /** Stops claims for `after` ms, or for a backoff that grows with every consecutive limited call. */
   rateLimited(after: number | undefined): void
-  /** A call went through: the next slowing begins anew. */
+  /** A call succeeded: the next backoff starts from the beginning. */
   callSucceeded(): void
   /** Resolves when jobs may be claimed, or when `signal` aborts. */
   waitUntilOpen(signal: AbortSignal): Promise<'open' | 'trial'>
@@ -81,7 +81,7 @@ export function createGate(deps: { clock: Clock; events: EventBus; random: () =>
           const probed = closed
           if (signal.aborted || !probed) continue
           const found = await probed.probe(signal)
-          // It may have been opened meanwhile, or closed for another cause, of which this probe says nothing.
+          // The gate may have been opened meanwhile, or closed for another cause, which this probe does not check.
           if (closed !== probed) continue
           if (found === 'trial') return 'trial'
           if (found === 'gone') open()

@@ -1,17 +1,17 @@
 import type { DownloadError } from '../download/download.ts'
 
-/** After so many timeouts in a row a host is left alone for the rest of the attempt: the next ones would time out too. */
+/** After this many consecutive timeouts a host gets no more requests in this attempt: they would time out too. */
 const MAX_TIMEOUTS = 3
 
 /** How the hosts of one attempt's links behave. */
 export type Hosts = {
-  /** Why links of this host are not to be followed now; null when they may be. */
+  /** Why links of this host must not be followed now; null when they may be. */
   leftAlone(url: string): string | null
   succeeded(url: string): void
   failed(error: DownloadError): void
-  /** What the hosts asked for: not before so many ms from now. */
+  /** The longest pause that a host asked for, ms from now. */
   readonly longestRest: number
-  /** Those that refused an address, and those that gave a file. */
+  /** Hosts that refused an address, and hosts that served a file. */
   readonly blocked: ReadonlySet<string>
   readonly reached: ReadonlySet<string>
 }

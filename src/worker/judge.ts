@@ -12,7 +12,7 @@ import { createGate, type Gate, PROBE_EVERY_MS, type Probe } from './gate.ts'
 import type { Suspicion } from './suspicion.ts'
 import { createTroubles, type HostsSeen } from './troubles.ts'
 
-/** A successful look at the store, or at the disk, is trusted for this long, ms. */
+/** A successful check of the store or the disk is trusted for this long, ms. */
 const STORE_CHECK_INTERVAL_MS = 10_000
 
 export type JudgeDeps = {
@@ -26,20 +26,23 @@ export type JudgeDeps = {
   readonly random?: () => number
 }
 
-/** What attempts tell about everything but their job: account, stores, handler, hosts. It closes and opens the gates. */
+/**
+ * Evaluates what attempts reveal about everything that jobs share (account, stores, handler, hosts), and closes and
+ * opens the gates.
+ */
 export type Judge = {
   readonly fetchGate: Gate
   readonly handOverGate: Gate
-  /** Asks once whether the key is good, so that a wrong one shows before the first job. Never rejects. */
+  /** Asks once whether the key is valid, so that a wrong key is reported before the first job. Never rejects. */
   start(signal: AbortSignal): Promise<void>
-  /** Looked at before jobs are claimed, since finding out by a job's failure wastes a fetch. */
+  /** Checked before jobs are claimed: a job that cannot be saved would waste a fetch. */
   canSave(signal: AbortSignal): Promise<boolean>
   readonly isOnTrial: boolean
   /** Acts on what the attempt revealed about what jobs share; returns the outcome for the job itself. */
   outcomeOf(claim: Claim, result: AttemptResult): Outcome
-  /** The same for what a try at side files revealed. */
+  /** The same for an attempt at side files. */
   note(jobId: string, seen: HostsSeen & { readonly shared: SharedFailure | null; readonly known: boolean }): void
-  /** What is wrong now, and no job's fault. */
+  /** The problems that exist now and are no single job's fault. */
   readonly troubles: readonly Trouble[]
 }
 
@@ -56,13 +59,13 @@ export function createJudge(deps: JudgeDeps): Judge {
       const lowDisk = await deps.queue.lowDisk()
       if (lowDisk !== null) return { code: 'disk', message: lowDisk }
     } catch (error) {
-      return { code: 'disk', message: `the disk of the inbox cannot be looked at: ${(error as Error).message}` }
+      return { code: 'disk', message: `the disk of the inbox cannot be checked: ${(error as Error).message}` }
     }
     try {
       await deps.results.check(signal)
       return null
     } catch (error) {
-      // Out of descriptors for a moment: the next one will find some.
+      // Out of descriptors for a moment; the next check will find some.
       if (error instanceof ResultsUnavailable && error.trouble === 'busy') return null
       const code = error instanceof ResultsUnavailable && error.trouble === 'disk' ? 'disk' : 'results'
       return { code, message: (error as Error).message }
@@ -131,7 +134,7 @@ export function createJudge(deps: JudgeDeps): Judge {
       const { outcome, shared } = result
       const isHandOver = claim.task === 'hand_over'
       if (isHandOver && shared) actOn(shared, true)
-      // A store that does not give a result says nothing about the handler.
+      // A store that cannot deliver a result says nothing about the handler.
       if (result.handed !== null) troubles.handler(result.handed === 'retry' ? reasonOf(outcome) : null)
       if (isHandOver) return outcome
       if (isNoAnswer(outcome)) troubles.reducto(outcome.reason)
@@ -151,7 +154,7 @@ function reasonOf(outcome: Outcome): Reason {
   return 'reason' in outcome ? outcome.reason : { code: outcome.is, message: outcome.is }
 }
 
-/** Reducto could not be asked: no connection, no answer in time, or a failure of its own. */
+/** Reducto could not be asked: no connection, no answer in time, or an error on its side. */
 function isNoAnswer(outcome: Outcome): outcome is Extract<Outcome, { is: 'retry' }> {
   return outcome.is === 'retry' && /^(network|http_5\d\d)$/.test(outcome.reason.code)
 }

@@ -5,20 +5,20 @@ import type { Stage } from '../job.ts'
 import { aborted, linkSignals, NO_REASON } from '../signals.ts'
 import type { Gate } from './gate.ts'
 
-/** After the inbox failed: before the next try, ms. */
+/** Delay before the next try after the inbox failed, ms. */
 const INBOX_RETRY_DELAY_MS = 1_000
 
 export type LoopDeps = {
   readonly stage: Stage
   readonly queue: Pick<Queue, 'claim' | 'ready'>
   readonly gate: Gate
-  /** Jobs of this stage at once. */
-  readonly places: number
-  /** Whether jobs may be claimed now, beside the gate; closes the gate if not. */
+  /** Jobs of this stage that run at once. */
+  readonly slots: number
+  /** Whether jobs may be claimed now, apart from the gate; closes the gate if not. */
   readonly isFine: () => Promise<boolean>
   /** Whether the other stage may claim now. */
   readonly isOtherOpen: () => boolean
-  /** Whether the newest jobs are to be tried first. */
+  /** Whether the newest jobs are tried first. */
   readonly newestFirst: () => boolean
   /** Runs a claimed job and settles it. Never rejects. */
   readonly run: (claim: Claim) => Promise<void>
@@ -27,23 +27,23 @@ export type LoopDeps = {
 }
 
 export type Loop = {
-  /** Claims and runs until `signal` aborts; resolves then, while what was claimed still runs. */
+  /** Claims and runs until `signal` aborts. It resolves then; claimed jobs may still run. */
   start(signal: AbortSignal): Promise<void>
-  /** Resolves when nothing runs any more. */
+  /** Resolves when no job runs any more. */
   idle(): Promise<void>
 }
 
 /** One stage of the worker: wait for the gate, claim, run, settle. */
 export function createLoop(deps: LoopDeps): Loop {
-  const { stage, queue, gate, places, clock, events } = deps
+  const { stage, queue, gate, slots, clock, events } = deps
   const running = new Set<Promise<void>>()
-  /** Ends a wait when a place becomes free. */
-  let placeFreed = () => {}
+  /** Ends a wait when a slot becomes free. */
+  let slotFreed = () => {}
 
   function start(claim: Claim): void {
     const done: Promise<void> = deps.run(claim).finally(() => {
       running.delete(done)
-      placeFreed()
+      slotFreed()
     })
     running.add(done)
   }
@@ -58,11 +58,11 @@ export function createLoop(deps: LoopDeps): Loop {
     }
   }
 
-  /** Until a claim may find something, or a place is free. */
+  /** Waits until a claim may find something or a slot is free. */
   async function wait(signal: AbortSignal): Promise<void> {
     using either = linkSignals(signal)
-    placeFreed = () => either.abort(NO_REASON)
-    if (running.size < places) {
+    slotFreed = () => either.abort(NO_REASON)
+    if (running.size < slots) {
       // Awaited here: the link must last as long as the wait.
       await queue.ready(stage, either.signal)
       return
@@ -75,11 +75,11 @@ export function createLoop(deps: LoopDeps): Loop {
     const pass = await gate.waitUntilOpen(signal)
     if (signal.aborted || (pass === 'open' && !(await deps.isFine()))) return
     const newestFirst = pass === 'trial' || deps.newestFirst()
-    const limit = places - running.size
-    const wanted = { limit, total: places, newestFirst, isOtherOpen: deps.isOtherOpen() }
+    const limit = slots - running.size
+    const wanted = { limit, total: slots, newestFirst, isOtherOpen: deps.isOtherOpen() }
     const claims = limit > 0 ? await claim(wanted, signal) : []
     for (const one of claims) start(one)
-    // A trial is over when its jobs have shown what they show.
+    // A trial ends when all of its jobs have ended.
     if (pass === 'trial') await Promise.all(running)
     else if (claims.length === 0) await wait(signal)
   }
@@ -90,7 +90,7 @@ export function createLoop(deps: LoopDeps): Loop {
         try {
           await turn(signal)
         } catch (error) {
-          // Nothing that a look may throw ends the loop.
+          // No error of a claim ends the loop.
           events.emit('failing', { what: `look for jobs to ${stage}`, error })
           await clock.sleep(INBOX_RETRY_DELAY_MS, signal)
         }

@@ -3,10 +3,10 @@ import type { Ledger } from '../inbox/inbox.ts'
 import type { Log } from '../log.ts'
 import type { Results } from '../results/results.ts'
 
-/** How often what is past its retention is looked for, ms; soon after a start, for services that restart often. */
+/** How often expired data is looked for, ms; the first time is soon after a start, for services that restart often. */
 export const PRUNE_EVERY_MS = 3_600_000
 export const FIRST_PRUNE_MS = 60_000
-/** How far the wall clock may have moved otherwise than the monotonic one since the last look, ms. */
+/** How far the wall clock may drift from the monotonic one between two runs, ms. */
 const MAX_CLOCK_DRIFT_MS = 60_000
 
 export type RetentionDeps = {
@@ -14,9 +14,9 @@ export type RetentionDeps = {
   readonly results: Pick<Results, 'expire'>
   readonly clock: Clock
   readonly log: Log
-  /** Of deliveries and done jobs, ms since their last activity. */
+  /** Retention of deliveries and done jobs, ms since their last activity. */
   readonly retention: number
-  /** Of results, ms since they were saved; null keeps them for ever. */
+  /** Retention of results, ms since they were saved; null keeps them for ever. */
   readonly resultsRetention: number | null
 }
 
@@ -26,14 +26,16 @@ export type Retention = {
   stop(): Promise<void>
 }
 
-/** Deletes what is past its retention, once an hour. */
+/** Deletes what is past its retention once an hour. */
 export function startRetention(deps: RetentionDeps): Retention {
   const { clock, log } = deps
   const stopping = new AbortController()
   let isWaitingForClock = false
   let offset = clock.now() - clock.monotonic()
 
-  /** A clock that jumped ahead would make everything look old. When two looks agree again, it is believed. */
+  /**
+   * A clock that jumped ahead would make everything look expired. It is trusted again when two consecutive runs agree.
+   */
   function clockHasJumped(): boolean {
     const now = clock.now() - clock.monotonic()
     const jumped = Math.abs(now - offset)
@@ -42,7 +44,7 @@ export function startRetention(deps: RetentionDeps): Retention {
     if (isWaitingForClock)
       log.error(
         { jumped_ms: Math.round(jumped) },
-        'the wall clock has jumped: nothing is deleted before the next look, in an hour; check the time of this machine',
+        'the wall clock has jumped: nothing is deleted before the next run, in an hour; check the time of this machine',
       )
     return isWaitingForClock
   }
@@ -56,7 +58,7 @@ export function startRetention(deps: RetentionDeps): Retention {
     if (rows + results > 0) log.info({ rows, results }, 'deleted what was past its retention')
   }
 
-  /** One that is still to be handed over, however long that takes. */
+  /** A result that is still to be handed over is kept, however long that takes. */
   async function isNeeded(jobId: string): Promise<boolean> {
     const job = await deps.inbox.get(jobId)
     return job !== null && job.state !== 'done'
@@ -66,7 +68,7 @@ export function startRetention(deps: RetentionDeps): Retention {
     for (let pause = FIRST_PRUNE_MS; !stopping.signal.aborted; pause = PRUNE_EVERY_MS) {
       await clock.sleep(pause, stopping.signal)
       if (stopping.signal.aborted) return
-      await prune().catch((error) => log.error({ err: error }, 'retention could not be applied, trying again later'))
+      await prune().catch((error) => log.error({ err: error }, 'retention failed, retrying later'))
     }
   }
 

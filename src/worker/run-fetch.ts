@@ -21,17 +21,17 @@ export type FetchDeps = {
   readonly download: Download
   readonly scan: ScanDocument
   readonly results: Results
-  /** Which of these claims are lost. */
+  /** Returns the lost ones among these claims. */
   readonly lost: (claims: readonly ClaimId[]) => Promise<readonly ClaimId[]>
-  /** The metadata of a delivery's body. */
+  /** Reads the metadata from a delivery's body. */
   readonly metadataOf: (body: string) => unknown
-  /** Bytes that one result may take. */
+  /** Maximum bytes of one result. */
   readonly maxBytes: number
   readonly clock: Clock
   readonly scrub: Scrub
 }
 
-/** One attempt at a job's result: look for what is saved, else fetch, collect, commit. Never throws. */
+/** One attempt at a job's result: use a saved result, else fetch, collect and commit. Never throws. */
 export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDeps): Promise<AttemptResult> {
   const seen = { known: false, calls: 0, files: 0, bytes: 0 }
   const hosts = createHosts()
@@ -40,19 +40,19 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
 
   async function attempt(): Promise<AttemptResult> {
     found = await deps.results.record(claim.jobId, signal)
-    // A process that died between saving and settling has left its missing side files unscheduled.
+    // A process that died between saving and settling has not scheduled the missing side files.
     if (found && isCurrent(found)) return finished(found, found.files.failed > 0 ? { after: 0 } : null)
     const answer = await ask()
     const { status } = answer.reading
     if (status === null || !FINAL.has(status))
       throw new ResultUnfinished('unfinished', `Reducto says that the job is ${status ?? 'without a status'}`)
     const draft = await deps.results.draft(claim.jobId, claim.token, { signal })
-    // Whatever goes wrong from here on, what is in the draft is not thrown away before it is known to be worth nothing.
+    // From here on the draft is kept until it is known to be worth nothing, whatever fails.
     partial = partialOf(draft, answer, status)
     return collectAll(draft, answer, status)
   }
 
-  /** What is saved counts when it is a result, and was fetched late enough. */
+  /** A saved record counts if it holds a result and was fetched late enough. */
   function isCurrent({ gave_up, round }: JobRecord): boolean {
     return !gave_up && round >= claim.fetchSince
   }
@@ -77,7 +77,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
     seen.files = listed.files.count
     const record = recordOf(answer, status, job, listed, null)
     signal.throwIfAborted()
-    // A replacement is for the claim's holder only.
+    // Only the holder of the claim may replace a result.
     if ((await deps.lost([claim])).length > 0) throw new ClaimLost('another worker has this job now')
     const isOurs = await draft.commit(record, { replace: found !== null })
     partial = null
@@ -86,7 +86,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
     return finished(saved, isWorthRetrying ? { after: hosts.longestRest } : null)
   }
 
-  /** The answer is saved first: the links in it are followed from there. */
+  /** Saves the answer first; its links are followed from there. */
   async function begin(draft: Draft, answer: JobAnswer, status: string) {
     const budget = createBudget(deps.maxBytes, answer.body.byteLength)
     const job = await draft.write(JOB, piecesOf(answer.body, signal))
@@ -116,12 +116,12 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
     return {
       isKept: Boolean(found?.gave_up),
       async keep(reason) {
-        // Whoever has the job now decides what is kept of it.
+        // The new holder of the job decides what is kept of it.
         if ((await deps.lost([claim])).length > 0) return draft.discard()
         const job = had?.job ?? (await draft.write(JOB, piecesOf(answer.body, signal)))
         const listed = (await had?.collector.list()) ?? (await listNothing(draft))
         const given = { code: reason.code, message: deps.scrub(reason.message) }
-        // A result that is there, of whichever round, is worth more.
+        // An existing result of any round is worth more.
         const replace = found !== null && Boolean(found.gave_up)
         await draft.commit(recordOf(answer, status, job, listed, given), { replace })
       },
@@ -181,7 +181,8 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
   try {
     return await attempt()
   } catch (error) {
-    // A result that does not fit must not make the store look full for all: it is gone before that is asked.
+    // A result that does not fit must not make the store look full for all jobs: discard it before the store is
+    // checked.
     if (error instanceof ResultsUnavailable && error.trouble === 'disk') await dropPartial()
     const classified = await classify(error, {
       probeAccount: () => deps.probeAccount(signal),

@@ -8,18 +8,18 @@ import { classify } from './classify.ts'
 
 export type HandOverDeps = {
   readonly results: Pick<Results, 'record' | 'check'>
-  /** Hands saved results to the user; null when that is not wanted. */
+  /** Hands saved results to the user; null when nothing is handed over. */
   readonly handOver: HandOver | null
 }
 
 /**
- * A saved result is fetched again after so many failing attempts, of which the last two did not find it: a store may lose
- * sight of a file for a moment.
+ * A saved result is fetched again after this many failed attempts if the last two did not find it: a store may briefly
+ * fail to find a file.
  */
 const MISSING_UNTIL_FETCHED = 3
 const MISSING = 'result_not_saved'
 
-/** One attempt at handing over what is saved. Fetches nothing. Never throws. */
+/** One attempt at handing over a saved result. Fetches nothing. Never throws. */
 export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandOverDeps): Promise<AttemptResult> {
   let record: JobRecord | null = null
   let handed: HandedOver['is'] | null = null
@@ -39,7 +39,7 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
   }
 
   function missing(): Outcome {
-    const reason = { code: MISSING, message: 'the saved result is not in RESULTS_URL any more' }
+    const reason = { code: MISSING, message: 'the saved result is no longer in RESULTS_URL' }
     const { failures, reason: last } = claim.progress
     if (failures + 1 < MISSING_UNTIL_FETCHED || last?.code !== MISSING) return { is: 'retry', reason }
     return { is: 'unsaved', reason: { ...reason, message: `${reason.message}; it is fetched again` } }
@@ -62,7 +62,7 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
     if (signal.aborted) return { outcome: { is: 'interrupted' }, record, shared: null, handed, ...nothing }
     const { outcome, shared } = await classify(error, {
       probeAccount: async () => null,
-      // One result that cannot be read is that job's; what a full disk refuses is not needed here.
+      // One unreadable result concerns that job only. A disk without free space does not matter here.
       resultsStoreIsHealthy: () => deps.results.check(signal).then(TRUE, isFull),
       hasFallback: false,
     })

@@ -12,12 +12,12 @@ import { createHosts } from './hosts.ts'
 import type { FetchDeps } from './run-fetch.ts'
 import { createBudget, createLinkSaver } from './save-link.ts'
 
-/** What a try at missing side files came to. `again` null: there is nothing more to try. */
+/** The result of an attempt at missing side files. `again` null: nothing more to try. */
 export type SideFilesResult = {
   readonly again: { readonly after: number } | null
-  /** The record as it is now; null when the try failed. */
+  /** The record as it is now; null when the attempt failed. */
   readonly record: JobRecord | null
-  /** Why it failed; a `wait` is not the job's fault, and costs nothing. */
+  /** Why it failed; a `wait` is not the job's fault and spends no patience. */
   readonly outcome: Outcome | null
   readonly shared: SharedFailure | null
   readonly known: boolean
@@ -26,12 +26,12 @@ export type SideFilesResult = {
   readonly reachedHosts: readonly string[]
 }
 
-/** That Reducto does not know the job any more is believed when so much patience has been spent, as for a fetch, ms. */
+/** Reducto's report that a job is unknown is believed once this much patience is spent, as for a fetch, ms. */
 const GONE_CONFIRMED_AFTER_MS = 15 * 60_000
 
 /**
- * Another try at the side files that a saved result lacks, with a fresh answer's links: whatever has come is added to the
- * result, and the record replaced. Never throws.
+ * Another attempt at the side files that a saved result lacks, with the links of a fresh answer. Downloaded files are
+ * added to the result, and the record is replaced. Never throws.
  */
 export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: FetchDeps): Promise<SideFilesResult> {
   let calls = 0
@@ -47,7 +47,7 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
 
   async function attempt(): Promise<SideFilesResult> {
     const record = await deps.results.record(claim.jobId, signal)
-    // A store may lose sight of a file for a moment; what else is there has no side files to wait for.
+    // A store may briefly fail to find a record. Any other record has no side files to wait for.
     if (record === null) return { ...over(record), again: { after: 0 } }
     if (record.gave_up || record.complete) return over(record)
     const had = await entriesOf(record)
@@ -57,7 +57,7 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
     try {
       const budget = createBudget(deps.maxBytes, sizeOf(record, had))
       const saver = createLinkSaver({ draft, download: deps.download, scan: deps.scan, hosts, budget })
-      // The saved answer says which links there are; a fresh one has their URLs.
+      // The saved answer determines which links there are; the fresh one has their URLs.
       const known = new Set(had.filter((entry) => entry.in === record.job.path).map(({ pointer }) => pointer))
       const root = { path: record.job.path, links: links.filter(({ pointer }) => known.has(pointer)) }
       const collector = createCollector(
@@ -104,7 +104,7 @@ export async function runSideFiles(claim: Claim, signal: AbortSignal, deps: Fetc
       resultsStoreIsHealthy: () => deps.results.check(signal).then(TRUE, FALSE),
       hasFallback: true,
     })
-    // What Reducto has purged nobody can have any more.
+    // A file that Reducto has purged cannot be downloaded any more.
     const isOver = outcome.is === 'gone' && claim.sideFiles!.spent >= Math.min(outcome.confirm, GONE_CONFIRMED_AFTER_MS)
     const after = 'after' in outcome ? (outcome.after ?? 0) : 0
     return { ...over(null), outcome, shared, again: isOver ? null : { after } }

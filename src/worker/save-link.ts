@@ -8,10 +8,10 @@ import { extensionOf } from './extensions.ts'
 import { ResultTooLarge } from './failures.ts'
 import type { Hosts } from './hosts.ts'
 
-/** A document that stays unreadable, with the same digest so often, is saved as it is. */
+/** A document that stays unreadable with the same digest this many times is saved unread. */
 const SAME_DIGEST_UNTIL_SAVED = 3
 
-/** A link that was followed: the file, and what it links to itself. */
+/** A followed link: the file, and the links in it. */
 export type SavedLink = {
   readonly file: SavedFile & {
     readonly sha256: string
@@ -22,8 +22,8 @@ export type SavedLink = {
 }
 
 /**
- * Why a link could not be followed. `again`: with a fresh answer's link, in the next pass of this attempt, in a later attempt,
- * or never. `lacks`: what it led to has no result in it.
+ * Why a link could not be followed. `again`: whether to try with a fresh answer's link, in the next pass of this
+ * attempt, in a later attempt, or never. `lacks`: the document it leads to has no result.
  */
 export type LinkFailure = {
   readonly link: FoundLink
@@ -40,17 +40,17 @@ export type SaveLinkDeps = {
   readonly budget: Budget
 }
 
-/** Bytes that a result may still take. */
+/** The bytes that a result may still use. */
 export type Budget = {
   readonly left: number
-  /** Bytes that it may take in all. */
+  /** The limit of the whole result, bytes. */
   readonly whole: number
   /** @throws ResultTooLarge */
   take(bytes: number): void
   giveBack(bytes: number): void
 }
 
-/** Every file counts as at least so many bytes, a disk's block: so the number of files is bounded too. */
+/** Every file counts as at least one disk block of bytes, which also bounds the number of files. */
 const MIN_FILE_BYTES = 4096
 
 export function createBudget(maxBytes: number, used: number): Budget {
@@ -70,7 +70,7 @@ export function createBudget(maxBytes: number, used: number): Budget {
   }
 }
 
-/** What a try at a link is made with. `onBytes` is told of everything that comes. */
+/** The inputs of one try at a link. `onBytes` is called for every chunk received. */
 export type LinkTry = {
   readonly link: FoundLink
   /** The same for every try at one link. */
@@ -79,17 +79,17 @@ export type LinkTry = {
   readonly onBytes: () => void
 }
 
-/** `undo`: of a try that failed. */
+/** `undo`: removes the effects of a failed try. */
 type Following = { readonly scanning: DocumentScan | null; readonly maxBytes: number; undo(): void }
 
 export type LinkSaver = {
-  /** Downloads into the draft, and reads what it links to on the way. */
+  /** Downloads into the draft and reads the file's own links on the way. */
   save(one: LinkTry): Promise<SavedLink | LinkFailure>
   /** Downloads only to read the links: for a saved document whose own links have expired. */
   lookThrough(one: LinkTry): Promise<Reading | LinkFailure>
 }
 
-/** Follows single links. Throws what makes the whole result impossible, and what its signal aborts with. */
+/** Follows single links. Throws failures that make the whole result impossible, and the reason of an aborted signal. */
 export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
   const digests = new Map<number, string[]>()
   const crashes = new Map<number, number>()
@@ -133,18 +133,18 @@ export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
     const scanning = deps.scan(one.link.contents!)
     return following(
       one,
-      // What is saved already takes no more room.
+      // The saved file needs no more room.
       { scanning, maxBytes: deps.budget.whole, undo() {} },
       async ({ body }) => {
         for await (const _ of tee(body, scanning, one, () => {})) {
-          // The scan has seen it.
+          // Consumes the body; the scan reads it.
         }
         return scanning.end()
       },
     )
   }
 
-  /** What a failed try means, for this link and its host. */
+  /** Decides what a failed try means for this link and its host. */
   async function following<T>(
     one: LinkTry,
     { scanning, maxBytes, undo }: Following,
@@ -164,7 +164,7 @@ export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
     } catch (error) {
       scanning?.drop()
       undo()
-      // What an interruption breaks off says nothing about the file.
+      // An aborted download says nothing about the file.
       signal.throwIfAborted()
       if (error instanceof NotJson) return failed(`it is not JSON: ${error.message}`, 'fresh')
       if (error instanceof DocumentCrashed) {
@@ -180,7 +180,7 @@ export function createLinkSaver(deps: SaveLinkDeps): LinkSaver {
     }
   }
 
-  /** The same bytes have come as often as it takes to believe that they will not change. */
+  /** The same bytes have come often enough to believe that they will not change. */
   function isSameAgain(number: number, sha256: string): boolean {
     const seen = [...(digests.get(number) ?? []), sha256]
     digests.set(number, seen)
@@ -198,7 +198,7 @@ const AGAIN = {
   never: 'never',
 } as const satisfies Record<Exclude<DownloadError['kind'], 'too_large'>, LinkFailure['again']>
 
-/** A document that leads to nothing is no result: an error object, null. */
+/** A document without any result, such as an error object or null, is not accepted. */
 function whole(link: FoundLink, file: SavedLink['file'], reading: Reading): SavedLink | LinkFailure {
   if (reading.lacks === null) return { file, reading }
   return { link, message: `it leads to a document without a result: ${reading.lacks}`, again: 'fresh', lacks: true }

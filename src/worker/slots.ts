@@ -1,4 +1,4 @@
-/** Runs so many at once; the others wait for their turn. */
+/** Runs up to `count` pieces of work at once; the others wait for their turn. */
 export function createSlots(count: number): <T>(work: () => Promise<T>) => Promise<T> {
   let free = count
   const waiting: (() => void)[] = []

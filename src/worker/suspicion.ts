@@ -6,20 +6,20 @@ import type { Probe } from './gate.ts'
  * key or the region, not the jobs.
  */
 const UNKNOWN_IN_A_ROW = 10
-/** Jobs of the account that are looked at to find one of ours. */
+/** Jobs of the account that are listed to find one of ours. */
 const LISTED_JOBS = 100
 
 /** Whether the account is the one that submits our jobs. */
 export type Suspicion = {
-  /** No job of ours has been found since the start: old ones may be purged, so the newest are tried first. */
+  /** No job of ours has been found since the start. Old ones may be purged, so the newest are tried first. */
   readonly isOnTrial: boolean
   /** Reducto knew a job of ours: the account is the right one. */
   found(): void
-  /** Reducto does not know this job. True when the account itself is in doubt now. */
+  /** Reducto does not know this job. Returns true when the account itself is now in doubt. */
   unknown(jobId: string): boolean
-  /** How many jobs in a row were unknown. */
+  /** The number of consecutive unknown jobs. */
   readonly count: number
-  /** Ends a pause when a job of ours is found; else lets the newest jobs be tried. */
+  /** Ends a pause when a job of ours is found; otherwise lets the newest jobs be tried. */
   readonly probe: Probe
 }
 
@@ -31,13 +31,13 @@ export function createSuspicion(deps: {
   const unknown = new Set<string>()
   let foundAny = false
 
-  /** The list tells that the account is right when it names a job of ours; whatever else it holds tells nothing. */
+  /** The account is right if its list names a job of ours. Any other content of the list proves nothing. */
   async function listNamesOurs(signal: AbortSignal): Promise<boolean> {
     try {
       const { jobs } = await deps.listJobs({ limit: LISTED_JOBS }, signal)
       for (const { jobId } of jobs) if (await deps.isOurs(jobId)) return true
     } catch {
-      // A call that fails tells nothing either.
+      // A failed call proves nothing either.
     }
     return false
   }

@@ -4,28 +4,31 @@ import type { Scrub } from '../scrub.ts'
 import type { Trouble } from '../telemetry/degradations.ts'
 import type { AttemptResult } from './attempt.ts'
 
-/** After this many consecutive handler failures across jobs, the handler is the trouble. */
+/** After this many consecutive handler failures across jobs, the handler is reported as failing. */
 const HANDLER_FAILURES = 5
-/** A host that was refused for so many different jobs is no one document's trouble. */
+/** A host that was refused for this many different jobs is not one document's problem. */
 const BLOCKED_JOBS = 3
-/** A refusal that no job has met again for so long is over, ms. */
+/** A refusal that no job has met again for this long is over, ms. */
 const BLOCKED_FOR_MS = 3_600_000
-/** Hosts that are remembered: links are others' words. */
+/** Maximum number of remembered hosts: links come from outside. */
 const MAX_BLOCKED_HOSTS = 100
-/** Reducto is the trouble when it has given nothing but errors, or no answer, for so long, ms. */
+/** Reducto is reported as failing when it has returned only errors, or no answer, for this long, ms. */
 const REDUCTO_SILENT_MS = 120_000
-/** A failure that no call has met again for so long says nothing any more: there may be nothing to ask, ms. */
+/** A failure is forgotten when no call has failed for this long: there may be nothing to ask, ms. */
 const REDUCTO_FAILED_FOR_MS = 3_600_000
 
-/** Hosts that downloads were refused for, and hosts that gave a file. */
+/** Hosts that downloads were refused for, and hosts that served a file. */
 export type HostsSeen = Pick<AttemptResult, 'blockedHosts' | 'reachedHosts'>
 
-/** What attempts tell about what they share and no pause follows from: the handler, storage hosts, Reducto's answers. */
+/**
+ * What attempts reveal about shared dependencies without causing a pause: the handler, storage hosts, Reducto's
+ * answers.
+ */
 export type Troubles = {
   hosts(jobId: string, seen: HostsSeen): void
-  /** The handler answered; `failed`: why it is to be called again. */
+  /** The handler answered; `failed`: why it must be called again. */
   handler(failed: Reason | null): void
-  /** Reducto answered a call, or failed to: `failed` says how. */
+  /** Reducto answered a call, or failed to; `failed` says how. */
   reducto(failed: Reason | null): void
   readonly current: readonly Trouble[]
 }
@@ -49,7 +52,7 @@ export function createTroubles({ clock, scrub }: { readonly clock: Clock; readon
     )
       yield {
         name: 'reducto',
-        message: `Reducto gives no answer, or only errors; the last: ${silence.reason.message}. Jobs are tried again until it does; see status.reducto.ai`,
+        message: `Reducto does not answer, or answers with errors; the last: ${silence.reason.message}. Jobs are retried until it does; see status.reducto.ai`,
       }
     if (handlerFailures >= HANDLER_FAILURES)
       yield {
@@ -65,7 +68,10 @@ export function createTroubles({ clock, scrub }: { readonly clock: Clock; readon
   }
 
   return {
-    /** A host is in doubt while jobs meet its refusal: not any more when it gives a file, or nobody meets it for long. */
+    /**
+     * A host stays in doubt while jobs meet its refusal: until it serves a file, or no job has met the refusal for
+     * long.
+     */
     hosts(jobId, { blockedHosts: refused, reachedHosts }) {
       for (const host of reachedHosts) blocked.delete(host)
       for (const host of refused) {
@@ -74,7 +80,7 @@ export function createTroubles({ clock, scrub }: { readonly clock: Clock; readon
         blocked.delete(host)
         blocked.set(host, { jobs, at: clock.monotonic() })
       }
-      // The first is the one that was met longest ago.
+      // The map's first entry is the one that was met longest ago.
       for (const host of blocked.keys()) if (blocked.size > MAX_BLOCKED_HOSTS) blocked.delete(host)
     },
     handler(failed) {

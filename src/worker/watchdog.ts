@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { NO_REASON } from '../signals.ts'
 
-/** Runs `expire` once when nothing has been touched for `ms`. */
+/** Calls `expire` once when `touch` has not been called for `ms`. */
 export type Watchdog = {
-  /** Something new has come. */
+  /** Restarts the time: something new has arrived. */
   touch(): void
   [Symbol.dispose](): void
 }

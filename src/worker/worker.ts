@@ -28,7 +28,7 @@ export type WorkerDeps = {
   readonly removeAbandonedDrafts: (signal: AbortSignal) => Promise<void>
   /** Jobs fetched at once, and results handed over at once. 0: this process only receives. */
   readonly concurrency: number
-  /** Whether results are handed over at all. */
+  /** Whether results are handed over. */
   readonly hasHandler: boolean
   readonly patience: Patience
   readonly clock: Clock
@@ -39,20 +39,20 @@ export type WorkerDeps = {
 
 export type Worker = {
   start(): void
-  /** Claims nothing any more, gives running jobs `grace` ms, then interrupts them. May be called twice. */
+  /** Stops claiming, gives running jobs `grace` ms, then interrupts them. May be called twice. */
   stop(grace: number): Promise<void>
-  /** What is wrong now, and no job's fault. */
+  /** The problems that exist now and are no single job's fault. */
   readonly troubles: readonly Trouble[]
 }
 
-/** After running jobs were interrupted, for them to settle, ms. */
+/** Time for interrupted jobs to settle, ms. */
 const SETTLE_TIMEOUT_MS = 1_000
-/** After the inbox failed: before the next try, ms. */
+/** Delay before the next try after the inbox failed, ms. */
 const INBOX_RETRY_DELAY_MS = 1_000
 
 /**
- * From durable to handed over: two loops, each with places and a gate of its own, that meet in the inbox. Trouble at
- * Reducto never holds up what is saved, and a handler that hangs never holds up a fetch.
+ * From durable to handed over: two loops, each with its own slots and gate, connected by the inbox. A failure at
+ * Reducto never delays saved results, and a hanging handler never delays a fetch.
  */
 export function createWorker(deps: WorkerDeps): Worker {
   const { queue, clock, events, judge, scrub, patience } = deps
@@ -62,7 +62,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   let looping: Promise<unknown> | null = null
   let stopped: Promise<void> | null = null
 
-  const common = { queue, places: deps.concurrency, clock, events }
+  const common = { queue, slots: deps.concurrency, clock, events }
   const fetching: Loop = createLoop({
     ...common,
     stage: 'fetch',
@@ -102,14 +102,14 @@ export function createWorker(deps: WorkerDeps): Worker {
     events.emit('settled', { jobId, stage: task, outcome, state, attempt: number, dueAt, ms, calls, files, bytes })
   }
 
-  /** Without a handler, what is saved is done. */
+  /** Without a handler, a saved job is done. */
   function withoutHandler(outcome: Outcome): Outcome {
     return outcome.is === 'saved' && !deps.hasHandler ? { ...outcome, is: 'done' } : outcome
   }
 
   /**
-   * What was had of a result is kept when its job is given up, before the job is; and once before that, when half of its
-   * patience is spent: by the last attempt Reducto may have purged it.
+   * Keeps the saved part of a result when its job is given up, before the job is settled. It also does so once half of
+   * the patience is spent: Reducto may have purged the job by the last attempt.
    */
   async function settlePartial({ partial, outcome }: AttemptResult, next: JobProgress): Promise<void> {
     if (!partial) return
@@ -140,7 +140,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     events.emit('sideFiles', { jobId: claim.jobId, missing, again: next?.dueAt ?? null, ms, calls: result.calls })
   }
 
-  /** What is not the job's fault is free here, too. */
+  /** As for a fetch, a failure that is not the job's fault spends no patience. */
   function following(
     was: SideFilesProgress,
     { again, outcome }: SideFilesResult,
@@ -173,7 +173,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     return { ...outcome, reason: { ...outcome.reason, message: scrub(outcome.reason.message) } }
   }
 
-  /** A settlement must not be lost: the job would stay running for ever. False when the claim was lost, or the service ends first. */
+  /**
+   * Retries until the settlement is written: without it the job would stay running for ever. Returns false when the
+   * claim was lost, or the service stops first.
+   */
   async function settled(claim: Claim, write: () => Promise<boolean>): Promise<boolean> {
     for (;;) {
       try {
@@ -188,7 +191,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
   }
 
-  /** Deliveries are accepted while this goes on, however much there is. */
+  /** Deliveries are accepted while this runs, however many drafts there are. */
   async function removeAbandonedDrafts(): Promise<void> {
     using stop = aborted(stopping.signal)
     const removing = deps.removeAbandonedDrafts(stopping.signal).catch((error) => {

@@ -24,9 +24,10 @@ describe('a completed answer must have its part', () => {
     { job_id: 'j', usage: { num_pages: 1 } },
   ]
   it.each(KIND_NAMES)('%s: nothing, a scalar, or a response without result', (type) => {
-    for (const result of empty) expect(lacks(type, result), JSON.stringify(result)).toMatch(/gave no/)
-    expect(scan({ status: 'Completed', type }).lacks).toMatch(/gave no/)
-    for (const result of [{ error: { message: 'no' } }, { detail: [] }]) expect(lacks(type, result)).toMatch(/gave no/)
+    for (const result of empty) expect(lacks(type, result), JSON.stringify(result)).toMatch(/returned no/)
+    expect(scan({ status: 'Completed', type }).lacks).toMatch(/returned no/)
+    for (const result of [{ error: { message: 'no' } }, { detail: [] }])
+      expect(lacks(type, result)).toMatch(/returned no/)
   })
 
   it('when its kind cannot be told too', () => {
@@ -39,7 +40,7 @@ describe('a completed answer must have its part', () => {
         { result: null, usage: {}, more: 1 },
         { error: 'x' },
       ])
-        expect(lacks(type, result), JSON.stringify(result)).toMatch(/gave no/)
+        expect(lacks(type, result), JSON.stringify(result)).toMatch(/returned no/)
     for (const result of [[], 'text', { translation: 'x' }, { result: [] }, LINK])
       expect(lacks('Translate', result)).toBeNull()
   })
@@ -69,7 +70,7 @@ describe('a completed answer must have its part', () => {
     ['Pipeline', { result: { parse, edit: { document_url: null } } }],
   ]
   it.each(wrong)('%s: %j', (type, result) => {
-    expect(lacks(type, result)).toMatch(/gave no .*: \/result/)
+    expect(lacks(type, result)).toMatch(/returned no .*: \/result/)
   })
 
   const right: readonly (readonly [Kind, unknown])[] = [
@@ -96,7 +97,7 @@ describe('a completed answer must have its part', () => {
   it('an edit is told from its form when its document is missing', () => {
     expect(scan({ status: 'Completed', result: { form_schema: [], usage: {} } })).toMatchObject({
       type: 'Edit',
-      lacks: 'Reducto gave no edited document: /result has no result',
+      lacks: 'Reducto returned no edited document: /result has no result',
     })
   })
 })
@@ -113,7 +114,7 @@ describe('a document that a link leads to must have its part', () => {
       { detail: [{ msg: 'x' }], error: null },
     ]
     for (const document of ['null', ...errors])
-      expect(scan(document, role).lacks, JSON.stringify(document)).toMatch(/gave no/)
+      expect(scan(document, role).lacks, JSON.stringify(document)).toMatch(/returned no/)
     for (const text of ['', ' \n', '\uFEFF']) expect(scan(text, role).lacks).toBe('the linked document is empty')
   })
 
@@ -148,6 +149,6 @@ describe('a document that a link leads to must have its part', () => {
     ['Edit.response', { result: {} }],
     ['Pipeline.result', { parse: null }],
   ])('%s: %j is not', (role, document) => {
-    expect(scan(document, role).lacks).toMatch(/gave no/)
+    expect(scan(document, role).lacks).toMatch(/returned no/)
   })
 })

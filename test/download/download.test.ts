@@ -95,7 +95,7 @@ describe('a download', () => {
     const { port } = await serve((_request, response) => response.writeHead(status).end(status === 204 ? '' : 'part'))
     expect(await wholeFailure(downloads(), `http://127.0.0.1:${port}/`)).toMatchObject({
       kind: 'failed',
-      message: `the storage answered ${status}, which is no whole file`,
+      message: `the storage answered ${status}, which is not a complete file`,
     })
   })
 

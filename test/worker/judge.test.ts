@@ -143,7 +143,7 @@ describe('the room for results', () => {
     expect(names(refusing.judge)).toEqual(['results'])
   })
 
-  it('pauses too when the disk of the inbox cannot be looked at', async () => {
+  it('pauses too when the disk of the inbox cannot be checked', async () => {
     const { judge } = rig({ lowDisk: new Error('EIO: i/o error, statfs') })
     expect(await judge.canSave(never)).toBe(false)
     expect(names(judge)).toEqual(['disk'])
