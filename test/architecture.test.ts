@@ -38,7 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'credentials.ts': [],
   'decoded-text.ts': [],
   'error-text.ts': ['causes.ts'],
-  'events.ts': ['job.ts'],
+  'events.ts': ['job.ts', 'scrub.ts'],
   'exact-json.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
