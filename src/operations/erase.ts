@@ -29,7 +29,7 @@ export async function eraseJobs(
     bulk.onProgress?.(index + 1, ids.length)
   }
   const failed = skipped.length - selected.skipped.length
-  return { is: 'done', jobs: ids.length - failed, dryRun, named, skipped, until, isMore }
+  return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore }
 }
 
 /**
