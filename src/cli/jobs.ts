@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util'
-import { spread } from '../backoff.ts'
 import type { JobFilter, Ledger } from '../inbox/inbox.ts'
 import { openLedger } from '../inbox/open.ts'
 import { isJobId, type JobState } from '../job.ts'
@@ -212,7 +211,11 @@ async function replay({ ledger, results, given }: Tools): Promise<number> {
         if (reason?.code === 'erased') continue
         const record = await results.record(jobId, new AbortController().signal)
         if (record === null || record.gave_up) unsaved++
-        else count += await ledger.requeue({ jobId }, { dryRun: given['dry-run'], after: spread(count, count + 1) })
+        else
+          count += await ledger.requeue(
+            { jobId },
+            { dryRun: given['dry-run'], part: { first: count, total: count + 1 } },
+          )
       }
   } finally {
     progress.end()

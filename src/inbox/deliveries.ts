@@ -2,6 +2,11 @@ import type { Content, Delivery } from './inbox.ts'
 
 /** What is kept of deliveries, for every store. Pure. */
 
+/** Why a delivery was rejected, as it is kept; null when it was not. */
+export function rejectionOf({ content }: Delivery): string | null {
+  return content.is === 'rejected' ? content.reason : null
+}
+
 /** Bytes kept of a body that concerns no job: whoever has an endpoint's secret could fill the disk with others. */
 const MAX_OTHER_BODY_BYTES = 4096
 

@@ -15,7 +15,7 @@ import {
   type Task,
   type Wanted,
 } from '../job.ts'
-import type { Attempt, Claim, ClaimId, JobRow, Receipt } from './inbox.ts'
+import type { Attempt, Claim, ClaimId, Content, JobRow, OperatorPause, Receipt, Requeue } from './inbox.ts'
 
 /**
  * What becomes of the records of a job, for every store. Pure: a store reads a record, asks here what becomes of it, and
@@ -102,6 +102,21 @@ export function afterDelivery(
   return { ...changed, receipt: { duplicate, requeued, job: changed.job.progress.state } }
 }
 
+/** A delivery that names a job. */
+export type JobContent = Content & { readonly is: 'job' }
+
+/**
+ * A recorded delivery is read again: what it is taken for from then on, and announces to its job as on arrival. Null when it
+ * stays what it is: it concerns a job already, its body was erased, or it still names no job.
+ */
+export function afterReread(
+  delivery: { readonly disposition: Content['is']; readonly body: Uint8Array | null },
+  content: Content,
+): JobContent | null {
+  const isOpen = delivery.disposition !== 'job' && delivery.body !== null
+  return isOpen && content.is === 'job' ? content : null
+}
+
 /** The settled end of a claim. A delivery that came meanwhile may know better than what was fetched. */
 export function afterSettle(
   job: StoredJob,
@@ -119,7 +134,12 @@ export function afterSettle(
   }
 }
 
-/** When the `index`th of `total` jobs that are queued together is due; the first is at `since`. */
+/** Where `count` jobs stand among all that are queued with them: the first of them, and how many there are in all. */
+export function placesOf(count: number, part: Requeue['part'] = { first: 0, total: 0 }) {
+  return { first: part.first, total: Math.max(part.total, part.first + count) }
+}
+
+/** When the `index`th of `total` jobs that are queued together is due; the first of all is at `since`. */
 export function requeuedAt(since: number, index: number, total: number): number {
   return since + spread(index, total)
 }
@@ -135,6 +155,11 @@ export function afterRequeue(job: StoredJob, refetch: boolean, dueAt: number, no
 /** An operator has erased what the job holds: its result is unknown from then on, its ids stay. */
 export function afterErasure(job: StoredJob, now: number): StoredJob {
   return { ...job, savedStatus: null, progress: afterErase(now), updatedAt: now }
+}
+
+/** An operator stops claims. A pause that holds already keeps its beginning, and its reason unless there is a new one. */
+export function afterPause(was: OperatorPause | null, reason: string | null, now: number): OperatorPause {
+  return { since: was?.since ?? now, reason: reason ?? was?.reason ?? null }
 }
 
 /** A job is given to a worker. */

@@ -6,6 +6,7 @@ import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
 import { ledgerContract } from './contract/ledger.ts'
+import { operatorsContract } from './contract/operators.ts'
 import { readyContract } from './contract/ready.ts'
 import { requeueContract } from './contract/requeue.ts'
 import { restartContract } from './contract/restart.ts'
@@ -40,6 +41,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   readyContract(name, openTest)
   ledgerContract(name, openTest)
   requeueContract(name, openTest)
+  operatorsContract(name, openTest)
   retentionContract(name, openTest)
   restartContract(name, openTest)
 }

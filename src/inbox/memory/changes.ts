@@ -1,18 +1,22 @@
 import { wakesBothStages } from '../../claims.ts'
 import type { JobProgress, SideFilesProgress, Stage } from '../../job.ts'
-import { identify, isDeliveryPrunable, keptBody } from '../deliveries.ts'
-import type { Attempt, Claim, ClaimId, Delivery, Receipt } from '../inbox.ts'
+import { identify, isDeliveryPrunable, keptBody, rejectionOf } from '../deliveries.ts'
+import type { Attempt, Claim, ClaimId, Content, Delivery, Receipt, Requeue } from '../inbox.ts'
 import {
   ATTEMPTS_KEPT,
   afterDeath,
   afterDelivery,
   afterErasure,
+  afterPause,
   afterRequeue,
+  afterReread,
   afterSettle,
   type Changed,
   isHeld,
   isInHand,
   isJobPrunable,
+  type JobContent,
+  placesOf,
   progressOf,
   requeuedAt,
   sideFilesAfterDeath,
@@ -37,16 +41,36 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     }
     const kept = earlier ?? keep(delivery, svixId)
     if (content.is !== 'job') return { duplicate: earlier !== null, requeued: false, job: null }
-    const { jobId, status } = content
+    return announce(content, endpoint, kept, earlier !== null, now)
+  }
+
+  /** A delivery, which may be known, names its job. */
+  function announce(
+    { jobId, status }: JobContent,
+    endpoint: string,
+    kept: StoredDelivery,
+    known: boolean,
+    now: number,
+  ): Receipt {
     const entry = memory.jobs.get(jobId)
-    const arrival = { jobId, status, endpoint, number: kept.number, known: earlier !== null }
+    const arrival = { jobId, status, endpoint, number: kept.number, known }
     const { receipt, ...changed } = afterDelivery(entry?.job ?? null, arrival, now)
     const at = entry ?? addJob(changed)
-    if (!earlier) at.deliveries.push(kept)
+    if (!known) at.deliveries = [...at.deliveries, kept].sort((a, b) => a.number - b.number)
     if (at.job.endpoint !== endpoint) at.otherEndpoints.add(endpoint)
     put(at, changed)
     if (!entry) onQueued(changed.job.progress.stage)
     return receipt
+  }
+
+  function reread(svixId: string, content: Content, now: number): 'job' | 'unchanged' | 'unknown' {
+    const kept = memory.deliveries.get(svixId)
+    if (!kept) return 'unknown'
+    const taken = afterReread(kept, content)
+    if (!taken) return 'unchanged'
+    Object.assign(kept, { disposition: 'job', jobId: taken.jobId, status: taken.status, rejectedReason: null })
+    announce(taken, kept.endpoint, kept, false, now)
+    return 'job'
   }
 
   function keep(delivery: Delivery, svixId: string): StoredDelivery {
@@ -55,6 +79,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
       ...{ number: ++memory.lastDelivery, svixId, endpoint, disposition: content.is },
       jobId: content.is === 'job' ? content.jobId : null,
       status: content.is === 'job' ? content.status : null,
+      rejectedReason: rejectionOf(delivery),
       ...{ receivedAt, lastAt: receivedAt, arrivals: 1, body: keptBody(delivery) },
     }
     memory.deliveries.set(svixId, kept)
@@ -138,14 +163,16 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
       }
     }
     memory.isStopAsked = false
+    memory.startedAt = now
     claims.clampDue(now)
   }
 
-  /** Queues these again, the first of them at `since`. Returns how many could be. */
-  function requeue(entries: readonly JobEntry[], refetch: boolean, since: number, now: number): number {
+  /** Queues these again, each in its place. Returns how many could be. */
+  function requeue(entries: readonly JobEntry[], { refetch = false, part }: Requeue, now: number): number {
+    const { first, total } = placesOf(entries.length, part)
     let queued = 0
     for (const [index, entry] of entries.entries()) {
-      const changed = afterRequeue(entry.job, refetch, requeuedAt(since, index, entries.length), now)
+      const changed = afterRequeue(entry.job, refetch, requeuedAt(now, first + index, total), now)
       if (!changed) continue
       queued++
       put(entry, changed)
@@ -182,6 +209,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
   return {
     ...claims,
     accept,
+    reread,
     settle,
     settleSideFiles,
     holds: (claim: ClaimId) => held(claim) !== null,
@@ -189,8 +217,8 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     requeue,
     erase,
     prune,
-    pause(on: boolean): void {
-      memory.isPaused = on
+    pause(on: boolean, reason: string | null, now: number): void {
+      memory.pause = on ? afterPause(memory.pause, reason, now) : null
       if (!on) wakeAll()
     },
     stopAsked(): void {

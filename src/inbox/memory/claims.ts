@@ -4,7 +4,7 @@ import type { Stage, Task } from '../../job.ts'
 import type { Claim, Places } from '../inbox.ts'
 import { afterClaim, afterClockJump, claimOf } from '../transitions.ts'
 import type { NextDue } from '../wake-up.ts'
-import type { JobEntry, Memory } from './memory.ts'
+import { firstDeliveryOf, type JobEntry, type Memory } from './memory.ts'
 
 /** A job that may be given out, or its side files. */
 type Candidate = { readonly entry: JobEntry; readonly stage: Stage; readonly dueAt: number }
@@ -61,7 +61,7 @@ export function createClaims(memory: Memory) {
     const all = entries()
     const running = all.filter(({ job }) => job.progress.state === 'running').map(({ job }) => job.progress)
     const plan = planClaims({
-      ...{ stage, ...places, isPaused: memory.isPaused },
+      ...{ stage, ...places, isPaused: memory.pause !== null },
       running: running.map((progress) => ({ ...progress, isRetry: isRetry(progress) })),
       sideFilesRunning: all.filter(({ sideFiles }) => sideFiles?.isRunning).length,
       isolated: isolatedDue(now),
@@ -91,10 +91,10 @@ export function createClaims(memory: Memory) {
     return given(entry, 'side_files', token)
   }
 
-  function given({ job, deliveries, otherEndpoints, sideFiles }: JobEntry, task: Task, token: number): Claim {
-    const first = deliveries.find(({ number }) => number === job.firstDelivery) ?? null
+  function given(entry: JobEntry, task: Task, token: number): Claim {
+    const { job, otherEndpoints, sideFiles } = entry
     return claimOf(job, task, token, {
-      ...{ first, others: [...otherEndpoints].sort() },
+      ...{ first: firstDeliveryOf(entry), others: [...otherEndpoints].sort() },
       sideFiles: task === 'side_files' ? sideFiles : null,
     })
   }

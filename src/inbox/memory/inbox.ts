@@ -52,18 +52,25 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
     settleSideFiles: (claim, next, attempt) =>
       change(({ settleSideFiles }) => settleSideFiles(claim, next, attempt, clock.now())),
     stopAsked: () => change(({ stopAsked }) => stopAsked()),
-    isPaused: () => memory.isPaused,
+    isPaused: () => memory.pause !== null,
     lowDisk: async () => null,
     get: (jobId) => ask(() => queries.get(jobId)),
     list: (filter, page) => ask(() => queries.list(filter, page)),
+    oldest: (filter) => ask(() => queries.oldest(filter)),
+    idsFrom: (kind, prefix, limit) => ask(() => queries.idsFrom(kind, prefix, limit)),
+    bodies: (jobIds) => ask(() => queries.bodies(jobIds)),
+    deliveries: (filter, page) => ask(() => queries.deliveries(filter, page)),
+    delivery: (svixId) => ask(() => queries.delivery(svixId)),
+    reread: (svixId, content) => change(({ reread }) => reread(svixId, content, clock.now())),
     stats: () => ask(queries.stats),
-    requeue: (filter, { dryRun = false, refetch = false, after = 0 } = {}) =>
+    service: () => ask(queries.service),
+    requeue: (filter, options = {}) =>
       change(({ requeue }) => {
         const entries = queries.requeueable(filter)
-        return dryRun ? entries.length : requeue(entries, refetch, clock.now() + after, clock.now())
+        return options.dryRun ? entries.length : requeue(entries, options, clock.now())
       }),
     erase: (jobId) => change(({ erase }) => erase(jobId, clock.now())),
-    pause: (on) => change(({ pause }) => pause(on)),
+    pause: (on, reason) => change(({ pause }) => pause(on, reason ?? null, clock.now())),
     prune: (before) => change(({ prune }) => prune(before)),
     linkKey: () => ask(() => memory.linkKey),
     async close() {

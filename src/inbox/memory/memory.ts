@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Attempt, Content } from '../inbox.ts'
+import type { Attempt, Content, OperatorPause } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 
 /** What an inbox in memory holds. It outlives the inbox, as a file would: opened again, it is the same after a restart. */
@@ -14,7 +14,10 @@ export type Memory = {
   lastJob: number
   lastToken: number
   lastVerifiedAt: number | null
-  isPaused: boolean
+  /** Since when and why an operator has stopped claims; null while they go on. */
+  pause: OperatorPause | null
+  /** When it was opened last. */
+  startedAt: number | null
   /** A stop was asked for: what runs is interrupted by the next start. */
   isStopAsked: boolean
 }
@@ -23,9 +26,11 @@ export type StoredDelivery = {
   readonly number: number
   readonly svixId: string
   readonly endpoint: string
-  readonly disposition: Content['is']
-  readonly jobId: string | null
-  readonly status: string | null
+  disposition: Content['is']
+  jobId: string | null
+  status: string | null
+  /** Why it was rejected. */
+  rejectedReason: string | null
   readonly receivedAt: number
   lastAt: number
   arrivals: number
@@ -38,11 +43,17 @@ export type JobEntry = {
   readonly seq: number
   job: StoredJob
   sideFiles: StoredSideFiles | null
-  readonly deliveries: StoredDelivery[]
+  /** The earliest first. */
+  deliveries: readonly StoredDelivery[]
   /** Endpoints that announced it, beside the first. */
   readonly otherEndpoints: Set<string>
   /** By the token of their claim, the earliest first. */
   readonly attempts: Map<number, Attempt>
+}
+
+/** The delivery that announced a job first; null when none has. */
+export function firstDeliveryOf({ job, deliveries }: JobEntry): StoredDelivery | null {
+  return deliveries.find(({ number }) => number === job.firstDelivery) ?? null
 }
 
 export function createMemory(): Memory {
@@ -54,7 +65,8 @@ export function createMemory(): Memory {
     lastJob: 0,
     lastToken: 0,
     lastVerifiedAt: null,
-    isPaused: false,
+    pause: null,
+    startedAt: null,
     isStopAsked: false,
   }
 }

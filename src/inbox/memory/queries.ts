@@ -1,7 +1,11 @@
 import { isRequeueable, type JobState } from '../../job.ts'
-import type { Content, DeliveryRow, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
+import type { Content, JobDetail, JobFilter, JobPage, JobRow, Page, ServiceState, Stats } from '../inbox.ts'
+import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
-import type { JobEntry, Memory, StoredDelivery } from './memory.ts'
+import { createDeliveryQueries, deliveryRowOf } from './delivery-queries.ts'
+import { type Conditions, isEvery, lower } from './match.ts'
+import { firstDeliveryOf, type JobEntry, type Memory } from './memory.ts'
+import { pageOf } from './page.ts'
 
 /** Everything that only looks. */
 export function createQueries(memory: Memory) {
@@ -20,26 +24,29 @@ export function createQueries(memory: Memory) {
 
   /** The newest first. */
   function matching(filter: JobFilter): JobEntry[] {
-    return [...memory.jobs.values()].filter((entry) => matches(entry, filter)).reverse()
+    return [...memory.jobs.values()].filter((entry) => isEvery(CONDITIONS, entry, filter)).reverse()
   }
 
-  function list(filter: JobFilter, page: { limit: number; cursor?: string }): JobPage {
-    const before = page.cursor === undefined ? Number.POSITIVE_INFINITY : Number(page.cursor)
-    const older = matching(filter).filter(({ seq }) => seq < before)
-    const found = older.slice(0, page.limit)
-    const last = older.length > found.length ? found.at(-1)! : null
-    return {
-      rows: found.map(({ job }) => jobRowOf(job)),
-      next: last && String(last.seq),
-      searchedTo: last?.job.createdAt ?? null,
-    }
+  function list(filter: JobFilter, page: Page): JobPage {
+    const { rows, next, last } = pageOf(matching(filter), page, ({ seq }) => seq)
+    return { rows: rows.map(({ job }) => jobRowOf(job)), next, searchedTo: last?.job.createdAt ?? null }
   }
 
-  /** What may be queued again, the oldest first. */
+  function oldest(filter: JobFilter): JobRow | null {
+    const first = matching(filter).at(-1)
+    return first ? jobRowOf(first.job) : null
+  }
+
+  /** What may be queued again: in the order in which it is named, else the oldest first. */
   function requeueable(filter: JobFilter): JobEntry[] {
-    return matching(filter)
-      .filter(({ job }) => isRequeueable(job.progress))
-      .reverse()
+    const found = matching(filter).filter(({ job }) => isRequeueable(job.progress))
+    if (filter.jobIds === undefined) return found.reverse()
+    const byId = new Map(found.map((entry) => [entry.job.jobId, entry]))
+    return [...new Set(filter.jobIds)].flatMap((jobId) => byId.get(jobId) ?? [])
+  }
+
+  function service(): ServiceState {
+    return { pause: memory.pause, startedAt: memory.startedAt }
   }
 
   function stats(): Stats {
@@ -57,42 +64,31 @@ export function createQueries(memory: Memory) {
       deliveries: { job: delivered('job'), ignored: delivered('ignored'), rejected: delivered('rejected') },
       oldestQueuedAt: next?.queuedAt ?? null,
       lastVerifiedAt: memory.lastVerifiedAt,
-      paused: memory.isPaused,
+      paused: memory.pause !== null,
     }
   }
 
-  return { get, list, requeueable, stats }
+  return { get, list, oldest, requeueable, stats, service, ...createDeliveryQueries(memory) }
 }
 
 /** What each part of a filter asks of a job. */
-const CONDITIONS: {
-  readonly [K in keyof JobFilter]-?: (entry: JobEntry, value: NonNullable<JobFilter[K]>) => boolean
-} = {
+const CONDITIONS: Conditions<JobEntry, JobFilter> = {
   state: ({ job }, state) => job.progress.state === state,
+  stage: ({ job }, stage) => job.progress.stage === stage,
   jobId: ({ job }, jobId) => job.jobId === jobId,
+  jobIds: ({ job }, jobIds) => jobIds.includes(job.jobId),
   status: ({ job }, status) => lower(job.savedStatus ?? job.announced) === lower(status),
   type: ({ job }, type) => lower(job.type) === lower(type),
   endpoint: ({ job }, endpoint) => lower(job.endpoint) === lower(endpoint),
+  code: ({ job }, code) => job.progress.reason?.code === code,
   error: ({ job: { progress } }, error) =>
     progress.reason?.code === error || (lower(progress.reason?.message ?? null)?.includes(lower(error)!) ?? false),
   q: ({ job, deliveries }, q) => job.jobId.startsWith(q) || deliveries.some(({ svixId }) => svixId.startsWith(q)),
+  metadata(entry, metadata) {
+    const body = firstDeliveryOf(entry)?.body
+    return body ? hasMetadata(body.toString('utf8'), metadata) : false
+  },
   since: ({ job }, since) => job.updatedAt >= since,
-}
-
-function matches(entry: JobEntry, filter: JobFilter): boolean {
-  const asked = Object.entries(filter).filter(([, value]) => value !== undefined)
-  return asked.every(([part, value]) => {
-    const condition = CONDITIONS[part as keyof JobFilter] as (entry: JobEntry, value: unknown) => boolean
-    return condition(entry, value)
-  })
-}
-
-/** As SQL compares without regard to case: the letters of ASCII alone. */
-function lower(text: string | null): string | null {
-  return text?.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) ?? null
-}
-
-function deliveryRowOf(delivery: StoredDelivery): DeliveryRow {
-  const { svixId, endpoint, disposition, status, receivedAt, lastAt, arrivals } = delivery
-  return { svixId, endpoint, disposition, status, receivedAt, lastAt, arrivals }
+  until: ({ job }, until) => job.updatedAt <= until,
+  createdSince: ({ job }, createdSince) => job.createdAt >= createdSince,
 }

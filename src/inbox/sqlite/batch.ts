@@ -14,6 +14,7 @@ export type Changes = Pick<
   | 'holds'
   | 'recover'
   | 'requeue'
+  | 'reread'
   | 'erase'
   | 'pause'
   | 'stopAsked'

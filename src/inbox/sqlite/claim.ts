@@ -20,7 +20,7 @@ export function createClaims(sql: Statements, tally: Tally) {
     claimedAt[stage] = now
     const running = sql.running.all() as { stage: Stage; isRetry: number; crashes: number }[]
     const plan = planClaims({
-      ...{ stage, ...places, isPaused: tally.value('paused') === 1 },
+      ...{ stage, ...places, isPaused: sql.pause.get() !== undefined },
       running: running.map((job) => ({ ...job, isRetry: job.isRetry === 1 })),
       sideFilesRunning: sql.runningSideFiles.all().length,
       isolated: sql.isolated.all(now) as { seq: number; stage: Stage }[],

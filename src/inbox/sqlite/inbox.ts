@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
 import type { Claim, ClaimId, Inbox } from '../inbox.ts'
+import { placesOf } from '../transitions.ts'
 import { createWakeUp } from '../wake-up.ts'
 import type { Change } from './batch.ts'
 import { createBatcher } from './batcher.ts'
@@ -8,7 +9,7 @@ import { createCheckpointer, logBound } from './checkpoint.ts'
 import { type Connection, connect } from './connection.ts'
 import { freeRoom } from './disk.ts'
 import type { PruneCursor } from './prune.ts'
-import type { Queries, RequeueablePart } from './queries.ts'
+import type { OldestPart, Queries, RequeueablePart } from './queries.ts'
 import type { Question } from './thread.ts'
 
 export type SqliteOptions = {
@@ -132,15 +133,31 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     lowDisk: () => freeRoom(path, options.minFree),
     get: (jobId) => ask('get', jobId),
     list: (filter, page) => ask('list', filter, page),
+    async oldest(filter) {
+      let after: number | null = 0
+      while (after !== null) {
+        const found: OldestPart = await ask('oldest', filter, after)
+        if (found.row) return found.row
+        after = found.next
+      }
+      return null
+    },
+    idsFrom: (kind, prefix, limit) => ask('idsFrom', kind, prefix, limit),
+    bodies: (jobIds) => ask('bodies', jobIds),
+    deliveries: (filter, page) => ask('deliveries', filter, page),
+    delivery: (svixId) => ask('delivery', svixId),
+    reread: (svixId, content) => change('reread', svixId, content, clock.now()),
     stats: () => ask('stats'),
-    async requeue(filter, options = {}) {
+    service: () => ask('service'),
+    async requeue(filter, { dryRun = false, refetch = false, part } = {}) {
       const seqs = await requeueable(filter)
-      if (options.dryRun) return seqs.length
-      const since = clock.now() + (options.after ?? 0)
+      if (dryRun) return seqs.length
+      const since = clock.now()
+      const places = placesOf(seqs.length, part)
       let queued = 0
       for (let first = 0; first < seqs.length; first += REQUEUE_BATCH) {
-        const part = { first, total: seqs.length, since }
-        queued += await change('requeue', seqs.slice(first, first + REQUEUE_BATCH), options, part, clock.now())
+        const at = { since, first: places.first + first, total: places.total }
+        queued += await change('requeue', seqs.slice(first, first + REQUEUE_BATCH), refetch, at, clock.now())
         // A command must leave the service beside it room to write.
         await new Promise((resolve) => setTimeout(resolve, REQUEUE_PAUSE_MS))
       }
@@ -152,7 +169,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       if (found === 'erased') await checkpointer.now()
       return found
     },
-    pause: (on) => change('pause', on),
+    pause: (on, reason) => change('pause', on, reason ?? null, clock.now()),
     async prune(before, signal) {
       let rows = 0
       let at: PruneCursor | null = { job: 0, delivery: 0 }

@@ -1,12 +1,25 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JobState } from '../../job.ts'
-import type { Content, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
+import type {
+  Content,
+  JobDetail,
+  JobFilter,
+  JobPage,
+  JobRow,
+  OperatorPause,
+  Page,
+  ServiceState,
+  Stats,
+} from '../inbox.ts'
+import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
+import { createLookups, textOf } from './lookups.ts'
 import {
   type AttemptTableRow,
   attemptOf,
   type DeliveryTableRow,
   deliveryRowOf,
+  HAS_METADATA,
   IN_LANE,
   JOB_COLUMNS,
   type JobTableRow,
@@ -17,11 +30,7 @@ import {
   storedJobOf,
   storedSideFilesOf,
 } from './rows.ts'
-
-/** Rows that one statement looks at. */
-const STEP_ROWS = 5_000
-/** A request looks for this long at most, ms; then it says how far it got. */
-const MAX_REQUEST_MS = 40
+import { cursorOf, MAX_REQUEST_MS, STEP_BODIES, STEP_ROWS, walkDown } from './walk.ts'
 
 /** Everything that only looks, on a connection of its own: a long look does not hold up an accept. */
 export type Queries = ReturnType<typeof createQueries>
@@ -29,7 +38,13 @@ export type Queries = ReturnType<typeof createQueries>
 /** Jobs that may be queued again, by number; `next` is where the walk goes on. */
 export type RequeueablePart = { readonly seqs: readonly number[]; readonly next: number | null }
 
+/** The first of jobs that match, from the oldest on; else where the walk goes on, null at its end. */
+export type OldestPart = { readonly row: JobRow | null; readonly next: number | null }
+
 export function createQueries(db: DatabaseSync) {
+  db.function(HAS_METADATA, (body, wanted) =>
+    body instanceof Uint8Array && hasMetadata(textOf(body), JSON.parse(String(wanted))) ? 1 : 0,
+  )
   const job = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = :jobId`)
   const endpoints = db.prepare('SELECT endpoint FROM job_endpoint WHERE job_id = :jobId ORDER BY endpoint')
   const deliveries = db.prepare(
@@ -39,6 +54,9 @@ export function createQueries(db: DatabaseSync) {
   const sideFiles = db.prepare('SELECT * FROM side_files WHERE job_seq = :seq')
   const counters = db.prepare('SELECT name, value FROM counter')
   const newest = db.prepare('SELECT MAX(seq) AS seq FROM job')
+  const bounds = db.prepare('SELECT MIN(seq) AS first, MAX(seq) AS last FROM job')
+  const pause = db.prepare('SELECT paused_at AS since, paused_reason AS reason FROM operator_pause')
+  const startedAt = db.prepare(`SELECT value FROM counter WHERE name = 'started_at'`)
   const lanes = db.prepare(LANES)
   const firstDue = db.prepare(
     `SELECT queued_at FROM job WHERE ${IN_LANE} AND is_retry = :isRetry ORDER BY due_at LIMIT 1`,
@@ -59,10 +77,6 @@ export function createQueries(db: DatabaseSync) {
     }
   }
 
-  /**
-   * Walks jobs from the newest below `before`, a step at a time, until `enough` rows match or the time is over. `next` is
-   * where the walk goes on; null when there is nothing older.
-   */
   function walk<Row extends { seq: number }>(
     columns: string,
     condition: string,
@@ -74,24 +88,18 @@ export function createQueries(db: DatabaseSync) {
     const statement = db.prepare(
       `SELECT ${columns} FROM job WHERE seq < :before AND seq >= :from AND ${where} AND ${condition} ORDER BY seq DESC LIMIT :limit`,
     )
-    const rows: Row[] = []
-    const deadline = performance.now() + MAX_REQUEST_MS
-    let at = Math.min(before, ((newest.get() as { seq: number | null }).seq ?? 0) + 1)
-    while (at > 1) {
-      const from = Math.max(at - STEP_ROWS, 1)
-      const limit = enough - rows.length
-      const found = statement.all({ ...values, before: at, from, limit }) as unknown as Row[]
-      rows.push(...found)
-      at = found.length === limit ? found.at(-1)!.seq : from
-      if (rows.length >= enough || performance.now() >= deadline) break
-    }
-    return { rows, next: at > 1 ? at : null }
+    return walkDown<Row>({
+      ...{ before, enough, newest: (newest.get() as { seq: number | null }).seq ?? 0 },
+      stepFrom: (at) => at - stepOf(filter),
+      read: (range) => statement.all({ ...values, ...range }) as unknown as Row[],
+    })
   }
 
-  function list(filter: JobFilter, page: { limit: number; cursor?: string }): JobPage {
-    if (filter.jobId !== undefined) return listOne(filter)
-    const before = page.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(page.cursor)
-    const { rows, next } = walk<JobTableRow>(JOB_COLUMNS, 'TRUE', filter, before, page.limit)
+  function list(filter: JobFilter, page: Page): JobPage {
+    const isNamed = filter.jobId !== undefined || filter.jobIds !== undefined
+    const { rows, next } = isNamed
+      ? listNamed(filter, page)
+      : walk<JobTableRow>(JOB_COLUMNS, 'TRUE', filter, cursorOf(page), page.limit)
     return {
       rows: rows.map((row) => jobRowOf(storedJobOf(row))),
       next: next === null ? null : String(next),
@@ -99,11 +107,34 @@ export function createQueries(db: DatabaseSync) {
     }
   }
 
-  /** By its id a job is found at once. */
-  function listOne(filter: JobFilter): JobPage {
+  /** By their ids jobs are found at once. */
+  function listNamed(filter: JobFilter, page: Page) {
     const { where, values } = matching(filter)
-    const rows = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where}`).all(values) as unknown as JobTableRow[]
-    return { rows: rows.map((row) => jobRowOf(storedJobOf(row))), next: null, searchedTo: null }
+    const statement = db.prepare(
+      `SELECT ${JOB_COLUMNS} FROM job WHERE seq < :before AND ${where} ORDER BY seq DESC LIMIT :limit`,
+    )
+    const found = statement.all({ ...values, before: cursorOf(page), limit: page.limit + 1 })
+    const rows = (found as unknown as JobTableRow[]).slice(0, page.limit)
+    return { rows, next: found.length > rows.length ? (rows.at(-1)?.seq ?? null) : null }
+  }
+
+  /** A part of the walk from the oldest job on, from `after`: the first that matches, or where the walk goes on. */
+  function oldest(filter: JobFilter, after: number): OldestPart {
+    const { where, values } = matching(filter)
+    const statement = db.prepare(
+      `SELECT ${JOB_COLUMNS} FROM job WHERE seq > :after AND seq <= :to AND ${where} ORDER BY seq LIMIT 1`,
+    )
+    const { first, last } = bounds.get() as { first: number | null; last: number | null }
+    const deadline = performance.now() + MAX_REQUEST_MS
+    const step = stepOf(filter)
+    let at = Math.max(after, (first ?? 1) - 1)
+    while (at < (last ?? 0)) {
+      const row = statement.get({ ...values, after: at, to: at + step }) as JobTableRow | undefined
+      if (row) return { row: jobRowOf(storedJobOf(row)), next: null }
+      at += step
+      if (performance.now() >= deadline) return { row: null, next: at }
+    }
+    return { row: null, next: null }
   }
 
   const createdAt = db.prepare('SELECT created_at FROM job WHERE seq >= :seq ORDER BY seq LIMIT 1')
@@ -113,11 +144,30 @@ export function createQueries(db: DatabaseSync) {
 
   /** The jobs that may be queued again, of those that match, the newest first: a part, from below `before`. */
   function requeueable(filter: JobFilter, before: number | null): RequeueablePart {
+    if (filter.jobIds !== undefined) return { seqs: requeueableNamed(filter, filter.jobIds), next: null }
     const row = filter.jobId === undefined ? undefined : (job.get({ jobId: filter.jobId }) as JobTableRow | undefined)
     if (filter.jobId !== undefined && !row) return { seqs: [], next: null }
     const from = before ?? (row ? row.seq + 1 : Number.MAX_SAFE_INTEGER)
     const { rows, next } = walk<{ seq: number }>('seq', REQUEUEABLE, filter, from, STEP_ROWS)
     return { seqs: rows.map(({ seq }) => seq), next: row ? null : next }
+  }
+
+  /** Last to first, as a walk finds them: what queues them turns that round. */
+  function requeueableNamed(filter: JobFilter, jobIds: readonly string[]): number[] {
+    const { where, values } = matching(filter)
+    const statement = db.prepare(`SELECT job_id, seq FROM job WHERE ${where} AND ${REQUEUEABLE}`)
+    const found = statement.all(values) as { job_id: string; seq: number }[]
+    const seqs = new Map(found.map((row) => [row.job_id, row.seq]))
+    return [...new Set(jobIds)].flatMap((jobId) => seqs.get(jobId) ?? []).reverse()
+  }
+
+  function pauseNow(): OperatorPause | null {
+    return (pause.get() as OperatorPause | undefined) ?? null
+  }
+
+  function service(): ServiceState {
+    const started = startedAt.get() as { value: number } | undefined
+    return { pause: pauseNow(), startedAt: started?.value ?? null }
   }
 
   function stats(): Stats {
@@ -140,9 +190,14 @@ export function createQueries(db: DatabaseSync) {
       deliveries: { job: delivered('job'), ignored: delivered('ignored'), rejected: delivered('rejected') },
       oldestQueuedAt: queuedAt.length > 0 ? Math.min(...queuedAt) : null,
       lastVerifiedAt: counted.get('last_verified_at') ?? null,
-      paused: counted.get('paused') === 1,
+      paused: pauseNow() !== null,
     }
   }
 
-  return { get, list, requeueable, stats }
+  return { get, list, oldest, requeueable, stats, service, ...createLookups(db) }
+}
+
+/** Rows that one statement looks at. */
+function stepOf(filter: JobFilter): number {
+  return filter.metadata === undefined ? STEP_ROWS : STEP_BODIES
 }

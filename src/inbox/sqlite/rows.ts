@@ -1,6 +1,6 @@
 import { type CleanReason, ERASED, type JobState, REQUEUEABLE_STATES, type Stage, type Task } from '../../job.ts'
 import type { CleanText } from '../../scrub.ts'
-import type { Attempt, Content, DeliveryRow, JobFilter } from '../inbox.ts'
+import type { Attempt, Content, DeliveryFilter, DeliveryRow, JobFilter, ListedDelivery } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 
 /** A row of `job`, as SQLite gives it. */
@@ -47,10 +47,13 @@ export type SideFilesRow = {
 
 /** A row of `delivery`. */
 export type DeliveryTableRow = {
+  readonly seq: number
   readonly svix_id: string
   readonly endpoint: string
   readonly disposition: Content['is']
+  readonly job_id: string | null
   readonly status: string | null
+  readonly rejected_reason: string | null
   readonly received_at: number
   readonly last_at: number
   readonly arrivals: number
@@ -131,6 +134,10 @@ export function deliveryRowOf(row: DeliveryTableRow): DeliveryRow {
   }
 }
 
+export function listedDeliveryOf(row: DeliveryTableRow): ListedDelivery {
+  return { ...deliveryRowOf(row), jobId: row.job_id, note: row.rejected_reason }
+}
+
 export function attemptOf(row: AttemptTableRow): Attempt {
   return {
     startedAt: row.started_at,
@@ -169,19 +176,28 @@ export const ISOLATED = `state = 'queued' AND crashes >= 2`
 /** `isRequeueable`, for a walk through all jobs. */
 export const REQUEUEABLE = `state IN (${REQUEUEABLE_STATES.map((state) => `'${state}'`)}) AND reason_code IS NOT '${ERASED.code}'`
 
+/** The function by which SQL asks for the members of a body's metadata: of `createQueries`. */
+export const HAS_METADATA = 'has_metadata'
+
 /** What a condition on `job` is for each part of a filter; the part's value is the parameter of its name. */
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   state: 'state = :state',
+  stage: 'stage = :stage',
   jobId: 'job_id = :jobId',
+  jobIds: 'job_id IN (SELECT value FROM json_each(:jobIds))',
   status: 'COALESCE(saved_status, announced_status) = :status COLLATE NOCASE',
   type: 'type = :type COLLATE NOCASE',
   endpoint: 'endpoint = :endpoint COLLATE NOCASE',
+  code: 'reason_code = :code',
   error: '(reason_code = :error OR instr(lower(reason_message), lower(:error)))',
   // By the deliveries of the one job: a look for all deliveries with such an id would be a look at nearly all there are.
   q: `(substr(job_id, 1, length(:q)) = :q OR EXISTS (
         SELECT 1 FROM delivery WHERE substr(svix_id, 1, length(:q)) = :q
           AND (delivery.seq = job.first_delivery OR (delivery.is_later = 1 AND delivery.job_id = job.job_id))))`,
+  metadata: `${HAS_METADATA}((SELECT body FROM delivery_body WHERE seq = job.first_delivery), :metadata)`,
   since: 'updated_at >= :since',
+  until: 'updated_at <= :until',
+  createdSince: 'created_at >= :createdSince',
 }
 
 /** A filter as a condition on `job`, with its named parameters. */
@@ -191,7 +207,25 @@ export function matching(filter: JobFilter): { where: string; values: Record<str
   for (const [part, value] of Object.entries(filter)) {
     if (value === undefined) continue
     where.push(CONDITIONS[part as keyof JobFilter])
-    values[part] = value
+    values[part] = typeof value === 'object' ? JSON.stringify(value) : value
   }
   return { where: where.join(' AND '), values }
+}
+
+/** The same on `delivery`. */
+const DELIVERY_CONDITIONS: { readonly [K in keyof DeliveryFilter]-?: string } = {
+  disposition: 'disposition = :disposition',
+  endpoint: 'endpoint = :endpoint COLLATE NOCASE',
+  since: 'received_at >= :since',
+  q: 'substr(svix_id, 1, length(:q)) = :q',
+}
+
+/** A filter as a condition on `delivery`. `isOther`: it is for such as concern no job, which have an index of their own. */
+export function deliveriesMatching(filter: DeliveryFilter) {
+  const given = Object.entries(filter).filter(([, value]) => value !== undefined)
+  const isOther = filter.disposition === 'ignored' || filter.disposition === 'rejected'
+  const conditions = given.map(([part]) => DELIVERY_CONDITIONS[part as keyof DeliveryFilter])
+  // The index is only used where its own condition stands in the query.
+  const where = ['TRUE', ...(isOther ? [`disposition <> 'job'`] : []), ...conditions].join(' AND ')
+  return { where, values: Object.fromEntries(given) as Record<string, string | number>, isOther }
 }

@@ -132,6 +132,19 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX delivery_further;
   CREATE INDEX delivery_later ON delivery (job_id, seq) WHERE is_later = 1;
   `,
+  // What operators look for: why a delivery was rejected, and since when and why claims are stopped. Deliveries that concern
+  // no job are few, and have an index of their own.
+  `
+  ALTER TABLE delivery ADD COLUMN rejected_reason TEXT;
+  CREATE INDEX delivery_other ON delivery (seq) WHERE disposition <> 'job';
+  CREATE TABLE operator_pause (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    paused_at     INTEGER NOT NULL,
+    paused_reason TEXT
+  ) STRICT;
+  INSERT INTO operator_pause SELECT 1, unixepoch() * 1000, NULL FROM counter WHERE name = 'paused' AND value = 1;
+  DELETE FROM counter WHERE name = 'paused';
+  `,
 ]
 
 /** How long a process waits for another one's write, ms. */

@@ -26,8 +26,15 @@ export function prepareStatements(db: DatabaseSync) {
     delivery: p('SELECT seq, job_id AS jobId FROM delivery WHERE svix_id = ?'),
     countRepeat: p('UPDATE delivery SET arrivals = arrivals + 1, last_at = :at WHERE seq = :seq'),
     insertDelivery: p(
-      `INSERT INTO delivery (svix_id, endpoint, disposition, job_id, status, is_later, received_at, last_at)
-       VALUES (:svixId, :endpoint, :disposition, :jobId, :status, :isLater, :at, :at)`,
+      `INSERT INTO delivery (svix_id, endpoint, disposition, job_id, status, is_later, rejected_reason, received_at, last_at)
+       VALUES (:svixId, :endpoint, :disposition, :jobId, :status, :isLater, :rejection, :at, :at)`,
+    ),
+    keptDelivery: p(
+      `SELECT delivery.seq, endpoint, disposition, body FROM delivery LEFT JOIN delivery_body USING (seq) WHERE svix_id = ?`,
+    ),
+    attachDelivery: p(
+      `UPDATE delivery SET disposition = 'job', job_id = :jobId, status = :status, is_later = :isLater, rejected_reason = NULL
+       WHERE seq = :seq`,
     ),
     insertBody: p('INSERT INTO delivery_body (seq, body) VALUES (:seq, :body)'),
 
@@ -101,6 +108,10 @@ export function prepareStatements(db: DatabaseSync) {
       p('DELETE FROM attempt WHERE job_seq = :seq'),
       p('DELETE FROM side_files WHERE job_seq = :seq'),
     ],
+
+    pause: p('SELECT paused_at AS since, paused_reason AS reason FROM operator_pause'),
+    setPause: p('INSERT OR REPLACE INTO operator_pause (id, paused_at, paused_reason) VALUES (1, :since, :reason)'),
+    endPause: p('DELETE FROM operator_pause'),
 
     counter: p('SELECT value FROM counter WHERE name = ?'),
     setCounter: p('INSERT INTO counter VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = :value'),

@@ -125,7 +125,7 @@ describe('a transaction', () => {
   it('that takes too long has its accepts answered, and nothing else', async () => {
     const { batcher, accept, commits, pass } = rig()
     const slow = accept()
-    const pause = batcher.change('pause', true)
+    const pause = batcher.change('pause', true, null, 0)
     await turn()
     pass(ACCEPT_TIMEOUT_MS)
     batcher.giveUpSlowAccepts()

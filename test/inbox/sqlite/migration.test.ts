@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import { MIGRATIONS } from '../../../src/inbox/sqlite/schema.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
 import { places } from '../../support/service.ts'
 import { tempFolder } from '../../support/temp.ts'
 
-/** A database as version 3 left it, with a job in every state, comes through the migration whole. */
+/** A database as version 3 or 4 left it, with a job in every state, comes through the migrations whole. */
 
 const NOW = 1_700_000_000_000
 
@@ -57,9 +57,23 @@ function version3(path: string): void {
   db.close()
 }
 
-async function migrated() {
-  const path = join(tempFolder(), 'inbox.db')
+/** The same rows in version 4, with a delivery that was ignored, while an operator has stopped claims. */
+function version4(path: string): void {
   version3(path)
+  const db = new DatabaseSync(path)
+  db.exec(`${MIGRATIONS[3]} PRAGMA user_version = 4`)
+  db.exec(`
+    INSERT INTO delivery (seq, svix_id, endpoint, disposition, received_at, last_at)
+      VALUES (9, 'msg_ignored', 'default', 'ignored', ${NOW}, ${NOW});
+    INSERT INTO delivery_body VALUES (9, CAST('{"state":"Completed","id":"job-9"}' AS BLOB));
+    INSERT INTO counter VALUES ('delivery:ignored', 1), ('paused', 1);
+  `)
+  db.close()
+}
+
+async function migrated(make: (path: string) => void) {
+  const path = join(tempFolder(), 'inbox.db')
+  make(path)
   const clock = createManualClock(NOW)
   const onDeath = (error: Error) => expect.unreachable(error.message)
   const inbox = await openSqlite({ path, clock, minFree: 0, isService: true, onDeath })
@@ -69,65 +83,110 @@ async function migrated() {
 
 const attempt = { task: 'fetch', outcome: 'retry', reason: { code: 'http_503', message: 'Reducto answered 503' } }
 
-it('brings every job through, in its state, with its deliveries and attempts', async () => {
-  const { inbox } = await migrated()
-  const common = { endpoint: 'default', createdAt: NOW, attempts: [attempt] }
-  expect(await inbox.get('job-1')).toMatchObject({ ...common, state: 'queued', stage: 'fetch', failures: 3 })
-  expect(await inbox.get('job-3')).toMatchObject({
-    ...common,
-    ...{ state: 'done', stage: 'hand_over', status: 'Completed', type: 'Parse', endpoints: ['default', 'dev'] },
-    deliveries: [{ svixId: 'msg_3' }, { svixId: 'msg_later', endpoint: 'dev' }],
+describe.each([
+  ['3', version3],
+  ['4', version4],
+] as const)('from version %s', (_, make) => {
+  it('brings every job through, in its state, with its deliveries and attempts', async () => {
+    const { inbox } = await migrated(make)
+    const common = { endpoint: 'default', createdAt: NOW, attempts: [attempt] }
+    expect(await inbox.get('job-1')).toMatchObject({ ...common, state: 'queued', stage: 'fetch', failures: 3 })
+    expect(await inbox.get('job-3')).toMatchObject({
+      ...common,
+      ...{ state: 'done', stage: 'hand_over', status: 'Completed', type: 'Parse', endpoints: ['default', 'dev'] },
+      deliveries: [{ svixId: 'msg_3' }, { svixId: 'msg_later', endpoint: 'dev' }],
+    })
+    expect(await inbox.get('job-4')).toMatchObject({ state: 'dead', reason: { code: 'http_400' } })
+    expect(await inbox.get('job-5')).toMatchObject({ ...common, state: 'expected', status: null })
+    // What was running when the version before ended has crashed.
+    expect(await inbox.get('job-2')).toMatchObject({
+      ...{ state: 'queued', crashes: 2 },
+      attempts: [{ outcome: 'crashed', task: 'fetch' }],
+    })
+    expect(await inbox.get('job-6')).toMatchObject({ state: 'queued', crashes: 3, dueAt: NOW + 60_000 })
+    expect(await inbox.stats()).toMatchObject({
+      jobs: { queued: 3, running: 0, done: 1, dead: 1, expected: 1 },
+      deliveries: { job: 7, rejected: 1 },
+    })
+    expect((await inbox.list({ q: 'msg_later' }, { limit: 9 })).rows).toMatchObject([{ jobId: 'job-3' }])
+    expect(await inbox.linkKey()).toEqual(Buffer.alloc(32))
   })
-  expect(await inbox.get('job-4')).toMatchObject({ state: 'dead', reason: { code: 'http_400' } })
-  expect(await inbox.get('job-5')).toMatchObject({ ...common, state: 'expected', status: null })
-  // What was running when the version before ended has crashed.
-  expect(await inbox.get('job-2')).toMatchObject({
-    ...{ state: 'queued', crashes: 2 },
-    attempts: [{ outcome: 'crashed', task: 'fetch' }],
+
+  it('gives out what is due with all that was known, and tokens go on', async () => {
+    const { inbox, clock } = await migrated(make)
+    await inbox.pause(false)
+    const [alone] = await inbox.claim('fetch', places(9))
+    expect(alone).toMatchObject({ jobId: 'job-2', body: 'body of job-2', svixId: 'msg_2', announced: 'Completed' })
+    expect(alone!.token).toBeGreaterThan(41)
+    await inbox.settle(
+      alone!,
+      { ...alone!.progress, state: 'done' },
+      {
+        ...{ startedAt: NOW, ms: 1, task: 'fetch', outcome: 'done', reason: null },
+        savedStatus: 'Completed',
+        type: 'Parse',
+      },
+      null,
+    )
+    const claims = await inbox.claim('fetch', places(9))
+    expect(claims).toMatchObject([
+      { jobId: 'job-1', round: 4, fetchSince: 2, progress: { failures: 3, polls: 2, spent: 5_000 } },
+      { jobId: 'job-3', task: 'side_files', sideFiles: { failures: 1, spent: 1_000 } },
+    ])
+    clock.advance(5_000)
+    // The try that died is due again a moment later.
+    expect(await inbox.claim('fetch', places(9))).toMatchObject([{ jobId: 'job-4', task: 'side_files' }])
   })
-  expect(await inbox.get('job-6')).toMatchObject({ state: 'queued', crashes: 3, dueAt: NOW + 60_000 })
-  expect(await inbox.stats()).toMatchObject({
-    jobs: { queued: 3, running: 0, done: 1, dead: 1, expected: 1 },
-    deliveries: { job: 7, rejected: 1 },
+
+  it('leaves no column or index that nothing uses', async () => {
+    const { path, inbox } = await migrated(make)
+    expect(await inbox.erase('job-5')).toBe('erased')
+    const db = new DatabaseSync(path, { readOnly: true })
+    onTestFinished(() => db.close())
+    const schema = (db.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { sql: string }[]).map(
+      ({ sql }) => sql,
+    )
+    expect(schema.filter((sql) => /\bnote\b|job_dead|\bfurther\b/.test(sql))).toEqual([])
+    expect(db.prepare(`SELECT name FROM counter WHERE name = 'paused'`).all()).toEqual([])
+    expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
+    expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: MIGRATIONS.length })
   })
-  expect((await inbox.list({ q: 'msg_later' }, { limit: 9 })).rows).toMatchObject([{ jobId: 'job-3' }])
-  expect(await inbox.linkKey()).toEqual(Buffer.alloc(32))
 })
 
-it('gives out what is due with all that was known, and tokens go on', async () => {
-  const { inbox, clock } = await migrated()
-  const [alone] = await inbox.claim('fetch', places(9))
-  expect(alone).toMatchObject({ jobId: 'job-2', body: 'body of job-2', svixId: 'msg_2', announced: 'Completed' })
-  expect(alone!.token).toBeGreaterThan(41)
-  await inbox.settle(
-    alone!,
-    { ...alone!.progress, state: 'done' },
-    {
-      ...{ startedAt: NOW, ms: 1, task: 'fetch', outcome: 'done', reason: null },
-      savedStatus: 'Completed',
-      type: 'Parse',
-    },
-    null,
-  )
-  const claims = await inbox.claim('fetch', places(9))
-  expect(claims).toMatchObject([
-    { jobId: 'job-1', round: 4, fetchSince: 2, progress: { failures: 3, polls: 2, spent: 5_000 } },
-    { jobId: 'job-3', task: 'side_files', sideFiles: { failures: 1, spent: 1_000 } },
-  ])
-  clock.advance(5_000)
-  // The try that died is due again a moment later.
-  expect(await inbox.claim('fetch', places(9))).toMatchObject([{ jobId: 'job-4', task: 'side_files' }])
-})
+describe('what version 5 has for operators', () => {
+  it('finds what version 4 recorded: no reason where none was kept, and a pause that still holds', async () => {
+    const { inbox, clock } = await migrated(version4)
+    expect(await inbox.deliveries({ disposition: 'rejected' }, { limit: 9 })).toMatchObject({
+      ...{ rows: [{ svixId: 'msg_rejected', jobId: null, note: null }], next: null },
+    })
+    expect((await inbox.stats()).paused).toBe(true)
+    expect(await inbox.service()).toEqual({
+      pause: { since: expect.any(Number), reason: null },
+      startedAt: clock.now(),
+    })
+    expect(await inbox.claim('fetch', places(9))).toEqual([])
+    await inbox.pause(false)
+    expect(await inbox.claim('fetch', places(9))).toHaveLength(1)
+    expect((await inbox.service()).pause).toBeNull()
+  })
 
-it('leaves no column or index that nothing uses', async () => {
-  const { path, inbox } = await migrated()
-  expect(await inbox.erase('job-5')).toBe('erased')
-  const db = new DatabaseSync(path, { readOnly: true })
-  onTestFinished(() => db.close())
-  const schema = (db.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { sql: string }[]).map(
-    ({ sql }) => sql,
-  )
-  expect(schema.filter((sql) => /\bnote\b|job_dead|\bfurther\b/.test(sql))).toEqual([])
-  expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
-  expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: MIGRATIONS.length })
+  it('reads a delivery again that version 4 recorded', async () => {
+    const { inbox } = await migrated(version4)
+    const content = { is: 'job', jobId: 'job-9', status: 'Completed' } as const
+    expect(await inbox.reread('msg_ignored', content)).toBe('job')
+    expect(await inbox.get('job-9')).toMatchObject({ state: 'queued', deliveries: [{ svixId: 'msg_ignored' }] })
+    expect((await inbox.stats()).deliveries).toMatchObject({ job: 8, ignored: 0 })
+  })
+
+  it('is not paused where version 3 was not', async () => {
+    const { inbox } = await migrated(version3)
+    expect((await inbox.service()).pause).toBeNull()
+  })
+
+  it('keeps the reason of what is rejected from now on', async () => {
+    const { inbox } = await migrated(version3)
+    const rejected = { is: 'rejected', reason: 'not JSON' } as const
+    await inbox.accept({ svixId: 'msg_new', endpoint: 'default', receivedAt: NOW, body: '{', content: rejected })
+    expect(await inbox.delivery('msg_new')).toMatchObject({ note: 'not JSON', body: '{' })
+  })
 })

@@ -1,0 +1,78 @@
+import type { SideFilesProgress } from '../../job.ts'
+import type { Attempt, ClaimId } from '../inbox.ts'
+import {
+  ATTEMPTS_KEPT,
+  type Changed,
+  isHeld,
+  progressOf,
+  type StoredJob,
+  type StoredSideFiles,
+} from '../transitions.ts'
+import {
+  columnsOf,
+  type JobTableRow,
+  reasonColumns,
+  type SideFilesRow,
+  storedJobOf,
+  storedSideFilesOf,
+} from './rows.ts'
+import type { Statements } from './statements.ts'
+import type { Tally } from './tally.ts'
+
+/** A job and the number of its row. */
+export type FoundJob = { readonly seq: number; readonly job: StoredJob }
+
+/** Reads and writes the rows of jobs, of their side files and of their attempts, and counts what changes. */
+export type Jobs = ReturnType<typeof createJobs>
+
+export function createJobs(sql: Statements, tally: Tally) {
+  function find(jobId: string): FoundJob | null {
+    const row = sql.job.get(jobId) as JobTableRow | undefined
+    return row ? { seq: row.seq, job: storedJobOf(row) } : null
+  }
+
+  function insert(job: StoredJob): void {
+    const { jobId, endpoint, announced, firstDelivery, createdAt, progress } = job
+    sql.insertJob.run({ jobId, endpoint, announced, firstDelivery, createdAt })
+    tally.countTransition(null, progress.state)
+    tally.queued(progress.stage)
+  }
+
+  function put({ seq, job: was }: FoundJob, { job, dropsSideFiles }: Changed): void {
+    if (dropsSideFiles) sql.dropSideFiles.run({ seq })
+    const { announced, firstDelivery, round, fetchSince, updatedAt, progress } = job
+    if (progress === was.progress) {
+      sql.saveNews.run({ seq, announced, firstDelivery, round, fetchSince, updatedAt })
+      return
+    }
+    sql.saveJob.run({ seq, ...columnsOf(job) })
+    tally.countTransition(was.progress.state, progress.state)
+    if (progress.state === 'queued') tally.queued(progress.stage)
+  }
+
+  function putSideFiles(seq: number, next: SideFilesProgress | null): void {
+    if (next) sql.putSideFiles.run({ ...progressOf(next), seq })
+    else sql.dropSideFiles.run({ seq })
+  }
+
+  function sideFilesOf(seq: number): StoredSideFiles | null {
+    const row = sql.sideFiles.get(seq) as SideFilesRow | undefined
+    return row ? storedSideFilesOf(row) : null
+  }
+
+  /** The job of a claim, if the claim still holds. */
+  function held(claim: ClaimId): FoundJob | null {
+    const found = find(claim.jobId)
+    if (!found) return null
+    const sideFiles = claim.task === 'side_files' ? sideFilesOf(found.seq) : null
+    return isHeld(claim, found.job, sideFiles) ? found : null
+  }
+
+  function noteAttempt(seq: number, token: number, attempt: Attempt): void {
+    const { reason, ms, ...noted } = attempt
+    sql.insertAttempt.run({ seq, token, ...noted, ms: Math.round(ms), ...reasonColumns(reason) })
+    sql.dropOldAttempts.run({ seq, kept: ATTEMPTS_KEPT })
+  }
+
+  return { find, insert, put, putSideFiles, sideFilesOf, held, noteAttempt }
+}
