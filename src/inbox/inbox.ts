@@ -66,8 +66,24 @@ export interface Ledger {
    * Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. A page may hold fewer, or none,
    * although `next` is not null: then only a part was looked through in the time that one request may take.
    */
-  list(filter: JobFilter, page: { readonly limit: number; readonly cursor?: string }): Promise<JobPage>
+  list(filter: JobFilter, page: Page): Promise<JobPage>
+  /** The job that was created first of those that match; null when none does. */
+  oldest(filter: JobFilter): Promise<JobRow | null>
+  /** Up to `limit` ids of jobs, or of deliveries, that begin with `prefix`, in order. */
+  idsFrom(kind: 'job' | 'delivery', prefix: string, limit: number): Promise<readonly string[]>
+  /** The text of each job's first delivery, in the order of `jobIds`; null where there is none, or it was erased. */
+  bodies(jobIds: readonly string[]): Promise<readonly (string | null)[]>
+  /** Deliveries, the newest first; pages are as those of `list`. */
+  deliveries(filter: DeliveryFilter, page: Page): Promise<DeliveryPage>
+  /** One delivery, with its body; null when there is none with this id. */
+  delivery(svixId: string): Promise<DeliveryDetail | null>
+  /**
+   * A delivery that concerned no job is taken for what its body says now: one that names a job does to that job what it
+   * would have done on arrival. `unchanged`: it concerns a job already, or still none.
+   */
+  reread(svixId: string, content: Content): Promise<'job' | 'unchanged' | 'unknown'>
   stats(): Promise<Stats>
+  service(): Promise<ServiceState>
   /**
    * Queues again all dead and done jobs that match, as `onRequeue` says, and makes queued ones due; many of them one after
    * another, so that new jobs find their place between them. Returns how many it queued (or would, in a dry run).
@@ -78,8 +94,11 @@ export interface Ledger {
    * nothing brings it back but a person. What it returns is what it found; a job that runs is left alone.
    */
   erase(jobId: string): Promise<'erased' | 'running' | 'unknown'>
-  /** Stops or allows claims. Stored: holds for every process and over restarts. */
-  pause(on: boolean): Promise<void>
+  /**
+   * Stops or allows claims, and notes since when and why. Stored: holds for every process and over restarts. A pause that
+   * holds already keeps its beginning.
+   */
+  pause(on: boolean, reason?: string): Promise<void>
   /**
    * Deletes deliveries and done jobs whose last activity was before this time (ms), step by step until `signal` aborts.
    * Returns how many rows went.
@@ -146,20 +165,33 @@ export type Attempt = {
 /** All that is given must match. */
 export type JobFilter = {
   readonly state?: JobState
+  readonly stage?: Stage
   readonly jobId?: string
+  /** One of these. */
+  readonly jobIds?: readonly string[]
   /** As recorded, or announced: `Completed`, `Failed`. */
   readonly status?: string
   /** The kind of job, as in its record. */
   readonly type?: string
   /** The endpoint that announced it first. */
   readonly endpoint?: string
+  /** The code of its reason. */
+  readonly code?: string
   /** The code of its reason, or a part of the message. */
   readonly error?: string
+  /** Members of the first delivery's metadata, each as text: a string as it is, anything else as its JSON. */
+  readonly metadata?: Readonly<Record<string, string>>
   /** The start of its id, or of the svix-id of one of its deliveries. */
   readonly q?: string
   /** Last activity at this time (ms) or later. */
   readonly since?: number
+  /** Last activity at this time (ms) or earlier. */
+  readonly until?: number
+  /** First heard of at this time (ms) or later. */
+  readonly createdSince?: number
 }
+
+export type Page = { readonly limit: number; readonly cursor?: string }
 
 /** `searchedTo`: the oldest job that was looked at was created then (ms); null when all were. */
 export type JobPage = {
@@ -168,8 +200,13 @@ export type JobPage = {
   readonly searchedTo: number | null
 }
 
-/** `dryRun` only counts; `refetch` also fetches done jobs anew; the first is due `after` so many ms. */
-export type Requeue = { readonly dryRun?: boolean; readonly refetch?: boolean; readonly after?: number }
+/** `dryRun` only counts; `refetch` also fetches done jobs anew. */
+export type Requeue = {
+  readonly dryRun?: boolean
+  readonly refetch?: boolean
+  /** These jobs are some of many that are queued together: the ones from `first` on, of `total`. */
+  readonly part?: { readonly first: number; readonly total: number }
+}
 
 export type JobRow = {
   readonly jobId: string
@@ -206,6 +243,32 @@ export type DeliveryRow = {
   readonly arrivals: number
 }
 
+/** All that is given must match. */
+export type DeliveryFilter = {
+  readonly disposition?: Content['is']
+  readonly endpoint?: string
+  /** Received at this time (ms) or later. */
+  readonly since?: number
+  /** The start of its svix-id. */
+  readonly q?: string
+}
+
+/** A delivery among others. `jobId`: the job that it concerns; `note`: why it was rejected. */
+export type ListedDelivery = DeliveryRow & { readonly jobId: string | null; readonly note: string | null }
+
+export type DeliveryPage = {
+  readonly rows: readonly ListedDelivery[]
+  readonly next: string | null
+  /** The oldest delivery that was looked at was received then (ms); null when all were. */
+  readonly searchedTo: number | null
+}
+
+/** `body`: what is kept of it, which is its start for one that concerns no job; null when it was erased. */
+export type DeliveryDetail = ListedDelivery & { readonly body: string | null }
+
+/** A pause that an operator asked for. */
+export type OperatorPause = { readonly since: number; readonly reason: string | null }
+
 export type Stats = {
   readonly jobs: Readonly<Record<JobState, number>>
   readonly deliveries: Readonly<Record<Content['is'], number>>
@@ -213,6 +276,14 @@ export type Stats = {
   readonly oldestQueuedAt: number | null
   readonly lastVerifiedAt: number | null
   readonly paused: boolean
+}
+
+/** What the inbox knows of the service that works on it. */
+export type ServiceState = {
+  /** Since when and why an operator has stopped claims; null while they go on. */
+  readonly pause: OperatorPause | null
+  /** When the service that runs, or ran last, opened the inbox, ms; null when none has. */
+  readonly startedAt: number | null
 }
 
 /** The inbox cannot take a write: nothing was acknowledged, though a write under way may still land. */

@@ -14,7 +14,12 @@ const jobUpdate = z.object({
 
 /** Finds out what a verified body is. Unknown fields are fine; the body is kept unchanged. */
 export function parse(delivery: VerifiedDelivery): Content {
-  const text = withoutByteOrderMark(delivery.body)
+  return contentOf(delivery.body)
+}
+
+/** The same for the text of a delivery that was verified when it was recorded. */
+export function contentOf(body: string): Content {
+  const text = withoutByteOrderMark(body)
   if (isTooDeep(text)) return { is: 'rejected', reason: `nested deeper than ${MAX_DEPTH}` }
   let payload: unknown
   try {

@@ -6,6 +6,7 @@ import type { CleanText } from '../../src/scrub.ts'
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
 import { delivery, places } from '../support/service.ts'
 import { tempFolder } from '../support/temp.ts'
+import { operatorsContract } from './contract/operators.ts'
 
 /** Opens an inbox on what is kept under `place`; opened again, it is the same inbox after a restart. */
 export type OpenForTest = (options: { place: string; clock: ManualClock }) => Promise<Inbox>
@@ -45,6 +46,8 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   const dead = (claim: Claim) => progress(claim, { state: 'dead', reason: because('x', 'gave up') })
 
   const claimFrom = (inbox: Inbox, limit: number, stage: Stage = 'fetch') => inbox.claim(stage, places(limit))
+
+  operatorsContract(name, openTest)
 
   describe(`${name}: accept`, () => {
     it('records a new delivery, and queues its job as due now', async () => {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { NextDue } from './claim.ts'
 import { createPrune, type PruneCursor } from './prune.ts'
+import { createReread } from './reread.ts'
 import type { Queued } from './tally.ts'
 import { createWriter, type Writer } from './writer.ts'
 
@@ -19,7 +20,10 @@ export type Changes = Pick<
   | 'stopAsked'
   | 'linkKey'
   | 'probe'
-> & { prune(before: number, at: PruneCursor): { rows: number; next: PruneCursor | null } }
+> & {
+  prune(before: number, at: PruneCursor): { rows: number; next: PruneCursor | null }
+  reread: ReturnType<typeof createReread>
+}
 
 export type Change = { [K in keyof Changes]: readonly [name: K, args: Parameters<Changes[K]>] }[keyof Changes]
 
@@ -57,7 +61,7 @@ const NOTHING_QUEUED: Queued = { fetch: false, hand_over: false }
 /** Applies batches of changes, each as one transaction. */
 export function createBatches(db: DatabaseSync) {
   const writer = createWriter(db)
-  const changes: Changes = { ...writer, prune: createPrune(db, writer) }
+  const changes: Changes = { ...writer, prune: createPrune(db, writer), reread: createReread(db, writer) }
   const dataVersion = db.prepare('PRAGMA data_version')
   let seenVersion = versionOf()
   let outlook = { nextDue: { fetch: null, hand_over: null } as NextDue, paused: false }

@@ -1,6 +1,17 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
-import type { Claim, ClaimId, Inbox, JobDetail, JobPage, Stats } from '../inbox.ts'
+import type {
+  Claim,
+  ClaimId,
+  DeliveryDetail,
+  DeliveryPage,
+  Inbox,
+  JobDetail,
+  JobPage,
+  JobRow,
+  ServiceState,
+  Stats,
+} from '../inbox.ts'
 import type { Change } from './batch.ts'
 import { createBatcher } from './batcher.ts'
 import { createCheckpointer, logBound } from './checkpoint.ts'
@@ -125,15 +136,29 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     lowDisk: () => freeRoom(path, options.minFree),
     get: (jobId) => ask<JobDetail | null>('get', [jobId]),
     list: (filter, page) => ask<JobPage>('list', [filter, page]),
+    async oldest(filter) {
+      let after = 0
+      for (;;) {
+        const part: OldestPart = await ask('oldest', [filter, after])
+        if (part.next === null) return part.row
+        after = part.next
+      }
+    },
+    idsFrom: (kind, prefix, limit) => ask<readonly string[]>('idsFrom', [kind, prefix, limit]),
+    bodies: (jobIds) => ask<readonly (string | null)[]>('bodies', [jobIds]),
+    deliveries: (filter, page) => ask<DeliveryPage>('deliveries', [filter, page]),
+    delivery: (svixId) => ask<DeliveryDetail | null>('delivery', [svixId]),
+    reread: (svixId, content) => change('reread', [svixId, content, clock.now()]),
+    service: () => ask<ServiceState>('service', []),
     stats: () => ask<Stats>('stats', []),
-    async requeue(filter, options = {}) {
+    async requeue(filter, { dryRun, refetch = false, part: { first: before, total } = { first: 0, total: 0 } } = {}) {
       const seqs = await requeueable(filter)
-      if (options.dryRun) return seqs.length
-      const since = clock.now() + (options.after ?? 0)
+      if (dryRun) return seqs.length
+      const since = clock.now()
       let queued = 0
       for (let first = 0; first < seqs.length; first += REQUEUE_BATCH) {
-        const part = { first, total: seqs.length, since }
-        queued += await change('requeue', [seqs.slice(first, first + REQUEUE_BATCH), options, part, clock.now()])
+        const part = { first: before + first, total: Math.max(total, seqs.length), since }
+        queued += await change('requeue', [seqs.slice(first, first + REQUEUE_BATCH), { refetch }, part, clock.now()])
         // A command must leave the service beside it room to write.
         await new Promise((resolve) => setTimeout(resolve, REQUEUE_PAUSE_MS))
       }
@@ -145,7 +170,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       if (found === 'erased') await checkpointer.now()
       return found
     },
-    pause: (on) => change('pause', [on]),
+    pause: (on, reason) => change('pause', [on, reason ?? null, clock.now()]),
     async prune(before, signal) {
       let rows = 0
       let at: PruneCursor | null = { job: 0, delivery: 0 }
@@ -163,6 +188,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const closing = opening.move()
   return { ...inbox, close: () => closing.disposeAsync() }
 }
+
+type OldestPart = { readonly row: JobRow | null; readonly next: number | null }
 
 function stageOfClaim([name, args]: Change): Stage[] {
   return name === 'claim' ? [args[0] as Stage] : []

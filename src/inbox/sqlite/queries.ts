@@ -1,10 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JobState, Task } from '../../job.ts'
 import type { Attempt, Content, DeliveryRow, JobDetail, JobFilter, JobPage, Stats } from '../inbox.ts'
+import { createLookups } from './lookups.ts'
 import { IN_LANE, JOB_COLUMNS, type JobTableRow, jobRowOf, LANES, matching, REQUEUABLE, reasonOf } from './rows.ts'
 
 /** Rows that one statement looks at. */
 const STEP_ROWS = 5_000
+/** The same where their bodies, of up to 1 MiB each, have to be read. */
+const STEP_BODIES = 200
 /** A request looks for this long at most, ms; then it says how far it got. */
 const MAX_REQUEST_MS = 40
 
@@ -59,9 +62,10 @@ export function createQueries(db: DatabaseSync) {
     )
     const rows: Row[] = []
     const deadline = performance.now() + MAX_REQUEST_MS
+    const step = filter.metadata === undefined ? STEP_ROWS : STEP_BODIES
     let at = Math.min(before, ((newest.get() as { seq: number | null }).seq ?? 0) + 1)
     while (at > 1) {
-      const from = Math.max(at - STEP_ROWS, 1)
+      const from = Math.max(at - step, 1)
       const limit = enough - rows.length
       const found = statement.all({ ...values, before: at, from, limit }) as unknown as Row[]
       rows.push(...found)
@@ -72,7 +76,7 @@ export function createQueries(db: DatabaseSync) {
   }
 
   function list(filter: JobFilter, page: { limit: number; cursor?: string }): JobPage {
-    if (filter.jobId !== undefined) return listOne(filter)
+    if (filter.jobId !== undefined || filter.jobIds !== undefined) return listNamed(filter)
     const before = page.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(page.cursor)
     const { rows, next } = walk<JobTableRow>(JOB_COLUMNS, 'TRUE', filter, before, page.limit)
     return {
@@ -82,8 +86,8 @@ export function createQueries(db: DatabaseSync) {
     }
   }
 
-  /** By its id a job is found at once. */
-  function listOne(filter: JobFilter): JobPage {
+  /** By their ids jobs are found at once. */
+  function listNamed(filter: JobFilter): JobPage {
     const { where, values } = matching(filter)
     const rows = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE ${where}`).all(values) as unknown as JobTableRow[]
     return { rows: rows.map(jobRowOf), next: null, searchedTo: null }
@@ -96,11 +100,21 @@ export function createQueries(db: DatabaseSync) {
 
   /** The jobs that may be queued again, of those that match, the newest first: a part, from below `before`. */
   function requeueable(filter: JobFilter, before: number | null): RequeueablePart {
+    if (filter.jobIds !== undefined) return { seqs: requeueableNamed(filter, filter.jobIds), next: null }
     const row = filter.jobId === undefined ? undefined : (job.get(filter.jobId) as JobTableRow | undefined)
     if (filter.jobId !== undefined && !row) return { seqs: [], next: null }
     const from = before ?? (row ? row.seq + 1 : Number.MAX_SAFE_INTEGER)
     const { rows, next } = walk<{ seq: number }>('seq', REQUEUABLE, filter, from, STEP_ROWS)
     return { seqs: rows.map(({ seq }) => seq), next: row ? null : next }
+  }
+
+  /** Last to first, as a walk finds them: what queues them turns that round. */
+  function requeueableNamed(filter: JobFilter, jobIds: readonly string[]): number[] {
+    const { where, values } = matching(filter)
+    const statement = db.prepare(`SELECT job_id, seq FROM job WHERE ${where} AND ${REQUEUABLE}`)
+    const found = statement.all(values) as { job_id: string; seq: number }[]
+    const seqs = new Map(found.map((row) => [row.job_id, row.seq]))
+    return [...new Set(jobIds)].flatMap((jobId) => seqs.get(jobId) ?? []).reverse()
   }
 
   function stats(): Stats {
@@ -127,7 +141,7 @@ export function createQueries(db: DatabaseSync) {
     }
   }
 
-  return { get, list, requeueable, stats }
+  return { get, list, requeueable, stats, ...createLookups(db) }
 }
 
 type DeliveryTableRow = {

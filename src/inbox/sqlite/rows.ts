@@ -112,16 +112,28 @@ export const REQUEUABLE = `state IN ('dead', 'done', 'queued') AND reason_code I
 /** What a condition on `job` is for each part of a filter; the part's value is the parameter of its name. */
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   state: 'state = :state',
+  stage: 'stage = :stage',
   jobId: 'job_id = :jobId',
+  jobIds: 'job_id IN (SELECT value FROM json_each(:jobIds))',
   status: 'COALESCE(saved_status, announced) = :status COLLATE NOCASE',
   type: 'type = :type COLLATE NOCASE',
   endpoint: 'endpoint = :endpoint COLLATE NOCASE',
+  code: 'reason_code = :code',
   error: '(reason_code = :error OR instr(lower(reason_message), lower(:error)))',
   // By the deliveries of the one job: a look for all deliveries with such an id would be a look at nearly all there are.
   q: `(substr(job_id, 1, length(:q)) = :q OR EXISTS (
         SELECT 1 FROM delivery WHERE substr(svix_id, 1, length(:q)) = :q
           AND (delivery.seq = job.first_delivery OR (delivery.further = 1 AND delivery.job_id = job.job_id))))`,
+  // Numbers as they were sent: SQLite keeps their text in what -> returns. A byte order mark is no JSON.
+  metadata: `NOT EXISTS (
+    SELECT 1 FROM json_each(:metadata) AS wanted WHERE NOT EXISTS (
+      SELECT 1 FROM (SELECT ltrim(CAST(body AS TEXT), char(65279)) AS text FROM delivery_body WHERE seq = job.first_delivery),
+        json_each(iif(json_valid(text), text, '{}'), iif(json_type(iif(json_valid(text), text, '{}'), '$.job_id') IS NULL,
+          '$.data.metadata', '$.metadata')) AS member
+      WHERE member.key = wanted.key AND wanted.value = iif(member.type = 'text', member.value, text -> member.fullkey)))`,
   since: 'updated_at >= :since',
+  until: 'updated_at <= :until',
+  createdSince: 'created_at >= :createdSince',
 }
 
 /** A filter as a condition on `job`, with its named parameters. */
@@ -131,7 +143,7 @@ export function matching(filter: JobFilter): { where: string; values: Record<str
   for (const [part, value] of Object.entries(filter)) {
     if (value === undefined) continue
     where.push(CONDITIONS[part as keyof JobFilter])
-    values[part] = value
+    values[part] = typeof value === 'object' ? JSON.stringify(value) : value
   }
   return { where: where.join(' AND '), values }
 }

@@ -115,6 +115,12 @@ export const MIGRATIONS: readonly string[] = [
   DELETE FROM counter WHERE name = 'working';
   INSERT INTO counter SELECT 'token', COALESCE(MAX(token), 0) FROM job;
   `,
+  // Why an operator has stopped claims; deliveries that concern no job are few and are looked for.
+  `
+  CREATE TABLE pause (id INTEGER PRIMARY KEY CHECK (id = 1), since INTEGER NOT NULL, reason TEXT) STRICT;
+  INSERT INTO pause SELECT 1, unixepoch() * 1000, NULL FROM counter WHERE name = 'paused' AND value = 1;
+  CREATE INDEX delivery_other ON delivery (seq) WHERE disposition <> 'job';
+  `,
 ]
 
 /** How long a process waits for another one's write, ms. */

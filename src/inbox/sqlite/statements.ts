@@ -109,6 +109,11 @@ export function prepareStatements(db: DatabaseSync) {
       p('DELETE FROM side_files WHERE job = ?'),
     ],
 
+    startPause: p(
+      'INSERT INTO pause VALUES (1, :since, :reason) ON CONFLICT DO UPDATE SET reason = COALESCE(excluded.reason, reason)',
+    ),
+    endPause: p('DELETE FROM pause'),
+
     counter: p('SELECT value FROM counter WHERE name = ?'),
     setCounter: p('INSERT INTO counter VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value'),
     addCounter: p('INSERT INTO counter VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value'),

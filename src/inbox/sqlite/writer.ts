@@ -182,6 +182,7 @@ export function createWriter(db: DatabaseSync) {
       else sql.dropSideFiles.run(row.job)
     }
     tally.set('stop_asked', 0)
+    tally.set('started_at', now)
     claims.clampDue(now)
     return running.length
   }
@@ -235,8 +236,10 @@ export function createWriter(db: DatabaseSync) {
     tally,
     /** Writes, and changes nothing. */
     probe: () => tally.set('probe', 0),
-    pause(on: boolean): void {
+    pause(on: boolean, reason: string | null, now: number): void {
       tally.set('paused', on ? 1 : 0)
+      if (on) sql.startPause.run({ since: now, reason })
+      else sql.endPause.run()
       for (const stage of ['fetch', 'hand_over'] as const) if (!on) tally.queued(stage)
     },
     paused: () => tally.value('paused') === 1,
