@@ -62,7 +62,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   results: [...GROUND, 'results'],
   handler: [...GROUND, ...PORTS, 'handler', 'answer'],
   reducto: [...GROUND, 'reducto', 'outbound'],
-  http: [...GROUND, ...PORTS, 'http', 'receive', 'handler/links.ts'],
+  // What an operator can do, behind every face: no printing, no HTTP.
+  operations: [...GROUND, ...PORTS, 'operations'],
+  http: [...GROUND, ...PORTS, 'operations', 'http', 'receive', 'handler/links.ts'],
   simulator: [...GROUND, 'simulator'],
   'compose.ts': ['*'],
   cli: ['*'],

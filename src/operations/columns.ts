@@ -1,0 +1,40 @@
+import type { ListedDelivery } from '../inbox/inbox.ts'
+import type { ListedJob } from './list.ts'
+import { metadataPairs, stateOf } from './present.ts'
+
+/**
+ * A column of a list, as data: what it shows is the same wherever a list is shown. `time`: ms, shown as its distance from now.
+ * `where`: `always`; `below` the row where there is little room; only where there is `room`.
+ */
+export type Column<Row> = {
+  readonly name: string
+  readonly heading: string
+  readonly where: 'always' | 'below' | 'room'
+  readonly value: (row: Row) => { readonly text: string } | { readonly time: number }
+}
+
+export const JOB_COLUMNS: readonly Column<ListedJob>[] = [
+  { name: 'job_id', heading: 'JOB', where: 'always', value: (job) => ({ text: job.jobId }) },
+  { name: 'state', heading: 'STATE', where: 'always', value: (job) => ({ text: stateOf(job) }) },
+  { name: 'updated_at', heading: 'CHANGED', where: 'always', value: (job) => ({ time: job.updatedAt }) },
+  { name: 'type', heading: 'TYPE', where: 'always', value: (job) => ({ text: job.type ?? '' }) },
+  { name: 'endpoint', heading: 'ENDPOINT', where: 'room', value: (job) => ({ text: job.endpoint }) },
+  { name: 'metadata', heading: 'METADATA', where: 'below', value: (job) => ({ text: metadataPairs(job.metadata) }) },
+  {
+    name: 'reason',
+    heading: 'REASON',
+    where: 'below',
+    value: ({ reason }) => ({ text: reason ? `${reason.code}: ${reason.message}` : '' }),
+  },
+]
+
+export const DELIVERY_COLUMNS: readonly Column<ListedDelivery>[] = [
+  { name: 'svix_id', heading: 'DELIVERY', where: 'always', value: (one) => ({ text: one.svixId }) },
+  { name: 'disposition', heading: 'TAKEN AS', where: 'always', value: (one) => ({ text: one.disposition }) },
+  { name: 'received_at', heading: 'RECEIVED', where: 'always', value: (one) => ({ time: one.receivedAt }) },
+  { name: 'arrivals', heading: 'TIMES', where: 'always', value: (one) => ({ text: String(one.arrivals) }) },
+  { name: 'endpoint', heading: 'ENDPOINT', where: 'room', value: (one) => ({ text: one.endpoint }) },
+  { name: 'status', heading: 'STATUS', where: 'room', value: (one) => ({ text: one.status ?? '' }) },
+  { name: 'job_id', heading: 'JOB', where: 'below', value: (one) => ({ text: one.jobId ?? '' }) },
+  { name: 'note', heading: 'NOTE', where: 'below', value: (one) => ({ text: one.note ?? '' }) },
+]

@@ -1,0 +1,99 @@
+import type { Content, DeliveryDetail, DeliveryFilter, Ledger, ListedDelivery } from '../inbox/inbox.ts'
+import { resolveId, resolveIds } from './ids.ts'
+import { type Refusal, refuse, type Skipped } from './refusal.ts'
+import { allRows, type OnSearched, type Rows, wholePage } from './walk.ts'
+
+/** What a body is, as if it had just arrived. */
+export type ContentOf = (body: string) => Content
+
+/** A page of deliveries, the newest first. */
+export function listDeliveries(
+  { ledger }: { readonly ledger: Pick<Ledger, 'deliveries'> },
+  filter: DeliveryFilter,
+  page: { readonly limit: number; readonly cursor?: string | undefined },
+  onSearched: OnSearched = () => {},
+): Promise<Rows<ListedDelivery>> {
+  return wholePage((part) => ledger.deliveries(filter, part), page, onSearched)
+}
+
+/** One delivery with its body, by its svix-id or the start of it. */
+export async function showDelivery(
+  { ledger }: { readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery'> },
+  id: string,
+): Promise<{ readonly is: 'delivery'; readonly delivery: DeliveryDetail } | Refusal> {
+  const resolved = await resolveId(ledger, 'delivery', id)
+  if (resolved.is === 'refused') return resolved
+  const delivery = await ledger.delivery(resolved.id)
+  return delivery ? { is: 'delivery', delivery } : refuse('unknown', `there is no delivery ${id}`)
+}
+
+/** Which deliveries are read again: those with these ids, or all ignored and rejected ones that match. */
+export type WhichDeliveries = { readonly ids: readonly string[] } | { readonly filter: DeliveryFilter }
+
+export type RereadResult = {
+  readonly is: 'done'
+  readonly dryRun: boolean
+  /** Deliveries that name a job now: it was queued, or would be. */
+  readonly queued: number
+  /** Those that still name none. */
+  readonly unchanged: number
+  readonly skipped: readonly Skipped[]
+}
+
+export type RereadDeps = {
+  readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread'>
+  readonly contentOf: ContentOf
+}
+
+/** Of a body that concerns no job so much is kept, bytes (a character that was cut in two is left out). */
+const KEPT_BYTES = 4096 - 4
+
+/**
+ * Reads recorded deliveries again that were ignored or rejected: after an upgrade they may be understood. Idempotent.
+ */
+export async function rereadDeliveries(
+  deps: RereadDeps,
+  which: WhichDeliveries & { readonly dryRun?: boolean; readonly onSearched?: OnSearched },
+): Promise<RereadResult> {
+  const dryRun = which.dryRun ?? false
+  const { ids, skipped } = await idsOf(deps, which)
+  let [queued, unchanged] = [0, 0]
+  for (const id of ids) {
+    const became = await reread(deps, id, dryRun)
+    if (became === 'job') queued++
+    else if (became === 'unchanged') unchanged++
+    else skipped.push({ id, why: became.why })
+  }
+  return { is: 'done', dryRun, queued, unchanged, skipped }
+}
+
+async function idsOf(
+  { ledger }: RereadDeps,
+  which: Parameters<typeof rereadDeliveries>[1],
+): Promise<{ readonly ids: readonly string[]; readonly skipped: Skipped[] }> {
+  if ('ids' in which) {
+    const { ids, skipped } = await resolveIds(ledger, 'delivery', which.ids)
+    return { ids, skipped: [...skipped] }
+  }
+  const { filter, onSearched = () => {} } = which
+  const dispositions = filter.disposition === undefined ? (['ignored', 'rejected'] as const) : [filter.disposition]
+  const ids: string[] = []
+  // All first: one that is read again is recorded anew, and would be met a second time.
+  for (const disposition of dispositions)
+    for await (const row of allRows((page) => ledger.deliveries({ ...filter, disposition }, page), onSearched))
+      ids.push(row.svixId)
+  return { ids, skipped: [] }
+}
+
+async function reread({ ledger, contentOf }: RereadDeps, id: string, dryRun: boolean) {
+  const delivery = await ledger.delivery(id)
+  if (delivery === null) return { why: 'there is no such delivery' }
+  if (delivery.disposition === 'job') return { why: `concerns job ${delivery.jobId} already: retry that one` }
+  if (delivery.body === null) return { why: 'has no body any more' }
+  const content = contentOf(delivery.body)
+  if (content.is !== 'job' && Buffer.byteLength(delivery.body) >= KEPT_BYTES)
+    return { why: 'only the start of its body is kept: press Resend in Svix' }
+  if (content.is !== 'job' || dryRun) return content.is === 'job' ? 'job' : 'unchanged'
+  const became = await ledger.reread(id, content)
+  return became === 'unknown' ? { why: 'there is no such delivery' } : became
+}

@@ -1,0 +1,61 @@
+import type { JobRow, Ledger } from '../inbox/inbox.ts'
+import { ERASED } from '../job.ts'
+import type { Results } from '../results/results.ts'
+import type { Refusal, Skipped } from './refusal.ts'
+import type { BulkResult } from './requeue.ts'
+import { type Bulk, type SelectDeps, selectJobs } from './select.ts'
+
+export type EraseDeps = {
+  readonly ledger: Pick<Ledger, 'get' | 'erase'>
+  readonly results: Pick<Results, 'remove'>
+}
+
+/** Erases jobs: result, metadata and bodies. Their ids stay, so that no repeated delivery brings them back. */
+export async function eraseJobs(
+  deps: EraseDeps & SelectDeps,
+  bulk: Bulk,
+  signal: AbortSignal,
+): Promise<BulkResult | Refusal> {
+  // By their ids erased jobs are erased again: files may have been left.
+  const whyNot = (job: JobRow) => ('filter' in bulk && job.reason?.code === ERASED.code ? 'was erased already' : null)
+  const selected = await selectJobs(deps, bulk, whyNot)
+  if (selected.is === 'refused') return selected
+  const { ids, named, until, isMore } = selected
+  const dryRun = bulk.dryRun ?? false
+  const skipped: Skipped[] = [...selected.skipped]
+  for (const [index, id] of dryRun ? [] : ids.entries()) {
+    const why = await eraseJob(deps, id, signal)
+    if (why !== null) skipped.push({ id, why })
+    bulk.onProgress?.(index + 1, ids.length)
+  }
+  const failed = skipped.length - selected.skipped.length
+  return { is: 'done', jobs: ids.length - failed, dryRun, named, skipped, until, isMore }
+}
+
+/**
+ * Erases one job. Resolves to null when all of it is gone, else to why not. The files go first, so that what the inbox calls
+ * erased is; and once more after it, since a worker may have saved some in between.
+ */
+export async function eraseJob({ ledger, results }: EraseDeps, jobId: string, signal: AbortSignal): Promise<string | null> {
+  const removeFiles = () =>
+    results.remove(jobId, signal).then(
+      () => null,
+      (error: Error) => `is not erased: its files could not be removed (${error.message}); delete it again`,
+    )
+
+  const job = await ledger.get(jobId)
+  if (job === null) return UNKNOWN
+  if (job.isRunning) return 'is being worked on: try again in a moment'
+  const kept = await removeFiles()
+  if (kept !== null) return kept
+  switch (await ledger.erase(jobId)) {
+    case 'erased':
+      return removeFiles()
+    case 'running':
+      return 'is not erased: it is being worked on, which may save again the files that were removed; delete it again in a moment'
+    case 'unknown':
+      return UNKNOWN
+  }
+}
+
+const UNKNOWN = 'there is no such job'

@@ -1,0 +1,44 @@
+import type { JobRow, Ledger } from '../inbox/inbox.ts'
+import type { Refusal, Skipped } from './refusal.ts'
+import type { Bulk, Selected } from './select.ts'
+
+/** What became of a bulk operation. `jobs`: how many were done, or would be in a dry run. */
+export type BulkResult = {
+  readonly is: 'done'
+  readonly jobs: number
+  readonly dryRun: boolean
+  /** The first ones, by name. */
+  readonly named: readonly JobRow[]
+  readonly skipped: readonly Skipped[]
+  /** What bounds a later call to the same jobs, ms. */
+  readonly until: number
+  readonly isMore: boolean
+}
+
+/** Jobs that one request queues. */
+const JOBS_A_REQUEST = 500
+
+type RequeueDeps = { readonly ledger: Pick<Ledger, 'requeue'> }
+
+/**
+ * Queues the selected jobs again: the one place through which operators do so. The inbox spreads them over up to ten
+ * minutes (backoff.ts), each by its place among all of them, so that new jobs find their place between them. Whoever is
+ * no longer as it was selected is left alone.
+ */
+export async function requeueSelected(
+  { ledger }: RequeueDeps,
+  selected: Selected | Refusal,
+  { dryRun = false, onProgress = () => {} }: Bulk,
+  { refetch = false }: { readonly refetch?: boolean } = {},
+): Promise<BulkResult | Refusal> {
+  if (selected.is === 'refused') return selected
+  const { ids, named, skipped, until, bound, isMore } = selected
+  const total = ids.length
+  let jobs = dryRun ? total : 0
+  for (let first = 0; !dryRun && first < total; first += JOBS_A_REQUEST) {
+    const jobIds = ids.slice(first, first + JOBS_A_REQUEST)
+    jobs += await ledger.requeue({ ...bound, jobIds }, { refetch, part: { first, total } })
+    onProgress(Math.min(first + JOBS_A_REQUEST, total), total)
+  }
+  return { is: 'done', jobs, dryRun, named, skipped, until, isMore }
+}

@@ -1,0 +1,98 @@
+import type { JobFilter, JobRow, Ledger } from '../inbox/inbox.ts'
+import { ERASED } from '../job.ts'
+import { resolveIds } from './ids.ts'
+import { type Refusal, refuse, type Skipped } from './refusal.ts'
+import { allJobs, type OnSearched } from './walk.ts'
+
+/** Which jobs an operation is for: these ids (or the starts of them), or all that match. Never all by accident. */
+export type Which = { readonly ids: readonly string[] } | { readonly filter: JobFilter }
+
+/** How many jobs one call takes at most: what is left is taken by the next one. */
+export const MAX_BULK = 100_000
+/** Jobs that a dry run names. */
+export const MAX_NAMED = 10
+/** Ids that are looked up in one request. */
+const IDS_A_REQUEST = 500
+
+export type Bulk = Which & {
+  /** Does nothing but say what would be done. */
+  readonly dryRun?: boolean
+  /** Only jobs whose last activity was at this time (ms) or earlier: those that a dry run showed. */
+  readonly until?: number
+  /** Refused when more jobs than this match. */
+  readonly expect?: number
+  readonly onSearched?: OnSearched
+  /** How many of how many are done, after each part. A call that is broken off is taken up by another one. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/** What a bulk operation is for. `until` bounds a later call to these jobs, ms. */
+export type Selected = {
+  readonly is: 'selected'
+  readonly ids: readonly string[]
+  /** The first `MAX_NAMED` of them. */
+  readonly named: readonly JobRow[]
+  readonly skipped: readonly Skipped[]
+  readonly until: number
+  /** What a selected job must still match when something is done with it. */
+  readonly bound: JobFilter
+  /** More than `MAX_BULK` match: the rest has to wait for another call. */
+  readonly isMore: boolean
+}
+
+export type SelectDeps = { readonly ledger: Pick<Ledger, 'list' | 'idsFrom'>; readonly now: () => number }
+
+/**
+ * The jobs that `bulk` names, of those that `whyNot` has nothing against. What it says of jobs that were named by their ids
+ * is told; of those that only match, it takes them out.
+ */
+export async function selectJobs(
+  { ledger, now }: SelectDeps,
+  bulk: Bulk,
+  whyNot: (job: JobRow) => string | null,
+): Promise<Selected | Refusal> {
+  const until = bulk.until ?? now()
+  const found = 'ids' in bulk ? await named(ledger, bulk.ids, bulk) : matching(ledger, bulk, until)
+  const [ids, shown, skipped]: [string[], JobRow[], Skipped[]] = [[], [], [...('skipped' in found ? found.skipped : [])]]
+  let isMore = false
+  for await (const job of 'rows' in found ? found.rows : found) {
+    const why = whyNot(job)
+    if (why === null && ids.length === MAX_BULK) isMore = true
+    if (isMore) break
+    if (why === null) {
+      ids.push(job.jobId)
+      if (shown.length < MAX_NAMED) shown.push(job)
+    } else if ('ids' in bulk) skipped.push({ id: job.jobId, why })
+  }
+  if (bulk.expect !== undefined && (isMore || ids.length > bulk.expect)) {
+    const count = isMore ? `more than ${MAX_BULK}` : String(ids.length)
+    return refuse('changed', `${count} jobs match, not ${bulk.expect}: look at them again with a dry run; nothing was done`)
+  }
+  const bound = 'filter' in bulk ? { ...bulk.filter, until } : {}
+  return { is: 'selected', ids, named: shown, skipped, until, bound, isMore }
+}
+
+async function named(ledger: SelectDeps['ledger'], given: readonly string[], { until }: Bulk) {
+  const { ids, skipped } = await resolveIds(ledger, 'job', given)
+  const rows: JobRow[] = []
+  for (let at = 0; at < ids.length; at += IDS_A_REQUEST) {
+    const jobIds = ids.slice(at, at + IDS_A_REQUEST)
+    const page = await ledger.list({ jobIds, ...(until === undefined ? {} : { until }) }, { limit: jobIds.length })
+    rows.push(...page.rows)
+  }
+  // In the order in which they were given.
+  const place = new Map(ids.map((id, index) => [id, index]))
+  return { rows: rows.sort((a, b) => place.get(a.jobId)! - place.get(b.jobId)!), skipped }
+}
+
+function matching(ledger: SelectDeps['ledger'], bulk: { filter: JobFilter } & Bulk, until: number) {
+  return allJobs(ledger, { ...bulk.filter, until }, bulk.onSearched ?? (() => {}))
+}
+
+/** Why a person cannot queue this job again; null when it can be. As `requeue` of the inbox has it. */
+export function whyNotRequeued({ state, reason }: JobRow): string | null {
+  if (reason?.code === ERASED.code) return 'was erased, and cannot be queued again'
+  if (state === 'running') return 'is being worked on right now'
+  if (state === 'expected') return 'was submitted, and no delivery has announced its end yet'
+  return null
+}
