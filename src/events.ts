@@ -75,6 +75,10 @@ export type Events = {
   paused: [{ readonly cause: PauseCause; readonly reason: CleanReason }]
   /** The cause is gone. `ms`: for how long it held. */
   resumed: [{ readonly cause: PauseCause; readonly ms: number }]
+  /** An operator stopped claims, or still does: told when it begins, and again while it lasts. `since`: ms. */
+  operatorPaused: [{ readonly since: number; readonly reason: string | null; readonly isNew: boolean }]
+  /** Claims go on again. `ms`: for how long the pause held. */
+  operatorResumed: [{ readonly ms: number }]
   /** Reducto asked for fewer calls: no claims for `ms`. */
   slowed: [{ readonly ms: number }]
 }

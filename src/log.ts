@@ -169,6 +169,11 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
   events.on('failing', ({ what, error }) => log.error({ what, err: error }, 'operation failed, retrying'))
   events.on('paused', (pause) => log.error(pause, 'worker paused'))
   events.on('resumed', (pause) => log.info({ ...pause, ms: round(pause.ms) }, 'worker resumed'))
+  events.on('operatorPaused', ({ since, reason, isNew }) => {
+    const line = { since: new Date(since).toISOString(), reason }
+    log.warn(line, isNew ? 'worker paused by an operator' : 'worker still paused by an operator')
+  })
+  events.on('operatorResumed', ({ ms }) => log.info({ ms: round(ms) }, 'worker resumed by an operator'))
   events.on('slowed', ({ ms }) => log.warn({ ms: round(ms) }, 'Reducto limits the rate of calls, worker slowed down'))
 }
 

@@ -1,6 +1,5 @@
 import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { parseArgs } from 'node:util'
 import { scrubFor, startService } from '../compose.ts'
 import { createEvents } from '../events.ts'
 import { loadHandler } from '../handler/module.ts'
@@ -13,11 +12,12 @@ import { createScrub } from '../scrub.ts'
 import { type Config, loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { newMessageId } from '../signing.ts'
-import { KINDS, type Kind } from '../simulator/documents/documents.ts'
+import type { Kind } from '../simulator/documents/documents.ts'
 import { startReducto } from '../simulator/reducto.ts'
-import { type Command, WrongUse } from './command.ts'
+import { type Run, WrongUse } from './command.ts'
 import { endBySignal } from './signals.ts'
 import { simulatedConfig } from './simulated.ts'
+import type { handle } from './spec/develop.ts'
 import { watchEnd } from './watch-end.ts'
 
 type Saved = {
@@ -27,19 +27,11 @@ type Saved = {
 }
 
 /** `handle FILE [--sample KIND | --job ID]`: one call of a handler, with what would become of the job. */
-export const handle: Command = async (args) => {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { sample: { type: 'string' }, job: { type: 'string' }, json: { type: 'boolean', default: false } },
-  })
-  const [path, ...more] = positionals
-  if (path === undefined || more.length > 0) throw new WrongUse('handle takes one argument, the file with the handler')
+export const runHandle: Run<typeof handle> = async ({ args: [path], values }) => {
+  if (path === undefined) throw new WrongUse('handle takes one argument, the file with the handler')
   if (values.sample !== undefined && values.job !== undefined)
     throw new WrongUse('handle takes either --sample or --job')
   const kind = values.sample ?? 'extract'
-  if (kind !== 'failed' && !KINDS.includes(kind as Kind))
-    throw new WrongUse(`--sample takes one of ${[...KINDS, 'failed'].join(', ')}`)
   const made: string[] = []
   const clear = () => {
     for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import { isBlockedPort } from '../blocked-ports.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { newMessageId, sign, signatureHeaders } from '../signing.ts'
-import { type Command, ownOf, WrongUse } from './command.ts'
+import { ownOf, type Run, WrongUse } from './command.ts'
+import type { sendTest } from './spec/develop.ts'
 
 const BODIES: Readonly<Record<string, () => unknown>> = {
   completed: () => ({ status: 'Completed', job_id: randomUUID(), metadata: { test: true } }),
@@ -16,14 +16,9 @@ const BODIES: Readonly<Record<string, () => unknown>> = {
 const TIMEOUT = 15_000
 
 /** `send-test [completed|failed|ping] --to URL`: one delivery, signed with this installation's own secret. */
-export const sendTest: Command = async (args) => {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { to: { type: 'string' }, json: { type: 'boolean', default: false } },
-  })
-  const make = ownOf(BODIES, positionals[0] ?? 'ping')
-  if (!make || positionals.length > 1) throw new WrongUse('send-test takes one of completed, failed and ping')
+export const runSendTest: Run<typeof sendTest> = async ({ args: [what = 'ping'], values }) => {
+  const make = ownOf(BODIES, what)
+  if (!make) throw new WrongUse('send-test takes one of completed, failed and ping')
   const to = webhookUrl(values.to)
   const endpoint = /\/webhook\/([^/]+)\/?$/.exec(to.pathname)?.[1] ?? 'default'
   const secrets = loadConfig(environment(), ['endpoints']).endpoints.get(endpoint)

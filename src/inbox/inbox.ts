@@ -22,8 +22,13 @@ export interface Intake {
   isFailing(): boolean
 }
 
+/** What everybody may know of the service that works on the inbox. */
+export interface ServiceInfo {
+  service(): Promise<ServiceState>
+}
+
 /** For the worker. */
-export interface Queue {
+export interface Queue extends ServiceInfo {
   /** Takes due jobs of one stage, chosen as `chooseClaims` says. None while paused by an operator. */
   claim(stage: Stage, places: Places): Promise<readonly Claim[]>
   /**
@@ -60,7 +65,7 @@ export type Places = {
 }
 
 /** For operators and the command line. Every read is a walk in bounded steps, however many jobs there are. */
-export interface Ledger {
+export interface Ledger extends ServiceInfo {
   get(jobId: string): Promise<JobDetail | null>
   /**
    * Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. A page may hold fewer, or none,
@@ -83,7 +88,6 @@ export interface Ledger {
    */
   reread(svixId: string, content: Content): Promise<'job' | 'unchanged' | 'unknown'>
   stats(): Promise<Stats>
-  service(): Promise<ServiceState>
   /**
    * Queues again all dead and done jobs that match, as `onRequeue` says, and makes queued ones due; many of them one after
    * another, so that new jobs find their place between them. Returns how many it queued (or would, in a dry run).

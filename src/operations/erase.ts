@@ -29,14 +29,18 @@ export async function eraseJobs(
     bulk.onProgress?.(index + 1, ids.length)
   }
   const failed = skipped.length - selected.skipped.length
-  return { is: 'done', jobs: ids.length - failed, dryRun, named, skipped, until, isMore }
+  return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore }
 }
 
 /**
  * Erases one job. Resolves to null when all of it is gone, else to why not. The files go first, so that what the inbox calls
  * erased is; and once more after it, since a worker may have saved some in between.
  */
-export async function eraseJob({ ledger, results }: EraseDeps, jobId: string, signal: AbortSignal): Promise<string | null> {
+export async function eraseJob(
+  { ledger, results }: EraseDeps,
+  jobId: string,
+  signal: AbortSignal,
+): Promise<string | null> {
   const removeFiles = () =>
     results.remove(jobId, signal).then(
       () => null,

@@ -33,7 +33,8 @@ export async function resolveIds(
   for (const one of new Set(given)) {
     const resolved = await resolveId(ledger, kind, one)
     if (resolved.is === 'id') ids.add(resolved.id)
-    else skipped.push({ id: one, why: resolved.code === 'unknown' ? `there is no such ${NOUN[kind]}` : resolved.message })
+    else
+      skipped.push({ id: one, why: resolved.code === 'unknown' ? `there is no such ${NOUN[kind]}` : resolved.message })
   }
   return { ids: [...ids], skipped }
 }

@@ -30,7 +30,10 @@ export async function replayJobs(deps: ReplayDeps, bulk: Bulk, signal: AbortSign
   if (selected.is === 'refused') return selected
   const saved = await withResult(deps, selected, signal)
   if (expect !== undefined && saved.ids.length > expect)
-    return refuse('changed', `${saved.ids.length} jobs match, not ${expect}: look at them again with a dry run; nothing was done`)
+    return refuse(
+      'changed',
+      `${saved.ids.length} jobs match, not ${expect}: look at them again with a dry run; nothing was done`,
+    )
   const result = await requeueSelected(deps, saved, bulk)
   return result.is === 'refused' ? result : { ...result, unsaved: selected.ids.length - saved.ids.length }
 }

@@ -7,6 +7,8 @@ export type BulkResult = {
   readonly is: 'done'
   readonly jobs: number
   readonly dryRun: boolean
+  /** Those it was for. */
+  readonly ids: readonly string[]
   /** The first ones, by name. */
   readonly named: readonly JobRow[]
   readonly skipped: readonly Skipped[]
@@ -40,5 +42,5 @@ export async function requeueSelected(
     jobs += await ledger.requeue({ ...bound, jobIds }, { refetch, part: { first, total } })
     onProgress(Math.min(first + JOBS_A_REQUEST, total), total)
   }
-  return { is: 'done', jobs, dryRun, named, skipped, until, isMore }
+  return { is: 'done', jobs, dryRun, ids, named, skipped, until, isMore }
 }

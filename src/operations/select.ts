@@ -53,7 +53,11 @@ export async function selectJobs(
 ): Promise<Selected | Refusal> {
   const until = bulk.until ?? now()
   const found = 'ids' in bulk ? await named(ledger, bulk.ids, bulk) : matching(ledger, bulk, until)
-  const [ids, shown, skipped]: [string[], JobRow[], Skipped[]] = [[], [], [...('skipped' in found ? found.skipped : [])]]
+  const [ids, shown, skipped]: [string[], JobRow[], Skipped[]] = [
+    [],
+    [],
+    [...('skipped' in found ? found.skipped : [])],
+  ]
   let isMore = false
   for await (const job of 'rows' in found ? found.rows : found) {
     const why = whyNot(job)
@@ -66,7 +70,10 @@ export async function selectJobs(
   }
   if (bulk.expect !== undefined && (isMore || ids.length > bulk.expect)) {
     const count = isMore ? `more than ${MAX_BULK}` : String(ids.length)
-    return refuse('changed', `${count} jobs match, not ${bulk.expect}: look at them again with a dry run; nothing was done`)
+    return refuse(
+      'changed',
+      `${count} jobs match, not ${bulk.expect}: look at them again with a dry run; nothing was done`,
+    )
   }
   const bound = 'filter' in bulk ? { ...bulk.filter, until } : {}
   return { is: 'selected', ids, named: shown, skipped, until, bound, isMore }

@@ -1,5 +1,5 @@
-import type { JobState } from '../job.ts'
 import type { JobFilter, JobRow, Ledger, ListedDelivery, OperatorPause, Stats } from '../inbox/inbox.ts'
+import type { JobState } from '../job.ts'
 
 /** Reducto deletes a result about so long after the job ended, ms: what is not saved by then is lost. */
 export const REDUCTO_KEEPS_MS = 12 * 3_600_000
@@ -108,7 +108,11 @@ function needsOf(status: Omit<Status, 'needs'>, now: number, minFree: number): r
     if (isSo) needs.push({ code, message })
   }
   const { isRunning, readiness, pause, jobs, nextPurge, disks, rejectedLately } = status
-  need(!isRunning, 'not_running', 'no service runs on this database: start it; Svix repeats what it cannot deliver for about a day')
+  need(
+    !isRunning,
+    'not_running',
+    'no service runs on this database: start it; Svix repeats what it cannot deliver for about a day',
+  )
   need(
     isRunning && readiness === null,
     'no_answer',
@@ -116,10 +120,22 @@ function needsOf(status: Omit<Status, 'needs'>, now: number, minFree: number): r
   )
   for (const code of readiness?.notReady ?? [])
     need(true, code, `deliveries are not accepted: ${code}; see the service’s log`)
-  need(pause, 'worker_paused', `paused by a person${pause?.reason ? ` (${pause.reason})` : ''}: nothing is fetched or handed over until \`resume\``)
+  need(
+    pause,
+    'worker_paused',
+    `paused by a person${pause?.reason ? ` (${pause.reason})` : ''}: nothing is fetched or handed over until \`resume\``,
+  )
   for (const code of readiness?.degraded ?? [])
-    need(code !== 'worker_paused', code, readiness?.details[code]?.message ?? `degraded: ${code}; see the service’s log`)
-  need(jobs.dead > 0, 'dead', `${jobs.dead} dead: \`jobs list --state dead\` says why; \`jobs retry --state dead\` queues them again`)
+    need(
+      code !== 'worker_paused',
+      code,
+      readiness?.details[code]?.message ?? `degraded: ${code}; see the service’s log`,
+    )
+  need(
+    jobs.dead > 0,
+    'dead',
+    `${jobs.dead} dead: \`jobs list --state dead\` says why; \`jobs retry --state dead\` queues them again`,
+  )
   need(
     nextPurge && nextPurge.at - now < PURGE_NEAR_MS,
     'purge',
@@ -131,6 +147,10 @@ function needsOf(status: Omit<Status, 'needs'>, now: number, minFree: number): r
     `${rejectedLately ?? `${MAX_COUNTED} or more`} deliveries of the last day were not understood: \`deliveries list --disposition rejected\``,
   )
   for (const { what, place, free } of disks)
-    need(free !== null && free < minFree, 'disk', `the disk of the ${what} (${place}) has less than MIN_FREE_DISK left: make room, and the service goes on`)
+    need(
+      free !== null && free < minFree,
+      'disk',
+      `the disk of the ${what} (${place}) has less than MIN_FREE_DISK left: make room, and the service goes on`,
+    )
   return needs
 }

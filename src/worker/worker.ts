@@ -17,6 +17,7 @@ import type { AttemptResult } from './attempt.ts'
 import type { Judge } from './judge.ts'
 import { createLoop, type Loop } from './loop.ts'
 import type { SideFilesResult } from './run-side-files.ts'
+import { watchPause } from './watch-pause.ts'
 
 export type WorkerDeps = {
   readonly queue: Queue
@@ -210,6 +211,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   return {
     start() {
       if (looping || deps.concurrency === 0) return
+      void watchPause({ queue, clock, events }, stopping.signal)
       looping = removeAbandonedDrafts().then(() =>
         Promise.all([fetching.start(stopping.signal), handing.start(stopping.signal)]),
       )

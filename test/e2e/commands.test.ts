@@ -66,7 +66,7 @@ describe('wrong use', () => {
   })
 
   it('help and version', async () => {
-    expect(await run(['help'])).toEqual({ code: 0, output: expect.stringContaining('receiver backup FILE') })
+    expect(await run(['help'])).toEqual({ code: 0, output: expect.stringContaining('backup FILE') })
     expect(await run(['--version'])).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { allJobs, showSearched, wholePage } from '../../src/cli/pages.ts'
+import { showProgress } from '../../src/cli/progress.ts'
 import type { JobPage, JobRow, Ledger } from '../../src/inbox/inbox.ts'
+import { allJobs, wholePage } from '../../src/operations/walk.ts'
 
 const row = (jobId: string) => ({ jobId }) as JobRow
 
@@ -24,25 +25,33 @@ const ignore = () => {}
 describe('a page of the list', () => {
   it('is filled over pages of the inbox that are short or empty, and says where it goes on', async () => {
     const ledger = inbox(100, 5)
-    const first = await wholePage(ledger, {}, { limit: 2 }, ignore)
+    const first = await wholePage((page) => ledger.list({}, page), { limit: 2 }, ignore)
     expect(ids(first.rows)).toEqual(['job-5', 'job-10'])
     expect(ledger.limits).toEqual([2, 2, 2, 1, 1])
-    const second = await wholePage(ledger, {}, { limit: 2, cursor: first.next! }, ignore)
+    const second = await wholePage((page) => ledger.list({}, page), { limit: 2, cursor: first.next! }, ignore)
     expect(ids(second.rows)).toEqual(['job-15', 'job-20'])
   })
 
   it('is short only when all was searched', async () => {
-    expect(await wholePage(inbox(12, 5), {}, { limit: 3 }, ignore)).toEqual({
+    expect(await wholePage((page) => inbox(12, 5).list({}, page), { limit: 3 }, ignore)).toEqual({
       rows: [row('job-5'), row('job-10')],
       next: null,
       searchedTo: null,
     })
-    expect(await wholePage(inbox(9, 10), {}, { limit: 3 }, ignore)).toEqual({ rows: [], next: null, searchedTo: null })
+    expect(await wholePage((page) => inbox(9, 10).list({}, page), { limit: 3 }, ignore)).toEqual({
+      rows: [],
+      next: null,
+      searchedTo: null,
+    })
   })
 
   it('tells how far the search has come while it goes on', async () => {
     const searched: number[] = []
-    await wholePage(inbox(6, 10), {}, { limit: 1 }, (at) => searched.push(at))
+    await wholePage(
+      (page) => inbox(6, 10).list({}, page),
+      { limit: 1 },
+      (at) => searched.push(at),
+    )
     expect(searched).toEqual([999_997, 999_995])
   })
 })
@@ -63,7 +72,7 @@ describe('the progress of a search', () => {
 
   it('is one line on a terminal, which is gone at the end', () => {
     const on = terminal(true)
-    const progress = showSearched(on)
+    const progress = showProgress(on)
     progress.searched(1_000)
     progress.searched(0)
     progress.end()
@@ -74,8 +83,8 @@ describe('the progress of a search', () => {
 
   it('is nothing where there was no wait, and where nobody looks on', () => {
     const [quick, file] = [terminal(true), terminal(false)]
-    showSearched(quick).end()
-    const progress = showSearched(file)
+    showProgress(quick).end()
+    const progress = showProgress(file)
     progress.searched(0)
     progress.end()
     expect([quick.text(), file.text()]).toEqual(['', ''])
