@@ -9,18 +9,19 @@ export const TELL_AGAIN_MS = 600_000
 
 type WatchDeps = { readonly queue: ServiceInfo; readonly clock: Clock; readonly events: EventBus }
 
+export type PauseWatch = {
+  /** The pause that was seen last; null when claims went on. */
+  readonly pause: OperatorPause | null
+  /** Watches until `signal` aborts. Never rejects. */
+  start(signal: AbortSignal): Promise<void>
+}
+
 /**
  * Tells when an operator has stopped claims, while that lasts, and when they go on; also for a pause that was there before
- * the start. Resolves when `signal` aborts. Never rejects.
+ * the start.
  */
-export async function watchPause({ queue, clock, events }: WatchDeps, signal: AbortSignal): Promise<void> {
+export function createPauseWatch({ queue, clock, events }: WatchDeps): PauseWatch {
   let told: { readonly pause: OperatorPause; readonly at: number } | null = null
-  while (!signal.aborted) {
-    // What cannot be read now is looked at again; that it cannot is told elsewhere.
-    const state = await queue.service().catch(() => null)
-    if (state !== null && !signal.aborted) tell(state.pause)
-    await clock.sleep(LOOK_EVERY_MS, signal)
-  }
 
   function tell(pause: OperatorPause | null): void {
     const now = clock.monotonic()
@@ -33,5 +34,19 @@ export async function watchPause({ queue, clock, events }: WatchDeps, signal: Ab
     if (!isNew && told && now - told.at < TELL_AGAIN_MS) return
     events.emit('operatorPaused', { ...pause, isNew })
     told = { pause, at: now }
+  }
+
+  return {
+    get pause() {
+      return told?.pause ?? null
+    },
+    async start(signal) {
+      while (!signal.aborted) {
+        // What cannot be read now is looked at again; that it cannot is told elsewhere.
+        const state = await queue.service().catch(() => null)
+        if (state !== null && !signal.aborted) tell(state.pause)
+        await clock.sleep(LOOK_EVERY_MS, signal)
+      }
+    },
   }
 }

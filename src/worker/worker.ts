@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Degraded, EventBus } from '../events.ts'
-import type { Attempt, Claim, Queue } from '../inbox/inbox.ts'
+import type { Attempt, Claim, OperatorPause, Queue } from '../inbox/inbox.ts'
 import {
   afterAttempt,
   type CleanOutcome,
@@ -17,7 +17,7 @@ import type { AttemptResult } from './attempt.ts'
 import type { Judge } from './judge.ts'
 import { createLoop, type Loop } from './loop.ts'
 import type { SideFilesResult } from './run-side-files.ts'
-import { watchPause } from './watch-pause.ts'
+import { createPauseWatch } from './watch-pause.ts'
 
 export type WorkerDeps = {
   readonly queue: Queue
@@ -43,6 +43,8 @@ export type Worker = {
   stop(grace: number): Promise<void>
   /** What is wrong that is no job's fault. */
   readonly degraded: readonly Degraded[]
+  /** Since when and why an operator has stopped claims, as it was seen last; null while they go on. */
+  readonly operatorPause: OperatorPause | null
 }
 
 /** After running jobs were interrupted, for them to settle, ms. */
@@ -63,6 +65,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   let stopped: Promise<void> | null = null
 
   const common = { queue, places: deps.concurrency, clock, events }
+  const pauseWatch = createPauseWatch({ queue, clock, events })
   const fetching: Loop = createLoop({
     ...common,
     stage: 'fetch',
@@ -210,11 +213,10 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   return {
     start() {
-      if (looping || deps.concurrency === 0) return
-      void watchPause({ queue, clock, events }, stopping.signal)
-      looping = removeAbandonedDrafts().then(() =>
-        Promise.all([fetching.start(stopping.signal), handing.start(stopping.signal)]),
-      )
+      if (looping) return
+      void pauseWatch.start(stopping.signal)
+      const loops = () => Promise.all([fetching.start(stopping.signal), handing.start(stopping.signal)])
+      looping = deps.concurrency === 0 ? Promise.resolve() : removeAbandonedDrafts().then(loops)
     },
     stop(grace) {
       stopped ??= stop(grace)
@@ -222,6 +224,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     },
     get degraded() {
       return judge.degraded
+    },
+    get operatorPause() {
+      return pauseWatch.pause
     },
   }
 }

@@ -113,7 +113,7 @@ describe('completion', () => {
     )
     const list = words.map((word) => `'${word}'`).join(' ')
     const run = `${script}\nCOMP_WORDS=(receiver ${list}); COMP_CWORD=${words.length}; _receiver; printf '%s\\n' "\${COMPREPLY[@]}"`
-    return execFileSync('bash', ['-c', run], { encoding: 'utf8' }).split('\n').filter(Boolean)
+    return execFileSync('bash', ['--norc', '-c', run], { encoding: 'utf8' }).split('\n').filter(Boolean)
   }
 
   it('offers commands, subcommands, options and choices in bash', () => {

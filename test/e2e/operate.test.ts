@@ -58,13 +58,16 @@ describe('a pause', () => {
     expect(paused).toMatchObject({ code: 0, output: expect.stringMatching(/^Paused: deliveries are accepted/) })
     const line = await on.service.line(({ msg }) => msg === 'worker paused by an operator')
     expect(line).toMatchObject({ reason: 'upgrade of the CRM', since: expect.stringMatching(/Z$/) })
-    expect(await readyz(on)).toMatchObject({ degraded: ['worker_paused'] })
+    expect(await readyz(on)).toMatchObject({
+      degraded: ['worker_paused'],
+      details: { worker_paused: { message: expect.stringContaining('upgrade of the CRM'), since: line.since } },
+    })
     const jobId = on.reducto.addJob()
     await on.post({ status: 'Completed', job_id: jobId })
     expect(await on.run('status')).toEqual({
       code: 1,
       output: expect.stringMatching(
-        /Paused +since .*: upgrade of the CRM[^]*1 queued[^]*Oldest waiting +\S+[^]*Needs a person:[^]*paused by a person \(upgrade of the CRM\)/,
+        /Paused +since .*: upgrade of the CRM[\s\S]*1 queued[\s\S]*Oldest waiting +\S+[\s\S]*Needs a person:[\s\S]*paused by a person \(upgrade of the CRM\)/,
       ),
     })
     expect(await on.service.end('SIGTERM')).toBe(0)
@@ -154,7 +157,7 @@ describe('deliveries', () => {
     expect(listed.output).toMatch(new RegExp(`${job} +job .* Completed +job-1`))
     expect((await on.json('deliveries', 'list', '--disposition', 'rejected')).rows).toMatchObject([{ svix_id: bad }])
     expect((await on.run('deliveries', 'show', bad)).output).toMatch(
-      /Taken as +rejected\nWhy +job_id must be[^]*\{"job_id":"a b","status":"Completed"\}/,
+      /Taken as +rejected\nWhy +job_id must be[\s\S]*\{"job_id":"a b","status":"Completed"\}/,
     )
     expect(await on.run('deliveries', 'retry', '--disposition', 'ignored')).toEqual({
       code: 0,
@@ -175,7 +178,7 @@ describe('output', () => {
     const on = await start()
     await on.deliver(on.reducto.addJob(), { text: 'x'.repeat(200_000) })
     const script = `"${process.execPath}" "${BIN}" jobs list --wide | head -c 10; echo "ended \${PIPESTATUS[0]}"`
-    const { stdout, stderr } = spawnSync('bash', ['-c', script], {
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', script], {
       env: { PATH: process.env.PATH, ...on.env },
       encoding: 'utf8',
     })

@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { createEvents } from '../../src/events.ts'
 import type { OperatorPause } from '../../src/inbox/inbox.ts'
-import { TELL_AGAIN_MS, watchPause } from '../../src/worker/watch-pause.ts'
+import { createPauseWatch, TELL_AGAIN_MS } from '../../src/worker/watch-pause.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
 const LOOK_EVERY_MS = 1_500
@@ -22,7 +22,8 @@ it('tells when a pause begins, again while it lasts, and when it ends', async ()
       return { pause, startedAt: null }
     },
   }
-  void watchPause({ queue, clock, events }, stopping.signal)
+  const watch = createPauseWatch({ queue, clock, events })
+  void watch.start(stopping.signal)
   const look = async (ms = LOOK_EVERY_MS) => {
     await clock.sleeping(LOOK_EVERY_MS)
     clock.advance(ms)
@@ -34,6 +35,7 @@ it('tells when a pause begins, again while it lasts, and when it ends', async ()
   const since = clock.now()
   pause = { since, reason: 'upgrade' }
   expect(await look()).toEqual([{ since, reason: 'upgrade', isNew: true }])
+  expect(watch.pause).toEqual(pause)
   expect(await look()).toEqual([])
   isDown = true
   expect(await look()).toEqual([])
