@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto'
 import { createScanThread } from './answer/scan-thread.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { createDownloader } from './download/download.ts'
-import { createEvents, type Degraded, type EventBus } from './events.ts'
+import { createEvents, type EventBus } from './events.ts'
 import type { HandOver } from './handler/hand-over.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
 import { type PreparedHandOver, prepareHandOver } from './handler/open.ts'
 import { createApp } from './http/app.ts'
-import type { NotReady } from './http/health.ts'
+import type { DegradedDetail, Health } from './http/health.ts'
 import { type Listening, listen } from './http/server.ts'
-import type { Inbox } from './inbox/inbox.ts'
+import type { Inbox, OperatorPause } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
 import type { Log } from './log.ts'
 import { createOutboundFetch } from './outbound/fetch.ts'
@@ -84,10 +84,11 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   let retention: Retention | null = null
   let links: Links | null = null
   let results: Results | null = null
-  const health = (): { notReady: NotReady[]; degraded: Degraded[] } => ({
+  const health: Health = () => ({
     notReady: stage !== 'ready' ? [stage] : inbox?.isFailing() ? ['inbox'] : [],
+    ...(worker?.operatorPause ? { details: { worker_paused: pauseDetail(worker.operatorPause) } } : {}),
     degraded: [
-      ...(inbox?.isPaused() ? ['worker_paused' as const] : []),
+      ...(worker?.operatorPause || inbox?.isPaused() ? ['worker_paused' as const] : []),
       ...(worker?.degraded ?? []),
       ...(retention?.isWaitingForClock ? ['clock' as const] : []),
     ],
@@ -181,6 +182,11 @@ export async function startService(options: ComposeOptions): Promise<Service> {
     if (!(await withinMs(longest, inOrder())))
       log.warn({ ms: longest }, 'stopped before everything was closed: something hangs')
   }
+}
+
+function pauseDetail({ since, reason }: OperatorPause): DegradedDetail {
+  const message = `paused by an operator${reason === null ? '' : ` (${reason})`}: nothing is fetched or handed over until it is resumed`
+  return { message, since: new Date(since).toISOString() }
 }
 
 /** A stop may take so long even without a grace, ms: what is open is closed. */

@@ -23,11 +23,19 @@ function database(path: string, jobId: string, version = MIGRATIONS.length): voi
 
 function jobsIn(path: string): unknown[] {
   using db = new DatabaseSync(path, { readOnly: true })
-  return db.prepare('SELECT job_id FROM job').all().map((row) => row.job_id)
+  return db
+    .prepare('SELECT job_id FROM job')
+    .all()
+    .map((row) => row.job_id)
 }
 
 /** A folder with a database and a backup. */
-function folderWith(): { folder: string; path: string; file: string; run: (file: string, ...more: string[]) => Promise<{ code: number | null; output: string }> } {
+function folderWith(): {
+  folder: string
+  path: string
+  file: string
+  run: (file: string, ...more: string[]) => Promise<{ code: number | null; output: string }>
+} {
   const folder = tempFolder()
   const path = join(folder, 'receiver.db')
   const file = join(tempFolder(), 'backup.db')
@@ -76,7 +84,11 @@ describe('restore', () => {
 
   it.each<[string, (file: string, path: string) => void, RegExp]>([
     ['is not there', (file) => copyFileSync(file, `${file}.x`), /there is no file .*none\.db/],
-    ['is no database', (file) => writeFileSync(file, 'nothing of the kind '.repeat(500)), /cannot be read as a database/],
+    [
+      'is no database',
+      (file) => writeFileSync(file, 'nothing of the kind '.repeat(500)),
+      /cannot be read as a database/,
+    ],
     ['is empty', (file) => truncateSync(file, 0), /is no backup of this service/],
     ['was cut off', (file) => truncateSync(file, 8_192), /(is damaged|cannot be read)/],
     ['is damaged inside', spoil, /is damaged: .*take an earlier backup/],
@@ -119,7 +131,10 @@ describe('restore', () => {
       const receiver = spawnReceiver(['restore', file], env, tempFolder())
       return { code: await receiver.exited, output: receiver.output() }
     }
-    expect(await run()).toEqual({ code: 1, output: expect.stringMatching(/a service runs on .*: stop it, then restore/) })
+    expect(await run()).toEqual({
+      code: 1,
+      output: expect.stringMatching(/a service runs on .*: stop it, then restore/),
+    })
     expect(await service.end('SIGTERM')).toBe(0)
     expect(await run()).toMatchObject({ code: 0 })
     expect(jobsIn(join(folder, 'receiver.db'))).toEqual(['yesterday'])
