@@ -86,9 +86,11 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   let results: Results | null = null
   const health: Health = () => ({
     notReady: stage !== 'ready' ? [stage] : inbox?.isFailing() ? ['inbox'] : [],
-    ...(worker?.operatorPause ? { details: { worker_paused: pauseDetail(worker.operatorPause) } } : {}),
+    ...(inbox?.isPaused() && worker?.operatorPause
+      ? { details: { worker_paused: pauseDetail(worker.operatorPause) } }
+      : {}),
     degraded: [
-      ...(worker?.operatorPause || inbox?.isPaused() ? ['worker_paused' as const] : []),
+      ...(inbox?.isPaused() ? ['worker_paused' as const] : []),
       ...(worker?.degraded ?? []),
       ...(retention?.isWaitingForClock ? ['clock' as const] : []),
     ],

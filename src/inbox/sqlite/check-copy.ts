@@ -23,7 +23,9 @@ export function checkCopy(path: string, name: string): void {
     const found = db.prepare(`PRAGMA integrity_check(${MAX_PROBLEMS})`).all() as { integrity_check: string }[]
     const problems = found.map((row) => row.integrity_check).filter((problem) => problem !== 'ok')
     if (problems.length > 0)
-      throw new DatabaseRefused(`${name} is damaged: ${problems.join('; ')}: take an earlier backup`)
+      throw new DatabaseRefused(
+        `${name} is damaged: ${problems.join('; ').replaceAll('\n', ' ')}: take an earlier backup`,
+      )
   } catch (error) {
     if (error instanceof DatabaseRefused) throw error
     throw new DatabaseRefused(`${name} cannot be read as a database (${(error as Error).message}): take another backup`)

@@ -56,6 +56,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const mover = await connectTo('checkpoint')
 
   let paused = false
+  let commits = 0
   const wakeUp = createWakeUp({
     clock,
     async look() {
@@ -68,6 +69,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     commit: (batch) => writer.request({ batch }),
     onCommitted(batch, committed) {
       paused = committed.paused
+      commits++
       // A claim in a transaction that failed has seen nothing.
       wakeUp.committed(committed.failed ? [] : batch.flatMap(stageOfClaim), committed.queued, committed.nextDue)
       lookAtLog()
@@ -149,7 +151,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     deliveries: (filter, page) => ask<DeliveryPage>('deliveries', [filter, page]),
     delivery: (svixId) => ask<DeliveryDetail | null>('delivery', [svixId]),
     reread: (svixId, content) => change('reread', [svixId, content, clock.now()]),
-    service: () => ask<ServiceState>('service', []),
+    async service() {
+      const before = commits
+      const state = await ask<ServiceState>('service', [])
+      // A commit meanwhile knows better.
+      if (commits === before) paused = state.pause !== null
+      return state
+    },
     stats: () => ask<Stats>('stats', []),
     async requeue(filter, { dryRun, refetch = false, part: { first: before, total } = { first: 0, total: 0 } } = {}) {
       const seqs = await requeueable(filter)
