@@ -1,4 +1,5 @@
 import type { JobDetail } from '../inbox/inbox.ts'
+import { isTestJob } from '../job.ts'
 import { metadataPairs, stateOf } from '../operations/present.ts'
 import type { JobRecord } from '../results/record.ts'
 import { formatBytes } from '../units.ts'
@@ -20,7 +21,14 @@ export function describeJob(
     ...(job.state === 'queued' ? [['Due', time(job.dueAt)]] : []),
     ['Endpoints', job.endpoints.join(', ')],
     ['First seen', time(job.createdAt)],
-    ['Result', record ? `${resultOf(record)}, in ${place}/${job.jobId}` : 'not saved'],
+    [
+      'Result',
+      record
+        ? `${resultOf(record)}, in ${place}/${job.jobId}`
+        : isTestJob(job.jobId)
+          ? 'none: a test of send-test'
+          : 'not saved',
+    ],
     ...(record?.warning ? [['Warning', record.warning]] : []),
     ...(job.metadata === null ? [] : [['Metadata', metadataPairs(job.metadata)]]),
   ]
