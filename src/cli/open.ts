@@ -1,5 +1,6 @@
 import { openLedger } from '../inbox/open.ts'
 import { metadataOf } from '../receive/metadata.ts'
+import { contentOf } from '../receive/parse.ts'
 import { openResults } from '../results/open.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
@@ -13,7 +14,7 @@ export async function openForOperator() {
   try {
     const results = await openResults(config.results, { minFree: config.minFreeDisk })
     return {
-      ...{ ledger, results, metadataOf, config, now: Date.now },
+      ...{ ledger, results, metadataOf, contentOf, config, now: Date.now },
       place: resultsPlace(config.results),
       [Symbol.asyncDispose]: () => opening.disposeAsync(),
     }

@@ -1,10 +1,8 @@
 import { lstatSync, mkdtempSync, rmSync } from 'node:fs'
 import { copyFile, link, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { systemClock } from '../clock.ts'
 import { fsyncPath, mkdirDurably } from '../fsync.ts'
-import { checkCopy } from '../inbox/sqlite/check-copy.ts'
-import { InboxLocked, lockInstance } from '../inbox/sqlite/lock.ts'
+import { checkBackup, lockWithoutService } from '../inbox/open.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import type { Run } from './command.ts'
@@ -25,7 +23,9 @@ export const runRestore: Run<typeof restore> = async ({ args: [file = ''], value
   if (source === target) throw new Error(`${file} is the database itself (DATABASE_URL): name a backup`)
   refuseLog(source, `${file} is no backup, or one that something has opened`)
   await mkdirDurably(dirname(target))
-  const release = await lockOrRefuse(target)
+  // Held until the end: a service that starts meanwhile waits.
+  const release = await lockWithoutService(database)
+  if (release === null) throw new Error(`a service runs on ${target}: stop it, then restore`)
   try {
     refuseLog(target, 'the service did not end cleanly')
     const aside = await install(source, target, file)
@@ -34,17 +34,6 @@ export const runRestore: Run<typeof restore> = async ({ args: [file = ''], value
     return aside === null ? 0 : print(`The database that was there is kept as ${aside}\n`)
   } finally {
     release()
-  }
-}
-
-/** Held until the end: a service that starts meanwhile waits. */
-async function lockOrRefuse(target: string): Promise<() => void> {
-  try {
-    // With a signal that has aborted, a lock that is taken is not waited for.
-    return await lockInstance(target, { clock: systemClock, signal: AbortSignal.abort(), onWait() {} })
-  } catch (error) {
-    if (error instanceof InboxLocked) throw new Error(`a service runs on ${target}: stop it, then restore`)
-    throw error
   }
 }
 
@@ -75,7 +64,7 @@ async function install(source: string, target: string, file: string): Promise<st
     made.push(temporary)
     const copy = join(temporary, 'copy')
     await copyFile(source, copy)
-    checkCopy(copy, file)
+    checkBackup(copy, file)
     await fsyncPath(copy)
     const aside = await keepAside(target)
     await rename(copy, target)

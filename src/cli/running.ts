@@ -1,12 +1,11 @@
-import { resolve } from 'node:path'
-import { isInstanceLocked } from '../inbox/sqlite/lock.ts'
+import { isServiceRunning } from '../inbox/open.ts'
 import type { Operator } from './open.ts'
 import { printError } from './output.ts'
 import { ago, oneLine } from './table.ts'
 
 /** Says when what was queued has to wait: no service runs, or it is paused. */
 export async function tellService({ ledger, config }: Pick<Operator, 'ledger' | 'config'>): Promise<void> {
-  if (!isInstanceLocked(resolve(config.database.path)))
+  if (!isServiceRunning(config.database))
     return printError('No service runs on this database: they wait until one does.')
   const { pause } = await ledger.service()
   if (pause === null) return

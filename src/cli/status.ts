@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { isInstanceLocked } from '../inbox/sqlite/lock.ts'
+import { isServiceRunning } from '../inbox/open.ts'
 import { type Disk, type Readiness, type Status, statusOf } from '../operations/status.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
@@ -21,7 +21,7 @@ export const runStatus: Run<typeof status> = async ({ values }) => {
   await using operator = await openForOperator()
   const found = await statusOf({
     ...operator,
-    isRunning: () => isInstanceLocked(resolve(operator.config.database.path)),
+    isRunning: () => isServiceRunning(operator.config.database),
     readiness: () => readinessAt(host, port),
     disks: () => disksOf(operator),
     minFree: operator.config.minFreeDisk,

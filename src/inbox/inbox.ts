@@ -22,13 +22,8 @@ export interface Intake {
   isFailing(): boolean
 }
 
-/** What everybody may know of the service that works on the inbox. */
-export interface ServiceInfo {
-  service(): Promise<ServiceState>
-}
-
 /** For the worker. */
-export interface Queue extends ServiceInfo {
+export interface Queue {
   /** Takes due jobs of one stage, chosen as `chooseClaims` says. None while paused by an operator. */
   claim(stage: Stage, places: Places): Promise<readonly Claim[]>
   /**
@@ -49,6 +44,8 @@ export interface Queue extends ServiceInfo {
   stopAsked(): Promise<void>
   /** An operator has stopped claims, as far as is known here: seen within a second. */
   isPaused(): boolean
+  /** Since when and why, as it was seen last; null while claims go on. */
+  operatorPause(): OperatorPause | null
   /** What is wrong with the room on the inbox's disk, for people; null while there is enough. */
   lowDisk(): Promise<string | null>
 }
@@ -65,7 +62,7 @@ export type Places = {
 }
 
 /** For operators and the command line. Every read is a walk in bounded steps, however many jobs there are. */
-export interface Ledger extends ServiceInfo {
+export interface Ledger {
   get(jobId: string): Promise<JobDetail | null>
   /**
    * Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. A page may hold fewer, or none,
@@ -88,6 +85,7 @@ export interface Ledger extends ServiceInfo {
    */
   reread(svixId: string, content: Content): Promise<'job' | 'unchanged' | 'unknown'>
   stats(): Promise<Stats>
+  service(): Promise<ServiceState>
   /**
    * Queues again all dead and done jobs that match, as `onRequeue` says, and makes queued ones due; many of them one after
    * another, so that new jobs find their place between them. Returns how many it queued (or would, in a dry run).
@@ -257,8 +255,8 @@ export type DeliveryFilter = {
   readonly q?: string
 }
 
-/** A delivery among others. `jobId`: the job that it concerns; `note`: why it was rejected. */
-export type ListedDelivery = DeliveryRow & { readonly jobId: string | null; readonly note: string | null }
+/** A delivery among others. `jobId`: the job that it concerns. */
+export type ListedDelivery = DeliveryRow & { readonly jobId: string | null }
 
 export type DeliveryPage = {
   readonly rows: readonly ListedDelivery[]

@@ -3,9 +3,10 @@ import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
 import { type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
+import { checkCopy } from './sqlite/check-copy.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
-import { lockInstance } from './sqlite/lock.ts'
+import { InboxLocked, isInstanceLocked, lockInstance } from './sqlite/lock.ts'
 import { DatabaseRefused } from './sqlite/schema.ts'
 
 export type OpenInboxOptions = {
@@ -60,6 +61,31 @@ export async function openLedger(database: {
     return await openSqlite({ path, clock: systemClock, minFree: 0, isService: false, onDeath() {} })
   } catch (error) {
     throw refusalOf(error, path)
+  }
+}
+
+/** Whether a service holds the database now. Only for processes that do not. */
+export function isServiceRunning(database: { kind: 'sqlite'; path: string }): boolean {
+  return isInstanceLocked(resolve(database.path))
+}
+
+/**
+ * Looks whether the file at `path` can take the place of an inbox; `name` is what it is called in what is said.
+ * @throws DatabaseRefused
+ */
+export function checkBackup(path: string, name: string): void {
+  checkCopy(path, name)
+}
+
+/** Keeps services away until the release that it resolves to; null when one runs already. */
+export async function lockWithoutService(database: { kind: 'sqlite'; path: string }): Promise<(() => void) | null> {
+  try {
+    // With a signal that has aborted, a lock that is taken is not waited for.
+    const options = { clock: systemClock, signal: AbortSignal.abort(), onWait() {} }
+    return await lockInstance(resolve(database.path), options)
+  } catch (error) {
+    if (error instanceof InboxLocked) return null
+    throw error
   }
 }
 

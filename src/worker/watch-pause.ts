@@ -1,13 +1,13 @@
 import type { Clock } from '../clock.ts'
 import type { EventBus } from '../events.ts'
-import type { OperatorPause, ServiceInfo } from '../inbox/inbox.ts'
+import type { OperatorPause, Queue } from '../inbox/inbox.ts'
 
 /** How often the inbox is asked whether an operator has stopped claims, ms. */
 const LOOK_EVERY_MS = 1_500
 /** A pause that lasts is told again after so long, ms: the line about its beginning may be gone from the log by then. */
 export const TELL_AGAIN_MS = 600_000
 
-type WatchDeps = { readonly queue: ServiceInfo; readonly clock: Clock; readonly events: EventBus }
+type WatchDeps = { readonly queue: Pick<Queue, 'operatorPause'>; readonly clock: Clock; readonly events: EventBus }
 
 export type PauseWatch = {
   /** The pause that was seen last; null when claims went on. */
@@ -42,9 +42,7 @@ export function createPauseWatch({ queue, clock, events }: WatchDeps): PauseWatc
     },
     async start(signal) {
       while (!signal.aborted) {
-        // What cannot be read now is looked at again; that it cannot is told elsewhere.
-        const state = await queue.service().catch(() => null)
-        if (state !== null && !signal.aborted) tell(state.pause)
+        tell(queue.operatorPause())
         await clock.sleep(LOOK_EVERY_MS, signal)
       }
     },

@@ -1,5 +1,4 @@
 import { rereadDeliveries } from '../../operations/deliveries.ts'
-import { contentOf } from '../../receive/parse.ts'
 import { type Run, WrongUse } from '../command.ts'
 import { openForOperator } from '../open.ts'
 import { counted, print, printError, printJson } from '../output.ts'
@@ -20,7 +19,7 @@ export const runRetryDeliveries: Run<typeof deliveriesRetry> = async ({ args, va
   const progress = showProgress(process.stderr)
   const which = args.length > 0 ? { ids: args } : { filter }
   const options = { dryRun: values['dry-run'], onSearched: progress.searched }
-  const result = await rereadDeliveries({ ...operator, contentOf }, { ...which, ...options }).finally(progress.end)
+  const result = await rereadDeliveries(operator, { ...which, ...options }).finally(progress.end)
   const { queued, unchanged, skipped, dryRun } = result
   if (values.json) printJson({ queued, unchanged, skipped, dryRun })
   else {

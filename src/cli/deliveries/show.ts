@@ -1,5 +1,5 @@
 import type { DeliveryDetail } from '../../inbox/inbox.ts'
-import { showDelivery } from '../../operations/deliveries.ts'
+import { type NotedDelivery, showDelivery } from '../../operations/deliveries.ts'
 import type { Run } from '../command.ts'
 import { openForOperator } from '../open.ts'
 import { print, printJson } from '../output.ts'
@@ -14,7 +14,7 @@ export const runShowDelivery: Run<typeof deliveriesShow> = async ({ args: [id = 
   return values.json ? printJson(shown.delivery) : print(describe(shown.delivery))
 }
 
-function describe(one: DeliveryDetail): string {
+function describe(one: DeliveryDetail & NotedDelivery): string {
   const time = (at: number) => `${new Date(at).toISOString()} (${ago(at)})`
   const facts = [
     ['Delivery', one.svixId],

@@ -1,6 +1,10 @@
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { HandedOver } from '../../handler/hand-over.ts'
 import type { HandlerThreadData, ThreadJob, ThreadMessage } from './handler-thread.ts'
+
+/** `.ts` where this module is, `.js` in a built package. */
+const THREAD = new URL(`./handler-thread${extname(import.meta.filename)}`, import.meta.url)
 
 /** A call of the handler, or what kept it from one; told in a sentence. */
 export type Called =
@@ -17,7 +21,7 @@ const MAX_END_MS = 1_000
  * that blocks for ever, or ends its process, is told as a failure.
  */
 export async function callInThread(data: HandlerThreadData, job: () => Promise<ThreadJob>): Promise<Called> {
-  const worker = new Worker(new URL('./handler-thread.ts', import.meta.url), { workerData: data, name: 'handler' })
+  const worker = new Worker(THREAD, { workerData: data, name: 'handler' })
   const messages = createMessages(worker)
   try {
     const loaded = await messages.next(data.timeout + BLOCKED_AFTER_MS, `${data.path} blocked while it was loaded`)

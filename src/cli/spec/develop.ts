@@ -22,7 +22,11 @@ export const handle = command({
   does: 'calls a handler once, on a sample or a saved result',
   more: 'One call may take HANDLER_TIMEOUT (60s). Exit 1 when it throws, or does not end.',
   options: {
-    sample: { takes: 'a kind of job', choices: SAMPLES, does: 'a made-up job of this kind (extract)' },
+    sample: {
+      takes: 'a kind of job',
+      choices: SAMPLES,
+      does: `a made-up job, extract where nothing is said: ${SAMPLES.join(', ')}`,
+    },
     job: { takes: 'a job id', does: 'the saved result of this job, in RESULTS_URL' },
     print: {
       takes: 'extracted, chunks or record',

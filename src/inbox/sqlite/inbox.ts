@@ -9,6 +9,7 @@ import type {
   JobDetail,
   JobPage,
   JobRow,
+  OperatorPause,
   ServiceState,
   Stats,
 } from '../inbox.ts'
@@ -56,6 +57,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const mover = await connectTo('checkpoint')
 
   let paused = false
+  let operatorPause: OperatorPause | null = null
   let commits = 0
   const wakeUp = createWakeUp({
     clock,
@@ -94,7 +96,18 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     return (await reader.request({ ask: question })).answer as T
   }
 
+  async function service(): Promise<ServiceState> {
+    const before = commits
+    const state = await ask<ServiceState>('service', [])
+    operatorPause = state.pause
+    // A commit meanwhile knows better.
+    if (commits === before) paused = state.pause !== null
+    return state
+  }
+
   function look(): void {
+    // The command line pauses from another process, and loops that wait for a place do not look.
+    if (isService) service().catch(() => {})
     batcher.giveUpSlowAccepts()
     // While writes fail, probe: a load balancer that saw the failure sends no traffic that would tell.
     if (batcher.isFailing && batcher.isIdle) change('probe', []).catch(() => {})
@@ -135,6 +148,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       change('settleSideFiles', [withoutBody(claim), next, attempt, clock.now()]),
     stopAsked: () => change('stopAsked', []),
     isPaused: () => paused,
+    operatorPause: () => (paused ? operatorPause : null),
     lowDisk: () => freeRoom(path, options.minFree),
     get: (jobId) => ask<JobDetail | null>('get', [jobId]),
     list: (filter, page) => ask<JobPage>('list', [filter, page]),
@@ -151,13 +165,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     deliveries: (filter, page) => ask<DeliveryPage>('deliveries', [filter, page]),
     delivery: (svixId) => ask<DeliveryDetail | null>('delivery', [svixId]),
     reread: (svixId, content) => change('reread', [svixId, content, clock.now()]),
-    async service() {
-      const before = commits
-      const state = await ask<ServiceState>('service', [])
-      // A commit meanwhile knows better.
-      if (commits === before) paused = state.pause !== null
-      return state
-    },
+    service,
     stats: () => ask<Stats>('stats', []),
     async requeue(filter, { dryRun, refetch = false, part: { first: before, total } = { first: 0, total: 0 } } = {}) {
       const seqs = await requeueable(filter)

@@ -20,7 +20,7 @@ const MAX_REQUEST_MS = 40
 /** Above every character that an id may have: where ids with a prefix end. */
 const LAST = '\u{10ffff}'
 
-const DELIVERY_COLUMNS = 'seq, svix_id, endpoint, disposition, job_id, status, note, received_at, last_at, arrivals'
+const DELIVERY_COLUMNS = 'seq, svix_id, endpoint, disposition, job_id, status, received_at, last_at, arrivals'
 
 /** What a condition on `delivery` is for each part of a filter. */
 const CONDITIONS: { readonly [K in keyof DeliveryFilter]-?: string } = {
@@ -134,7 +134,6 @@ type DeliveryTableRow = {
   readonly disposition: Content['is']
   readonly job_id: string | null
   readonly status: string | null
-  readonly note: string | null
   readonly received_at: number
   readonly last_at: number
   readonly arrivals: number
@@ -147,7 +146,6 @@ function listedOf(row: DeliveryTableRow): ListedDelivery {
     disposition: row.disposition,
     jobId: row.job_id,
     status: row.status,
-    note: row.note,
     receivedAt: row.received_at,
     lastAt: row.last_at,
     arrivals: row.arrivals,

@@ -108,7 +108,7 @@ export function operatorsContract(name: string, openTest: () => Promise<Opened>)
       const first = await inbox.deliveries({}, { limit: 2 })
       const rest = await inbox.deliveries({}, { limit: 2, cursor: first.next! })
       expect(rest).toMatchObject({ rows: [{ svixId: 'msg_1', jobId: 'job-1' }], next: null, searchedTo: null })
-      expect(await inbox.delivery('msg_3')).toMatchObject({ note: 'not a JSON object', body: '[]', jobId: null })
+      expect(await inbox.delivery('msg_3')).toMatchObject({ disposition: 'rejected', body: '[]', jobId: null })
       expect(await inbox.delivery('nobody')).toBeNull()
     })
 
