@@ -2,7 +2,7 @@ import { lstatSync, mkdtempSync, rmSync } from 'node:fs'
 import { copyFile, link, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fsyncPath, mkdirDurably } from '../fsync.ts'
-import { checkBackup, lockWithoutService } from '../inbox/open.ts'
+import { lockWithoutService, prepareBackup } from '../inbox/open.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import type { Run } from './command.ts'
@@ -64,7 +64,7 @@ async function install(source: string, target: string, file: string): Promise<st
     made.push(temporary)
     const copy = join(temporary, 'copy')
     await copyFile(source, copy)
-    checkBackup(copy, file)
+    prepareBackup(copy, file)
     await fsyncPath(copy)
     const aside = await keepAside(target)
     await rename(copy, target)

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
 import { type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
-import { checkCopy } from './sqlite/check-copy.ts'
+import { checkCopy, markInterrupted } from './sqlite/check-copy.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
 import { InboxLocked, isInstanceLocked, lockInstance } from './sqlite/lock.ts'
@@ -70,11 +70,13 @@ export function isServiceRunning(database: { kind: 'sqlite'; path: string }): bo
 }
 
 /**
- * Looks whether the file at `path` can take the place of an inbox; `name` is what it is called in what is said.
+ * Looks whether the copy of a backup at `path` can take the place of an inbox, and makes it ready for that; `name` is what
+ * it is called in what is said.
  * @throws DatabaseRefused
  */
-export function checkBackup(path: string, name: string): void {
+export function prepareBackup(path: string, name: string): void {
   checkCopy(path, name)
+  markInterrupted(path)
 }
 
 /** Keeps services away until the release that it resolves to; null when one runs already. */

@@ -29,6 +29,12 @@ function jobsIn(path: string): unknown[] {
     .map((row) => row.job_id)
 }
 
+/** Whether a service that starts takes what ran for interrupted, rather than crashed. */
+function isMarkedInterrupted(path: string): boolean {
+  using db = new DatabaseSync(path, { readOnly: true })
+  return db.prepare("SELECT 1 FROM counter WHERE name = 'stop_asked' AND value = 1").get() !== undefined
+}
+
 /** A folder with a database and a backup. */
 function folderWith(): {
   folder: string
@@ -55,6 +61,7 @@ describe('restore', () => {
     expect(code).toBe(0)
     const [, aside] = /kept as (\S+)/.exec(output)!
     expect(jobsIn(path)).toEqual(['yesterday'])
+    expect(isMarkedInterrupted(path)).toBe(true)
     expect(jobsIn(aside!)).toEqual(['today'])
     expect(jobsIn(file)).toEqual(['yesterday'])
     const names = readdirSync(folder).filter((name) => !name.endsWith('.lock'))

@@ -31,3 +31,12 @@ export function checkCopy(path: string, name: string): void {
     throw new DatabaseRefused(`${name} cannot be read as a database (${(error as Error).message}): take another backup`)
   }
 }
+
+/**
+ * Notes in a copy that was checked that what ran when it was made was interrupted: the service that starts on it would take
+ * it for a crash otherwise.
+ */
+export function markInterrupted(path: string): void {
+  using db = new DatabaseSync(path)
+  db.exec("INSERT INTO counter VALUES ('stop_asked', 1) ON CONFLICT DO UPDATE SET value = 1")
+}
