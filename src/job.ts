@@ -81,6 +81,14 @@ export function isJobId(text: unknown): text is string {
   return typeof text === 'string' && JOB_ID.test(text)
 }
 
+/** How the ids of jobs begin that `send-test` makes up. Reducto's own are UUIDs. */
+export const TEST_JOB_PREFIX = 'receiver-test-'
+
+/** Whether Reducto has no such job, because `send-test` made it up: it is done as soon as it is recorded. */
+export function isTestJob(jobId: string): boolean {
+  return jobId.startsWith(TEST_JOB_PREFIX)
+}
+
 /** From its second crash a job runs alone. */
 export const ISOLATE_AFTER_CRASHES = 2
 /** The fifth crash makes it dead. */

@@ -1,65 +1,34 @@
-import { readFileSync } from 'node:fs'
-import { basename } from 'node:path'
-import { type Command, ownOf, WrongUse } from './cli/command.ts'
+import { hasReaderLeft, onReaderLeft } from './cli/broken-pipe.ts'
+import { WrongUse } from './cli/command.ts'
+import { type Called, findCommand, groupOf } from './cli/find.ts'
+import { commandHelp, helpFor } from './cli/help.ts'
+import { parseFor } from './cli/parse.ts'
+import { PROGRAM } from './cli/program.ts'
 import { DatabaseRefused } from './inbox/inbox.ts'
 import { SettingsError } from './settings/config.ts'
 
 /** Exit codes that scripts rely on. */
 const EXIT = { done: 0, problem: 1, wrongUse: 2, wrongSettings: 78 } as const
 
-/**
- * How this program is called: `receiver` in the container, elsewhere by the package's own name. Where that is
- * not installed npx asks the registry for it, which a stranger may have: it must not run what it finds there.
- */
-const NAME = basename(process.argv[1] ?? '') === 'receiver' ? 'receiver' : 'npx --no-install reducto-webhook-receiver'
-
-const USAGE: readonly (readonly [call: string, does: string])[] = [
-  ['serve', 'the service (default)'],
-  ['demo [--once]', 'the service with a simulated Svix and Reducto; no account needed'],
-  ['handle FILE [--sample KIND | --job ID]', 'runs a handler once, on a sample or a saved result'],
-  ['jobs list', 'the jobs, newest first [--limit N] [--cursor C]'],
-  ['jobs show ID', 'one job: deliveries, attempts, result'],
-  ['jobs retry ID…', 'queues jobs again [--refetch] [--dry-run]'],
-  ['jobs replay ID…', 'calls the handler again with what is saved [--dry-run]'],
-  ['jobs delete ID…', 'erases result, metadata and bodies'],
-  ['send-test [completed|failed|ping] --to URL', 'sends one signed delivery to a running service'],
-  ['backup FILE', 'a consistent copy of the database, while the service runs'],
-  ['help | version', ''],
-]
-
-const HELP = `reducto-webhook-receiver: receives Reducto's webhooks from Svix, fetches and saves every result, and loses none.
-
-${USAGE.map(([call, does]) => `  ${NAME} ${call.padEnd(18)}${call.length > 18 && does ? `\n  ${' '.repeat(NAME.length + 19)}` : ''} ${does}`.trimEnd()).join('\n')}
-
-Which jobs, instead of ids: --state queued|running|done|dead --status Failed --type Extract --endpoint NAME
-                            --error TEXT --since 2h --q START_OF_AN_ID
-Commands that print take --json. Settings come from the environment or .env: see .env.example.
-`
-
-/** Loaded when called, so that a command starts with no more than it needs. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./cli/serve.ts')).serve,
-  demo: async () => (await import('./cli/demo.ts')).demo,
-  handle: async () => (await import('./cli/handle.ts')).handle,
-  jobs: async () => (await import('./cli/jobs.ts')).jobs,
-  'send-test': async () => (await import('./cli/send-test.ts')).sendTest,
-  backup: async () => (await import('./cli/backup.ts')).backup,
-  help: async () => async () => say(HELP),
-  version: async () => async () => say(`${versionOf(new URL('../package.json', import.meta.url))}\n`),
-}
-
-function versionOf(manifest: URL): string {
-  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
-}
-
 async function run(argv: readonly string[]): Promise<number> {
-  const [first = 'serve', ...rest] = argv
-  const name = first === '--help' || first === '-h' ? 'help' : first === '--version' ? 'version' : first
-  const load = ownOf(COMMANDS, name)
-  if (!load) throw new WrongUse(`there is no command ${name}`)
-  if (asksForHelp(rest)) return say(HELP)
-  const command = await load()
-  return command(rest)
+  if (asksForHelp(argv) && groupOf(argv[0] ?? '').length > 0 && /^-|^$/.test(argv[1] ?? ''))
+    return help(argv.slice(0, 1))
+  const called = findCommand(argv)
+  if (called.entry.spec.name === 'help' && argv[0] !== 'help') return help([])
+  if (asksForHelp(called.args)) return say(commandHelp(called.entry.spec))
+  return call(called)
+}
+
+async function call({ entry, args }: Called): Promise<number> {
+  const given = parseFor(entry.spec, args)
+  // The service's log has its own way out, and a service does not end because nobody reads it.
+  if (entry.spec.name !== 'serve') onReaderLeft(() => process.exit(EXIT.done))
+  const command = await entry.load()
+  return command(given as Parameters<typeof command>[0])
+}
+
+function help(words: readonly string[]): number {
+  return say(helpFor(words))
 }
 
 /** At any place, also behind a subcommand; what follows `--` are no options. */
@@ -69,6 +38,7 @@ function asksForHelp(args: readonly string[]): boolean {
 }
 
 function say(text: string): number {
+  onReaderLeft(() => process.exit(EXIT.done))
   process.stdout.write(text)
   return EXIT.done
 }
@@ -83,13 +53,13 @@ function explain(error: unknown): number {
     tell(error.message)
     return EXIT.wrongSettings
   }
-  const { code, message } = error as NodeJS.ErrnoException
-  if (error instanceof WrongUse || code?.startsWith('ERR_PARSE_ARGS')) {
-    tell(message, `Try: ${NAME} help`)
+  if (error instanceof WrongUse) {
+    tell(error.message, `Try: ${PROGRAM} help`)
     return EXIT.wrongUse
   }
-  tell(message)
+  tell((error as Error).message)
   return EXIT.problem
 }
 
-process.exit(await run(process.argv.slice(2)).catch(explain))
+const code = await run(process.argv.slice(2)).catch(explain)
+process.exit(hasReaderLeft() ? EXIT.done : code)

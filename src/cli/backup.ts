@@ -8,8 +8,10 @@ import { DatabaseRefused } from '../inbox/inbox.ts'
 import { checkInbox } from '../inbox/open.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
-import { type Command, WrongUse } from './command.ts'
+import type { Run } from './command.ts'
+import { print, printJson } from './output.ts'
 import { endBySignal } from './signals.ts'
+import type { backup } from './spec/service.ts'
 
 /** `.ts` where this module is, `.js` in the built package. */
 const THREAD = new URL(`./backup-thread${extname(import.meta.filename)}`, import.meta.url)
@@ -18,17 +20,14 @@ const THREAD = new URL(`./backup-thread${extname(import.meta.filename)}`, import
  * `backup FILE`: a consistent copy of the database, durable when FILE is there; the service may run. FILE is there as a
  * whole or not at all, and no file of the user's is replaced or removed.
  */
-export const backup: Command = async (args) => {
-  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} })
-  const [file, ...more] = positionals
-  if (!file || more.length > 0) throw new WrongUse('backup takes one argument, the file to write')
+export const runBackup: Run<typeof backup> = async ({ args: [file = ''], values }) => {
   const target = resolve(file)
   const { database } = loadConfig(environment(), ['database'])
   if (lstatSync(target, { throwIfNoEntry: false })) throw existsAlready(file)
   checkDatabase(database.path)
   await copyDurably(database.path, target, file)
-  process.stdout.write(`${file}: a copy of ${database.path}\n`)
-  return 0
+  if (values.json) return printJson({ file: target, database: database.path })
+  return print(`${file}: a copy of ${database.path}\n`)
 }
 
 /** The copy is made in a folder of its own beside FILE: nobody else has its name, and one `rm` takes all of it away. */

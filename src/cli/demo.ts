@@ -1,4 +1,4 @@
-import { parseArgs, styleText } from 'node:util'
+import { styleText } from 'node:util'
 import Reducto from 'reductoai'
 import { type Service, scrubFor, startService } from '../compose.ts'
 import { createEvents, type EventBus } from '../events.ts'
@@ -10,9 +10,10 @@ import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
 import { createSvix, type Svix } from '../simulator/svix.ts'
 import { formatBytes } from '../units.ts'
-import { type Command, WrongUse } from './command.ts'
+import { type Run, WrongUse } from './command.ts'
 import { onStopSignals } from './signals.ts'
 import { simulatedConfig } from './simulated.ts'
+import type { demo } from './spec/develop.ts'
 import { watchEnd } from './watch-end.ts'
 
 /** Svix's schedule of 28 hours in 5 minutes. */
@@ -24,11 +25,7 @@ const EVERY = 400
  * `demo [--once] [--port N]`: the service with a simulated Svix and Reducto, in a temporary folder. Tells what happens
  * in words; `--once` ends with a summary when everything is settled.
  */
-export const demo: Command = async (args) => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { once: { type: 'boolean', default: false }, port: { type: 'string', default: '0' } },
-  })
+export const runDemo: Run<typeof demo> = async ({ values }) => {
   const port = Number(values.port)
   if (!/^\d{1,5}$/.test(values.port) || port > 65_535) throw new WrongUse('--port takes a number from 0 to 65535')
   const ends = watchEnd({

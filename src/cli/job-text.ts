@@ -1,16 +1,16 @@
-import type { JobDetail, JobRow } from '../inbox/inbox.ts'
+import type { JobDetail } from '../inbox/inbox.ts'
+import { isTestJob } from '../job.ts'
+import { metadataPairs, stateOf } from '../operations/present.ts'
 import type { JobRecord } from '../results/record.ts'
 import { formatBytes } from '../units.ts'
 import { ago, table } from './table.ts'
 
-/** `done · Failed`: how the job ended is Reducto's word, that it is done is ours. */
-export function stateOf({ state, status, stage }: Pick<JobRow, 'state' | 'status' | 'stage'>): string {
-  if (state === 'done') return status === 'Failed' ? 'done · Failed' : 'done'
-  return stage === 'hand_over' ? `${state}, saved` : state
-}
-
 /** All that is known of a job, for people. `place`: where results are kept. */
-export function describeJob(job: JobDetail, record: JobRecord | null, place: string): string {
+export function describeJob(
+  job: JobDetail & { readonly metadata: unknown },
+  record: JobRecord | null,
+  place: string,
+): string {
   const time = (at: number) => `${new Date(at).toISOString()} (${ago(at)})`
   const facts = [
     ['Job', job.jobId],
@@ -21,9 +21,16 @@ export function describeJob(job: JobDetail, record: JobRecord | null, place: str
     ...(job.state === 'queued' ? [['Due', time(job.dueAt)]] : []),
     ['Endpoints', job.endpoints.join(', ')],
     ['First seen', time(job.createdAt)],
-    ['Result', record ? `${resultOf(record)}, in ${place}/${job.jobId}` : 'not saved'],
+    [
+      'Result',
+      record
+        ? `${resultOf(record)}, in ${place}/${job.jobId}`
+        : isTestJob(job.jobId)
+          ? 'none: a test of send-test'
+          : 'not saved',
+    ],
     ...(record?.warning ? [['Warning', record.warning]] : []),
-    ...(record ? [['Metadata', JSON.stringify(record.metadata)]] : []),
+    ...(job.metadata === null ? [] : [['Metadata', metadataPairs(job.metadata)]]),
   ]
   const deliveries = job.deliveries.map((one) => [
     one.svixId,

@@ -5,9 +5,10 @@ import { type Log, logEvents, openLog } from '../log.ts'
 import { type Config, loadConfig, SettingsError } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { resultsPlace } from '../settings/stores.ts'
-import { type Command, WrongUse } from './command.ts'
+import type { Run } from './command.ts'
 import { checkMachine, settingsErrorOf } from './preflight.ts'
 import { onStopSignals } from './signals.ts'
+import type { serve } from './spec/service.ts'
 import { watchBlocked } from './watch-blocked.ts'
 import { watchEnd } from './watch-end.ts'
 
@@ -20,8 +21,7 @@ const MAX_INTERRUPT_MS = 1_000
  * The service: runs until SIGTERM or SIGINT. A signal that comes more than a second after the first ends it at once;
  * nothing is lost then either.
  */
-export const serve: Command = async (args) => {
-  if (args.length > 0) throw new WrongUse('serve takes no arguments: its settings come from the environment or .env')
+export const runServe: Run<typeof serve> = async () => {
   const config = loadConfig(environment())
   await checkMachine(config)
   const { log, flush } = openLog({ level: config.logLevel, scrub: scrubFor(config), terminal: process.stdout.isTTY })

@@ -1,16 +1,19 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 
-/** Rows under a heading, in columns as wide as they need; with `cut`, lines end where the terminal does. */
-export function table(heading: readonly string[], rows: readonly (readonly string[])[], { cut = false } = {}): string {
+/** Rows under a heading, in columns as wide as they need. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [heading, ...rows].map((row) => row.map(oneLine))
   const widths = heading.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
-  const room = (cut && process.stdout.columns) || Number.POSITIVE_INFINITY
-  const lines = cells.map((row) => {
-    const line = row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!))).join('  ')
-    return line.length > room ? `${line.slice(0, room - 1)}…` : line
-  })
+  const lines = cells.map((row) =>
+    row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!))).join('  '),
+  )
   const [first = '', ...rest] = lines
   return [styleText('bold', first), ...rest].map((line) => `${line.trimEnd()}\n`).join('')
+}
+
+/** A line that ends where the room does. */
+export function cutTo(line: string, room: number): string {
+  return line.length > room ? `${line.slice(0, room - 1)}…` : line
 }
 
 /** Reasons hold what others wrote: nothing of it may steer the terminal. */

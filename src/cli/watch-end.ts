@@ -1,3 +1,5 @@
+import { hasReaderLeft } from './broken-pipe.ts'
+
 /** How a command's end is watched. */
 export type EndWatch = {
   /** Is told of an end that is not the command's own, with its exit code. */
@@ -16,7 +18,7 @@ export function watchEnd({ tell, finish = () => {} }: EndWatch): () => void {
   // A promise that never settles does not hold the process, and Node would end it without a word of why.
   const holder = setInterval(() => {}, 2 ** 30)
   process.on('exit', (code) => {
-    if (!ours) {
+    if (!ours && !hasReaderLeft()) {
       // The last word: what comes later may set it again.
       if (code === 0) process.exitCode = 1
       tell(code)

@@ -5,9 +5,10 @@ import { mkdirDurably } from '../fsync.ts'
 import { DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
 import { openMemory } from './memory/inbox.ts'
 import type { Memory } from './memory/memory.ts'
+import { checkCopy, markInterrupted } from './sqlite/check-copy.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
-import { lockInstance } from './sqlite/lock.ts'
+import { InboxLocked, isInstanceLocked, lockInstance } from './sqlite/lock.ts'
 import { copyTo, openForReading } from './sqlite/schema.ts'
 
 type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
@@ -80,6 +81,33 @@ export function copyInbox(database: SqlitePlace, target: string): void {
     copyTo(db, target)
   } finally {
     db.close()
+  }
+}
+
+/** Whether a service holds the database now. Only for processes that do not. */
+export function isServiceRunning(database: SqlitePlace): boolean {
+  return isInstanceLocked(resolve(database.path))
+}
+
+/**
+ * Looks whether the copy of a backup at `path` can take the place of an inbox, and makes it ready for that; `name` is what
+ * it is called in what is said.
+ * @throws DatabaseRefused
+ */
+export function prepareBackup(path: string, name: string): void {
+  checkCopy(path, name)
+  markInterrupted(path)
+}
+
+/** Keeps services away until the release that it resolves to; null when one runs already. */
+export async function lockWithoutService(database: SqlitePlace): Promise<(() => void) | null> {
+  try {
+    // With a signal that has aborted, a lock that is taken is not waited for.
+    const options = { clock: systemClock, signal: AbortSignal.abort(), onWait() {} }
+    return await lockInstance(resolve(database.path), options)
+  } catch (error) {
+    if (error instanceof InboxLocked) return null
+    throw error
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ListedDelivery } from '../inbox/inbox.ts'
+import type { NotedDelivery } from './deliveries.ts'
 import type { ListedJob } from './list.ts'
 import { metadataPairs, stateOf } from './present.ts'
 
@@ -28,7 +28,7 @@ export const JOB_COLUMNS: readonly Column<ListedJob>[] = [
   },
 ]
 
-export const DELIVERY_COLUMNS: readonly Column<ListedDelivery>[] = [
+export const DELIVERY_COLUMNS: readonly Column<NotedDelivery>[] = [
   { name: 'svix_id', heading: 'DELIVERY', where: 'always', value: (one) => ({ text: one.svixId }) },
   { name: 'disposition', heading: 'TAKEN AS', where: 'always', value: (one) => ({ text: one.disposition }) },
   { name: 'received_at', heading: 'RECEIVED', where: 'always', value: (one) => ({ time: one.receivedAt }) },

@@ -6,25 +6,42 @@ import { allRows, type OnSearched, type Rows, wholePage } from './walk.ts'
 /** What a body is, as if it had just arrived. */
 export type ContentOf = (body: string) => Content
 
+/** `note`: why it was not understood, and would not be now; null where it was. */
+export type NotedDelivery = ListedDelivery & { readonly note: string | null }
+
 /** A page of deliveries, the newest first. */
-export function listDeliveries(
-  { ledger }: { readonly ledger: Pick<Ledger, 'deliveries'> },
+export async function listDeliveries(
+  deps: { readonly ledger: Pick<Ledger, 'deliveries' | 'delivery'>; readonly contentOf: ContentOf },
   filter: DeliveryFilter,
   page: { readonly limit: number; readonly cursor?: string | undefined },
   onSearched: OnSearched = () => {},
-): Promise<Rows<ListedDelivery>> {
-  return wholePage((part) => ledger.deliveries(filter, part), page, onSearched)
+): Promise<Rows<NotedDelivery>> {
+  const { ledger, contentOf } = deps
+  const found = await wholePage((part) => ledger.deliveries(filter, part), page, onSearched)
+  const rows: NotedDelivery[] = []
+  for (const row of found.rows) {
+    const body = row.disposition === 'rejected' ? ((await ledger.delivery(row.svixId))?.body ?? null) : null
+    rows.push({ ...row, note: noteOn(row, body, contentOf) })
+  }
+  return { ...found, rows }
+}
+
+function noteOn({ disposition }: ListedDelivery, body: string | null, contentOf: ContentOf): string | null {
+  if (disposition !== 'rejected' || body === null) return null
+  const content = contentOf(body)
+  return content.is === 'rejected' ? content.reason : 'it would be understood now: `deliveries retry`'
 }
 
 /** One delivery with its body, by its svix-id or the start of it. */
 export async function showDelivery(
-  { ledger }: { readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery'> },
+  { ledger, contentOf }: { readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery'>; readonly contentOf: ContentOf },
   id: string,
-): Promise<{ readonly is: 'delivery'; readonly delivery: DeliveryDetail } | Refusal> {
+): Promise<{ readonly is: 'delivery'; readonly delivery: DeliveryDetail & NotedDelivery } | Refusal> {
   const resolved = await resolveId(ledger, 'delivery', id)
   if (resolved.is === 'refused') return resolved
   const delivery = await ledger.delivery(resolved.id)
-  return delivery ? { is: 'delivery', delivery } : refuse('unknown', `there is no delivery ${id}`)
+  if (delivery === null) return refuse('unknown', `there is no delivery ${id}`)
+  return { is: 'delivery', delivery: { ...delivery, note: noteOn(delivery, delivery.body, contentOf) } }
 }
 
 /** Which deliveries are read again: those with these ids, or all ignored and rejected ones that match. */
@@ -78,7 +95,7 @@ async function idsOf(
   const { filter, onSearched = () => {} } = which
   const dispositions = filter.disposition === undefined ? (['ignored', 'rejected'] as const) : [filter.disposition]
   const ids: string[] = []
-  // All first: one that is read again matches no more, and a walk must not be led by what it changes.
+  // All first: one that is read again is recorded anew, and would be met a second time.
   for (const disposition of dispositions)
     for await (const row of allRows((page) => ledger.deliveries({ ...filter, disposition }, page), onSearched))
       ids.push(row.svixId)

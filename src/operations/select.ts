@@ -10,7 +10,7 @@ export type Which = { readonly ids: readonly string[] } | { readonly filter: Job
 /** How many jobs one call takes at most: what is left is taken by the next one. */
 export const MAX_BULK = 100_000
 /** Jobs that a dry run names. */
-export const MAX_NAMED = 10
+const MAX_NAMED = 10
 /** Ids that are looked up in one request. */
 const IDS_A_REQUEST = 500
 

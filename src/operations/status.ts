@@ -2,7 +2,7 @@ import type { JobFilter, JobRow, Ledger, ListedDelivery, OperatorPause, Stats } 
 import type { JobState } from '../job.ts'
 
 /** Reducto deletes a result about so long after the job ended, ms: what is not saved by then is lost. */
-export const REDUCTO_KEEPS_MS = 12 * 3_600_000
+const REDUCTO_KEEPS_MS = 12 * 3_600_000
 /** With less time left until then, a person should look, ms. */
 const PURGE_NEAR_MS = 3 * 3_600_000
 /** Deliveries that were not understood are looked for so far back, ms. */

@@ -50,7 +50,7 @@ function shortened(name: string, own: string): boolean {
 }
 
 /** Letters to add, leave out, replace or swap (Damerau and Levenshtein); more than `most` is only known to be more. */
-function distance(a: string, b: string, most: number): number {
+export function distance(a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return most + 1
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, index) => index)

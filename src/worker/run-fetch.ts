@@ -2,6 +2,7 @@ import type { ScanDocument } from '../answer/scan-thread.ts'
 import type { Clock } from '../clock.ts'
 import type { Download } from '../download/download.ts'
 import type { Claim, ClaimId } from '../inbox/inbox.ts'
+import { isTestJob } from '../job.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
 import type { ProbeAccount } from '../reducto/probe.ts'
 import { FILES, JOB, type JobRecord, type NewRecord, type SavedFile } from '../results/record.ts'
@@ -39,6 +40,8 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
   let partial: PartialResult | null = null
 
   async function attempt(): Promise<AttemptResult> {
+    // Reducto would be asked for hours, and its answer taken for a wrong key.
+    if (isTestJob(claim.jobId)) return testJobDone(claim.announced)
     found = await deps.results.record(claim.jobId, signal)
     // A process that died between saving and settling has not scheduled the missing side files.
     if (found && isCurrent(found)) return finished(found, found.files.failed > 0 ? { after: 0 } : null)
@@ -156,6 +159,12 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
       job,
       files: listed.files,
     }
+  }
+
+  function testJobDone(status: string | null): AttemptResult {
+    const outcome = { is: 'done', status: status ?? 'Completed', missing: 0 } as const
+    const nothing = { record: null, shared: null, partial: null, missingSideFiles: null, handed: null }
+    return { outcome, ...nothing, blockedHosts: [], reachedHosts: [], ...seen }
   }
 
   async function dropPartial(): Promise<void> {

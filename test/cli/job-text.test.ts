@@ -15,7 +15,8 @@ const attempt = (task: Task, outcome: string) => ({
   type: null,
 })
 
-const job: JobDetail = {
+const job: JobDetail & { metadata: unknown } = {
+  metadata: null,
   isRunning: false,
   jobId: 'job-1',
   state: 'done',

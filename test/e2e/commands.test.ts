@@ -1,9 +1,12 @@
 import { existsSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { createServer as createPlainServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
+import { CERTIFICATE } from '../support/certificate.ts'
 import { freePort } from '../support/port.ts'
 import { isReady, spawnReceiver } from '../support/process.ts'
 import { signed, testEnv, testReducto } from '../support/service.ts'
@@ -66,7 +69,7 @@ describe('wrong use', () => {
   })
 
   it('help and version', async () => {
-    expect(await run(['help'])).toEqual({ code: 0, output: expect.stringContaining('receiver backup FILE') })
+    expect(await run(['help'])).toEqual({ code: 0, output: expect.stringContaining('backup FILE') })
     expect(await run(['--version'])).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
   })
 })
@@ -91,6 +94,39 @@ describe('demo --once', () => {
     expect(output).toMatch('9 jobs done, 0 dead, 0 open')
     const folder = /Look at (\S+):/.exec(output)![1]!
     expect(existsSync(folder)).toBe(true)
+  })
+})
+
+describe('send-test, to what is not the service', () => {
+  it('names the cure where TLS or a certificate is in the way', async () => {
+    const secure = createTlsServer(CERTIFICATE, (_request, response) => response.end('x'))
+    const plain = createPlainServer((_request, response) => response.end('x'))
+    const env = { SVIX_WEBHOOK_SECRET: newSecret() }
+    const to = async (server: Server, scheme: string) => {
+      await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+      onTestFinished(() => void server.close())
+      const { port } = server.address() as AddressInfo
+      return (await run(['send-test', '--to', `${scheme}://127.0.0.1:${port}/webhook`], env)).output
+    }
+    expect(await to(secure, 'https')).toMatch(/cure +the certificate is signed by itself/)
+    expect(await to(plain, 'https')).toMatch(/cure +the TLS handshake failed: does the port speak HTTPS at all/)
+  })
+
+  it('reads no more than the start of an answer without end', async () => {
+    const endless = createPlainServer((_request, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write('x'.repeat(16_384)));
+        response.once('drain', more)
+      }
+      response.writeHead(502)
+      more()
+    })
+    await new Promise<void>((listening) => endless.listen(0, '127.0.0.1', listening))
+    onTestFinished(() => void endless.close())
+    const url = `http://127.0.0.1:${(endless.address() as AddressInfo).port}/webhook`
+    const { code, output } = await run(['send-test', '--to', url], { SVIX_WEBHOOK_SECRET: newSecret() })
+    expect(code).toBe(1)
+    expect(output).toMatch(/answered {2}502 x{300}…[\s\S]*cannot reach the service/)
   })
 })
 
@@ -122,17 +158,28 @@ describe('beside a running service', () => {
   })
 
   it('send-test sends a signed delivery and shows the answer', async () => {
-    const { env, url } = await running()
+    const { env, url, service, reducto } = await running()
     expect(await run(['send-test', 'ping', '--to', url], env)).toEqual({
       code: 0,
       output: expect.stringMatching(/answered {2}200 .*not a Reducto job update/),
     })
     const { code, output } = await run(['send-test', 'completed', '--to', url, '--json'], env)
     expect(code).toBe(0)
-    expect(JSON.parse(output)).toMatchObject({ status: 200, sent: { status: 'Completed' } })
-    expect((await run(['send-test', 'ping', '--to', url], { ...env, SVIX_WEBHOOK_SECRET: newSecret() })).code).toBe(1)
+    const { sent, ...told } = JSON.parse(output)
+    expect(told).toMatchObject({ status: 200, is_fine: true, advice: expect.stringContaining('recorded') })
+    expect(sent).toMatchObject({ status: 'Completed', job_id: expect.stringMatching(/^receiver-test-/) })
+    await service.line((line) => line.msg === 'job' && line.jobId === sent.job_id && line.outcome === 'done')
+    expect(reducto.fetches.get(sent.job_id)).toBeUndefined()
+    expect((await run(['jobs', 'show', sent.job_id], env)).output).toMatch(
+      /State +done[\s\S]*none: a test of send-test/,
+    )
+    const other = { ...env, SVIX_WEBHOOK_SECRET: newSecret() }
+    expect(await run(['send-test', 'ping', '--to', url], other)).toEqual({
+      code: 1,
+      output: expect.stringMatching(/answered {2}401 [\s\S]*cure +the signature does not match/),
+    })
     expect((await run(['send-test', '--to', url.replace(/:\d+/, `:${await freePort()}`)], env)).output).toMatch(
-      'cannot be reached',
+      /cannot be reached: .*ECONNREFUSED.*\ncure +nothing listens there/,
     )
   })
 })

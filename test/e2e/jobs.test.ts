@@ -58,14 +58,22 @@ describe('jobs', () => {
     const [done, dead] = [reducto.addJob({ id: 'job-done', kind: 'edit' }), reducto.addJob({ id: 'job-dead' })]
     await deliver(done)
     await deliver(dead, 'no such customer')
-    const all = await run('jobs', 'list')
+    const all = await run('jobs', 'list', '--wide')
     expect(all.code).toBe(0)
     const lines = all.output.split('\n')
-    expect(lines[0]).toMatch(/^JOB +STATE +CHANGED +TYPE +ENDPOINT +REASON/)
-    expect(lines[1]).toMatch(/^job-dead +dead, saved +\d+ s ago +Parse +default +no such customer/)
-    expect(lines[2]).toMatch(/^job-done +done +\d+ s ago +Edit +default/)
+    expect(lines[0]).toMatch(/^JOB +STATE +CHANGED +TYPE +ENDPOINT +METADATA +REASON/)
+    expect(lines[1]).toMatch(
+      /^job-dead +dead, saved +\d+ s ago +Parse +default +user=Ada {2}refuse=no such customer +refused: no such customer/,
+    )
+    expect(lines[2]).toMatch(/^job-done +done +\d+ s ago +Edit +default +user=Ada/)
+    const narrow = (await run('jobs', 'list')).output.split('\n')
+    expect(narrow[1]).toMatch(/^job-dead +dead, saved +\d+ s ago +Parse$/)
+    expect(narrow.slice(2, 4)).toEqual(['    user=Ada  refuse=no such customer', '    refused: no such customer'])
     expect((await json('jobs', 'list', '--state', 'dead')).rows).toMatchObject([
-      { job_id: dead, stage: 'hand_over', updated_at: expect.stringMatching(/^\d{4}-.*Z$/) },
+      {
+        ...{ job_id: dead, stage: 'hand_over', updated_at: expect.stringMatching(/^\d{4}-.*Z$/) },
+        metadata: { user: 'Ada', refuse: 'no such customer' },
+      },
     ])
     expect(await json('jobs', 'list', '--limit', '1')).toMatchObject({
       next: expect.stringMatching(/^\d+$/),
@@ -77,7 +85,7 @@ describe('jobs', () => {
       /State +dead, saved/,
       /Reason +refused: no such customer/,
       /Result +Parse · Completed/,
-      /"user":"Ada"/,
+      /Metadata +user=Ada/,
       /hand over +dead/,
     ])
       expect(shown).toMatch(text)
@@ -94,9 +102,13 @@ describe('jobs', () => {
   it('dead ones are queued again, many or one, or only counted', async () => {
     const { service, reducto, deliver, run, json } = await start()
     for (const id of ['a', 'b', 'c']) await deliver(reducto.addJob({ id }), 'broken')
-    expect((await run('jobs', 'retry', '--state', 'dead', '--since', '2h', '--dry-run')).output).toBe(
-      '3 jobs would be queued again\n',
+    expect((await run('jobs', 'retry', '--state', 'dead', '--since', '2h', '--dry-run')).output).toMatch(
+      /^3 jobs would be queued again\n {2}c {2}dead, saved, refused: broken\n {2}b .*\n {2}a .*\nTo do it with these and no others, add: --until \S+Z --expect 3\n$/,
     )
+    expect(await run('jobs', 'retry', '--state', 'dead', '--expect', '2')).toEqual({
+      code: 1,
+      output: '3 jobs match, not 2: look at them again with a dry run; nothing was done\n',
+    })
     const handOvers = (id: string) =>
       service.lines.filter((line) => line.msg === 'job' && line.jobId === id && line.stage === 'hand_over')
     const times = (id: string, count: number) =>
@@ -107,7 +119,7 @@ describe('jobs', () => {
       output: '0 jobs will be queued again\nnobody: there is no such job\n',
     })
     await times('a', 2)
-    expect(await json('jobs', 'retry', '--error', 'refused')).toEqual({ jobs: 3, dry_run: false })
+    expect(await json('jobs', 'retry', '--error', 'refused')).toMatchObject({ jobs: 3, dry_run: false, skipped: [] })
     await Promise.all([times('b', 2), times('c', 2)])
     expect(reducto.fetches.get('b')).toBe(1)
   })
@@ -135,21 +147,21 @@ describe('jobs', () => {
     )
   })
 
-  it('are forgotten: result, metadata and bodies go, and nothing brings them back', async () => {
+  it('are erased: result, metadata and bodies go, and nothing brings them back', async () => {
     const { reducto, deliver, run, json } = await start()
     const jobId = reducto.addJob({ id: 'secret' })
     await deliver(jobId)
-    expect((await run('jobs', 'delete', jobId)).output).toBe('1 job forgotten: result, metadata and bodies\n')
+    expect((await run('jobs', 'delete', jobId)).output).toBe('1 job erased: result, metadata and bodies\n')
     expect(await json('jobs', 'show', jobId)).toMatchObject({ state: 'done', reason: { code: 'erased' }, record: null })
     expect(await run('jobs', 'retry', jobId, '--refetch')).toMatchObject({
       code: 1,
-      output: expect.stringContaining('secret: was forgotten, and does not come back'),
+      output: expect.stringContaining('secret: was erased, and cannot be queued again'),
     })
     const unknown = await run('jobs', 'delete', 'nobody')
-    expect(unknown).toMatchObject({ code: 1, output: expect.stringContaining('there is no job nobody') })
+    expect(unknown).toMatchObject({ code: 1, output: expect.stringContaining('nobody: there is no such job') })
   })
 
-  it('are not called forgotten while a bucket does not let their files go', async () => {
+  it('are not called erased while a bucket does not let their files go', async () => {
     const s3 = await faultyS3()
     const { reducto, deliver, run, json } = await start({
       RESULTS_URL: `s3://results/p?endpoint=${s3.endpoint}`,
@@ -164,13 +176,13 @@ describe('jobs', () => {
     const refused = await run('jobs', 'delete', jobId, 'nobody')
     expect(refused.code).toBe(1)
     expect(refused.output).toMatch(
-      /secret is not forgotten: its files could not be removed \(S3: AccessDenied: not yours/,
+      /secret: is not erased: its files could not be removed \(S3: AccessDenied: not yours/,
     )
-    expect(refused.output).toContain('there is no job nobody')
-    expect(refused.output).toContain('0 jobs forgotten')
+    expect(refused.output).toContain('nobody: there is no such job')
+    expect(refused.output).toContain('0 jobs erased')
     expect(await json('jobs', 'show', jobId)).toMatchObject({ reason: null, deliveries: [{ status: 'Completed' }] })
     s3.fail(() => undefined)
-    expect((await run('jobs', 'delete', jobId)).output).toBe('1 job forgotten: result, metadata and bodies\n')
+    expect((await run('jobs', 'delete', jobId)).output).toBe('1 job erased: result, metadata and bodies\n')
     expect([...s3.objects.keys()].filter((key) => key.includes(jobId))).toEqual([])
     expect(await json('jobs', 'show', jobId)).toMatchObject({ reason: { code: 'erased' }, record: null })
   })
@@ -181,9 +193,9 @@ describe('jobs', () => {
     [['jobs', 'list', '--state', 'lost'], '--state takes one of expected, queued'],
     [['jobs', 'list', '--since', 'soon'], '--since takes a duration'],
     [['jobs', 'list', '--limit', '0'], '--limit takes a number'],
-    [['jobs', 'list', '--refetch'], 'jobs list does not know --refetch'],
+    [['jobs', 'list', '--refetch'], "Unknown option '--refetch'"],
     [['jobs', 'show', '../etc'], '../etc is no job id'],
-    [['jobs', 'show'], 'jobs show takes one job id'],
+    [['jobs', 'show'], 'jobs show takes one argument, a job id'],
     [['jobs', 'delete'], 'jobs delete takes job ids'],
     [['handle'], 'handle takes one argument'],
     [['handle', 'x.ts', '--sample', 'novel'], '--sample takes one of parse, '],

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { COMMANDS } from '../../src/cli/commands.ts'
 import { newSecret } from '../../src/signing.ts'
 import { tempFolder } from '../support/temp.ts'
 
@@ -66,18 +67,45 @@ describe('send-test', () => {
 })
 
 describe('help', () => {
-  const commands = ['serve', 'demo', 'handle', 'jobs', 'send-test', 'backup', 'help', 'version']
-  const subcommands = ['list', 'show', 'retry', 'replay', 'delete'].map((name) => ['jobs', name])
-  const all = [[], ...commands.map((name) => [name]), ...subcommands]
+  const all = [[], ['jobs'], ['deliveries'], ...COMMANDS.map(({ spec }) => spec.name.split(' '))]
 
-  it.each(all.flatMap((call) => [[[...call, '-h']], [[...call, '--help']]]))(
-    '%j: exit 0, on standard output',
-    (args) => {
-      const { status, stdout, stderr } = receiver(...args)
-      expect(stdout).toMatch(/backup FILE/)
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    },
-  )
+  it.each(all)('%s %s --help: exit 0, on standard output', (...call) => {
+    const words = call.filter((word) => word !== undefined)
+    const { status, stdout, stderr } = receiver(...words, '--help')
+    expect(stdout).toContain(`reducto-webhook-receiver ${words.length === 0 ? 'COMMAND' : words.join(' ')}`)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  })
+
+  it.each([
+    [['-h']],
+    [['help']],
+    [['jobs', '-h']],
+    [['jobs', 'retry', '-h']],
+    [['help', 'jobs', 'retry']],
+    [['jobs', 'retry', 'x', '--help']],
+  ])('%j, too', (args) => {
+    expect(receiver(...args)).toMatchObject({ status: 0, stderr: '' })
+  })
+
+  it('is of the command that it is asked for, with its options and examples', () => {
+    const { stdout } = receiver('jobs', 'retry', '--help')
+    for (const text of [
+      '--refetch',
+      '--metadata KEY=VALUE',
+      'Examples:',
+      'jobs retry --state dead --since 2h --dry-run',
+    ])
+      expect(stdout).toContain(text)
+    expect(stdout).not.toContain('backup')
+    expect(receiver('help', 'nonsense')).toMatchObject({ status: 2, stdout: '' })
+  })
+
+  it('names what was probably meant', () => {
+    expect(receiver('statsu').stderr).toContain('there is no command statsu; did you mean status?')
+    expect(receiver('jobs', 'lst').stderr).toContain('did you mean jobs list?')
+    expect(receiver('jobs', 'retry', '--refech').stderr).toContain("Unknown option '--refech'; did you mean --refetch?")
+    expect(receiver('jobs', 'list', '--state', 'daed').stderr).toContain('did you mean dead?')
+  })
 
   it('what follows -- asks for nothing', () => {
     expect(receiver('jobs', 'list', '--', '-h')).toMatchObject({ status: 2, stdout: '' })

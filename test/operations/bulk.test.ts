@@ -11,12 +11,18 @@ const row = (jobId: string, more: Partial<JobRow> = {}) =>
 /** An inbox with these jobs, which notes how it was asked to queue them. */
 function inbox(jobs: readonly JobRow[]) {
   const calls: [filter: JobFilter, options: Requeue | undefined][] = []
+  // The same filter is asked for page by page.
+  let last: { filter: JobFilter; found: readonly JobRow[] } | null = null
+  function matching(filter: JobFilter): readonly JobRow[] {
+    const wanted = filter.jobIds && new Set(filter.jobIds)
+    const isWanted = ({ jobId, state }: JobRow) =>
+      (wanted?.has(jobId) ?? true) && (filter.state === undefined || filter.state === state)
+    if (last?.filter !== filter) last = { filter, found: jobs.filter(isWanted) }
+    return last.found
+  }
   const ledger: Pick<Ledger, 'list' | 'idsFrom' | 'requeue'> = {
     async list(filter, { limit, cursor }) {
-      const matches = jobs.filter(
-        ({ jobId, state }) =>
-          (filter.jobIds?.includes(jobId) ?? true) && (filter.state === undefined || filter.state === state),
-      )
+      const matches = matching(filter)
       const from = Number(cursor ?? 0)
       const next = from + limit < matches.length ? String(from + limit) : null
       return { rows: matches.slice(from, from + limit), next, searchedTo: next === null ? null : 5 }

@@ -1,64 +1,85 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { openMemory } from '../../src/inbox/memory/inbox.ts'
+import { describe, expect, it } from 'vitest'
+import type { Content, DeliveryDetail, Ledger } from '../../src/inbox/inbox.ts'
 import { listDeliveries, rereadDeliveries, showDelivery } from '../../src/operations/deliveries.ts'
 import { contentOf } from '../../src/receive/parse.ts'
-import { createManualClock } from '../support/manual-clock.ts'
-import { delivery, places } from '../support/service.ts'
 
-/** An inbox with deliveries that were taken for something else when they came, and one of a job. */
-async function recorded() {
-  const clock = createManualClock()
-  const ledger = openMemory({ clock })
-  onTestFinished(() => ledger.close())
-  const keep = (svixId: string, body: string, content: { is: 'ignored' } | { is: 'rejected'; reason: string }) =>
-    ledger.accept({ ...delivery('', { svixId }), body, content })
-  await keep('msg_ignored', '{"job_id":"job-1","status":"Completed"}', { is: 'ignored' })
-  await keep('msg_rejected', '{"job_id":"job-2","status":"Completed"}', { is: 'rejected', reason: 'not understood' })
-  await keep('msg_ping', '{"success":true}', { is: 'ignored' })
-  await keep('msg_long', `{"text":"${'x'.repeat(5_000)}"}`, { is: 'ignored' })
-  await ledger.accept(delivery('job-3', { svixId: 'msg_job' }))
-  return { ledger, deps: { ledger, contentOf } }
+const JOB = '{"job_id":"job-1","status":"Completed"}'
+
+function one(svixId: string, disposition: Content['is'], body: string | null, jobId: string | null = null) {
+  return {
+    ...{ svixId, disposition, body, jobId, endpoint: 'default', status: null },
+    ...{ receivedAt: 1, lastAt: 1, arrivals: 1 },
+  } as DeliveryDetail
+}
+
+/** An inbox with these deliveries, which notes what is read again. */
+function inbox(...all: readonly DeliveryDetail[]) {
+  const reread: string[] = []
+  const ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread'> = {
+    idsFrom: async (_kind, prefix) => all.map(({ svixId }) => svixId).filter((id) => id.startsWith(prefix)),
+    delivery: async (id) => all.find(({ svixId }) => svixId === id) ?? null,
+    deliveries: async ({ disposition }) => ({
+      rows: all.filter((row) => disposition === undefined || row.disposition === disposition),
+      next: null,
+      searchedTo: null,
+    }),
+    async reread(id) {
+      reread.push(id)
+      return 'job'
+    },
+  }
+  return { ledger, contentOf, reread }
 }
 
 describe('deliveries that are read again', () => {
-  it('queue the jobs that they name now, all of them in one call, and none of them twice', async () => {
-    const { ledger, deps } = await recorded()
-    const cut = { id: 'msg_long', why: 'only the start of its body is kept: press Resend in Svix' }
-    const result = { is: 'done', dryRun: false, unchanged: 1, skipped: [cut] }
-    expect(await rereadDeliveries(deps, { filter: {} })).toEqual({ ...result, queued: 2 })
-    expect((await ledger.claim('fetch', places(9))).map(({ jobId }) => jobId).sort()).toEqual([
-      'job-1',
-      'job-2',
-      'job-3',
-    ])
-    expect(await rereadDeliveries(deps, { filter: {} })).toEqual({ ...result, queued: 0 })
+  const all = [
+    one('msg_job', 'job', JOB, 'job-1'),
+    one('msg_now', 'ignored', JOB),
+    one('msg_ping', 'ignored', '{"success":true}'),
+    one('msg_bad', 'rejected', '[]'),
+    one('msg_cut', 'rejected', `{"x":"${'y'.repeat(4_090)}`),
+    one('msg_gone', 'ignored', null),
+  ]
+
+  it('are queued where they name a job now, and told where they cannot be read', async () => {
+    const on = inbox(...all)
+    expect(await rereadDeliveries(on, { filter: {} })).toEqual({
+      ...{ is: 'done', dryRun: false, queued: 1, unchanged: 2 },
+      skipped: [
+        { id: 'msg_gone', why: 'has no body any more' },
+        { id: 'msg_cut', why: 'only the start of its body is kept: press Resend in Svix' },
+      ],
+    })
+    expect(on.reread).toEqual(['msg_now'])
   })
 
   it('are only counted in a dry run', async () => {
-    const { ledger, deps } = await recorded()
-    const filter = { disposition: 'rejected' } as const
-    expect(await rereadDeliveries(deps, { filter, dryRun: true })).toMatchObject({ queued: 1, unchanged: 0 })
-    expect(await ledger.get('job-2')).toBeNull()
+    const on = inbox(...all)
+    expect(await rereadDeliveries(on, { filter: { disposition: 'ignored' }, dryRun: true })).toMatchObject({
+      queued: 1,
+    })
+    expect(on.reread).toEqual([])
   })
 
-  it('say of each that is named why it was left alone', async () => {
-    const { deps } = await recorded()
-    const ids = ['msg_rej', 'msg_job', 'msg_nobody', 'msg_']
-    expect(await rereadDeliveries(deps, { ids })).toEqual({
-      ...{ is: 'done', dryRun: false, queued: 1, unchanged: 0 },
+  it('are none that concern a job already', async () => {
+    expect(await rereadDeliveries(inbox(...all), { ids: ['msg_job', 'msg_x'] })).toMatchObject({
+      queued: 0,
       skipped: [
-        { id: 'msg_nobody', why: 'there is no such delivery' },
-        { id: 'msg_', why: expect.stringContaining('more than one delivery begins with msg_') },
-        { id: 'msg_job', why: 'concerns job job-3 already: retry that one' },
+        { id: 'msg_x', why: 'there is no such delivery' },
+        { id: 'msg_job', why: 'concerns job job-1 already: retry that one' },
       ],
     })
   })
 })
 
-it('deliveries are listed with why they were rejected, and shown with their body', async () => {
-  const { deps } = await recorded()
-  const { rows } = await listDeliveries(deps, { disposition: 'rejected' }, { limit: 9 })
-  expect(rows).toMatchObject([{ svixId: 'msg_rejected', note: 'not understood' }])
-  expect(await showDelivery(deps, 'msg_pin')).toMatchObject({ delivery: { body: '{"success":true}' } })
-  expect(await showDelivery(deps, 'msg_x')).toMatchObject({ is: 'refused', code: 'unknown' })
+it('a rejected delivery is shown with what it lacks', async () => {
+  const on = inbox(one('msg_bad', 'rejected', '[]'), one('msg_now', 'rejected', JOB), one('msg_job', 'job', JOB))
+  const { rows } = await listDeliveries(on, {}, { limit: 9 })
+  expect(rows.map(({ note }) => note)).toEqual([
+    'not a JSON object',
+    'it would be understood now: `deliveries retry`',
+    null,
+  ])
+  expect(await showDelivery(on, 'msg_b')).toMatchObject({ delivery: { note: 'not a JSON object', body: '[]' } })
+  expect(await showDelivery(on, 'msg_zzz')).toMatchObject({ is: 'refused', code: 'unknown' })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { showProgress } from '../../src/cli/progress.ts'
 import type { JobPage, JobRow, Ledger } from '../../src/inbox/inbox.ts'
 import { allJobs, wholePage } from '../../src/operations/walk.ts'
 
@@ -58,4 +59,34 @@ describe('a page of the list', () => {
 it('all jobs are found, over pages that are empty', async () => {
   const found = await Array.fromAsync(allJobs(inbox(21, 7), {}, ignore))
   expect(ids(found)).toEqual(['job-7', 'job-14', 'job-21'])
+})
+
+describe('the progress of a search', () => {
+  function terminal(isTTY: boolean) {
+    let text = ''
+    const write = (more: string) => {
+      text += more
+    }
+    return { isTTY, write, text: () => text }
+  }
+
+  it('is one line on a terminal, which is gone at the end', () => {
+    const on = terminal(true)
+    const progress = showProgress(on)
+    progress.searched(1_000)
+    progress.searched(0)
+    progress.end()
+    progress.end()
+    const line = (time: string) => `\r\x1b[Ksearched back to ${time}`
+    expect(on.text()).toBe(`${line('1970-01-01T00:00:01.000Z')}${line('1970-01-01T00:00:00.000Z')}\r\x1b[K`)
+  })
+
+  it('is nothing where there was no wait, and where nobody looks on', () => {
+    const [quick, file] = [terminal(true), terminal(false)]
+    showProgress(quick).end()
+    const progress = showProgress(file)
+    progress.searched(0)
+    progress.end()
+    expect([quick.text(), file.text()]).toEqual(['', ''])
+  })
 })

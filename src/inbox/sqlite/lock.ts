@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../../clock.ts'
@@ -45,6 +46,25 @@ export async function lockInstance(
   } catch (error) {
     db.close()
     throw error
+  }
+}
+
+/**
+ * Whether a service holds the database now. Only for processes that do not: whoever holds the lock would lose it by this
+ * look (see lockInstance).
+ */
+export function isInstanceLocked(path: string): boolean {
+  const file = `${path}.lock`
+  if (!existsSync(file)) return false
+  // A reader's lock for a moment: a service that starts meanwhile tries again after LOOK_EVERY.
+  using db = new DatabaseSync(file, { timeout: 0, readOnly: true })
+  try {
+    db.prepare('PRAGMA user_version').get()
+    return false
+  } catch (error) {
+    const SQLITE_BUSY = 5
+    if (codeOf(error) === SQLITE_BUSY) return true
+    throw refused(file, error)
   }
 }
 

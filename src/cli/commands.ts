@@ -1,0 +1,37 @@
+import type { CommandSpec, Options, Run } from './command.ts'
+import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveries.ts'
+import { demo, handle, sendTest } from './spec/develop.ts'
+import { jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
+import { backup, completion, help, pause, restore, resume, serve, status, version } from './spec/service.ts'
+
+/** A command: what it is, as data, and how its code is loaded, which is not before it is called. */
+export type Entry = { readonly spec: CommandSpec; readonly load: () => Promise<Run<CommandSpec>> }
+
+/** Keeps together a spec and code that is made for it. */
+function entry<O extends Options>(spec: CommandSpec<O>, load: () => Promise<Run<CommandSpec<O>>>): Entry {
+  return { spec: spec as unknown as CommandSpec, load: load as unknown as Entry['load'] }
+}
+
+/** All commands, in the order in which help shows them. */
+export const COMMANDS: readonly Entry[] = [
+  entry(serve, async () => (await import('./serve.ts')).runServe),
+  entry(demo, async () => (await import('./demo.ts')).runDemo),
+  entry(handle, async () => (await import('./handle/handle.ts')).runHandle),
+  entry(sendTest, async () => (await import('./send-test/send-test.ts')).runSendTest),
+  entry(status, async () => (await import('./status.ts')).runStatus),
+  entry(pause, async () => (await import('./pause.ts')).runPause),
+  entry(resume, async () => (await import('./pause.ts')).runResume),
+  entry(jobsList, async () => (await import('./jobs/list.ts')).runList),
+  entry(jobsShow, async () => (await import('./jobs/show.ts')).runShow),
+  entry(jobsRetry, async () => (await import('./jobs/retry.ts')).runRetry),
+  entry(jobsReplay, async () => (await import('./jobs/replay.ts')).runReplay),
+  entry(jobsDelete, async () => (await import('./jobs/delete.ts')).runDelete),
+  entry(deliveriesList, async () => (await import('./deliveries/list.ts')).runListDeliveries),
+  entry(deliveriesShow, async () => (await import('./deliveries/show.ts')).runShowDelivery),
+  entry(deliveriesRetry, async () => (await import('./deliveries/retry.ts')).runRetryDeliveries),
+  entry(backup, async () => (await import('./backup.ts')).runBackup),
+  entry(restore, async () => (await import('./restore.ts')).runRestore),
+  entry(completion, async () => (await import('./completion.ts')).runCompletion),
+  entry(help, async () => (await import('./help.ts')).runHelp),
+  entry(version, async () => (await import('./version.ts')).runVersion),
+]

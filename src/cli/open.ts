@@ -1,0 +1,27 @@
+import { openLedger } from '../inbox/open.ts'
+import { metadataOf } from '../receive/metadata.ts'
+import { contentOf } from '../receive/parse.ts'
+import { openResults } from '../results/open.ts'
+import { loadConfig } from '../settings/config.ts'
+import { environment } from '../settings/environment.ts'
+import { resultsPlace } from '../settings/stores.ts'
+
+/** What commands for operators work on: the inbox and the results of this installation, beside a service or not. */
+export async function openForOperator() {
+  const config = loadConfig(environment(), ['database', 'results', 'minFreeDisk'])
+  const opening = new AsyncDisposableStack()
+  const ledger = opening.adopt(await openLedger(config.database), (one) => one.close())
+  try {
+    const results = await openResults(config.results, { minFree: config.minFreeDisk })
+    return {
+      ...{ ledger, results, metadataOf, contentOf, config, now: Date.now },
+      place: resultsPlace(config.results),
+      [Symbol.asyncDispose]: () => opening.disposeAsync(),
+    }
+  } catch (error) {
+    await opening.disposeAsync()
+    throw error
+  }
+}
+
+export type Operator = Awaited<ReturnType<typeof openForOperator>>
