@@ -193,12 +193,10 @@ export type JobFilter = {
 
 export type Page = { readonly limit: number; readonly cursor?: string }
 
-/** `searchedTo`: the oldest job that was looked at was created then (ms); null when all were. */
-export type JobPage = {
-  readonly rows: readonly JobRow[]
-  readonly next: string | null
-  readonly searchedTo: number | null
-}
+/** `searchedTo`: the oldest that was looked at was created, or received, then (ms); null when all were. */
+type PageOf<Row> = { readonly rows: readonly Row[]; readonly next: string | null; readonly searchedTo: number | null }
+
+export type JobPage = PageOf<JobRow>
 
 /** `dryRun` only counts; `refetch` also fetches done jobs anew. */
 export type Requeue = {
@@ -256,12 +254,7 @@ export type DeliveryFilter = {
 /** A delivery among others. `jobId`: the job that it concerns; `note`: why it was rejected. */
 export type ListedDelivery = DeliveryRow & { readonly jobId: string | null; readonly note: string | null }
 
-export type DeliveryPage = {
-  readonly rows: readonly ListedDelivery[]
-  readonly next: string | null
-  /** The oldest delivery that was looked at was received then (ms); null when all were. */
-  readonly searchedTo: number | null
-}
+export type DeliveryPage = PageOf<ListedDelivery>
 
 /** `body`: what is kept of it, which is its start for one that concerns no job; null when it was erased. */
 export type DeliveryDetail = ListedDelivery & { readonly body: string | null }

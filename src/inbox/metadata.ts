@@ -1,7 +1,7 @@
 import { parseExact, stringifyExact } from '../exact-json.ts'
 
 /** Members of metadata, each as text: a string as it is, anything else as its JSON, numbers with their digits. */
-export type WantedMetadata = Readonly<Record<string, string>>
+type WantedMetadata = Readonly<Record<string, string>>
 
 /**
  * Whether the metadata in the body of a delivery has all these members; for every store. What is no JSON has none. Bodies

@@ -20,7 +20,7 @@ import type { Statements } from './statements.ts'
 import type { Tally } from './tally.ts'
 
 /** A job and the number of its row. */
-export type FoundJob = { readonly seq: number; readonly job: StoredJob }
+type FoundJob = { readonly seq: number; readonly job: StoredJob }
 
 /** Reads and writes the rows of jobs, of their side files and of their attempts, and counts what changes. */
 export type Jobs = ReturnType<typeof createJobs>

@@ -24,7 +24,7 @@ import { createTally } from './tally.ts'
 export type Writer = ReturnType<typeof createWriter>
 
 /** Where a part of many jobs stands among them. `since`: when the first is due, ms. */
-export type RequeuePart = { readonly first: number; readonly total: number; readonly since: number }
+type RequeuePart = { readonly first: number; readonly total: number; readonly since: number }
 
 export function createWriter(db: DatabaseSync) {
   const sql = prepareStatements(db)
