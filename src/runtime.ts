@@ -6,7 +6,7 @@ import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
 import { type HandlerChoice, type PrepareDeps, type PreparedHandOver, prepareHandOver } from './handler/open.ts'
 import type { SavedFilesDeps } from './http/saved-files.ts'
-import type { Inbox } from './inbox/inbox.ts'
+import type { Inbox, OperatorPause } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
 import type { Log } from './log.ts'
 import { createOutboundFetch } from './outbound/fetch.ts'
@@ -145,8 +145,8 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
 
   function* troublesOf(inbox: Inbox, retention: Retention): Iterable<Trouble> {
     const trouble = (name: Trouble['name'], message: string) => ({ name, message: scrub(message) })
-    if (inbox.isPaused())
-      yield trouble('worker_paused', 'an operator paused the worker: deliveries are accepted, jobs wait for "resume"')
+    const pause = inbox.operatorPause()
+    if (pause) yield { ...trouble('worker_paused', pauseMessage(pause)), since: pause.since }
     if (retention.isWaitingForClock)
       yield trouble(
         'clock',
@@ -217,6 +217,11 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
     start,
   }
+}
+
+function pauseMessage({ reason }: OperatorPause): string {
+  const why = reason === null ? '' : ` (${reason})`
+  return `an operator paused the worker${why}: deliveries are accepted, and jobs wait for "resume"`
 }
 
 function savedFilesOf(opened: Opened | null, { now }: Clock): SavedFilesDeps | null {

@@ -175,13 +175,17 @@ describe('imports flow one way', () => {
     expect(files.filter(knows)).toEqual(['inbox/open.ts'])
   })
 
-  it('no files import each other in a circle', () => {
+  it('no files import each other in a circle, but for what is loaded when it is called', () => {
+    const loadedFirst = (file: string) =>
+      [...readFileSync(join(SRC, file), 'utf8').matchAll(/from\s*'(\.[^']+)'/g)].map(([, path]) =>
+        relative(SRC, resolve(SRC, dirname(file), path!)),
+      )
     const circles: string[] = []
     const done = new Set<string>()
     function walk(file: string, path: readonly string[]): void {
       if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '))
       if (path.includes(file) || done.has(file)) return
-      for (const target of importsOf(file)) walk(target, [...path, file])
+      for (const target of loadedFirst(file)) walk(target, [...path, file])
       done.add(file)
     }
     for (const file of files) walk(file, [])

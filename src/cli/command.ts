@@ -40,7 +40,7 @@ export type Values<O extends Options> = {
 }
 
 /** What was given to a command. */
-export type Given<S extends CommandSpec> = {
+type Given<S extends CommandSpec> = {
   readonly args: readonly string[]
   readonly values: S extends CommandSpec<infer O> ? Values<O> : never
 }

@@ -1,7 +1,6 @@
 import type { CommandSpec, OptionSpec, Run } from './command.ts'
 import { WrongUse } from './command.ts'
 import { COMMANDS } from './commands.ts'
-import { commandsPage } from './docs.ts'
 import { findCommand, groupOf } from './find.ts'
 import { print } from './output.ts'
 import { PROGRAM } from './program.ts'
@@ -12,7 +11,7 @@ const WIDTH = 80
 
 /** `help [COMMAND]`. */
 export const runHelp: Run<typeof help> = async ({ args, values }) => {
-  if (values.markdown) return print(commandsPage())
+  if (values.markdown) return print((await import('./docs.ts')).commandsPage())
   return print(helpFor(args))
 }
 

@@ -44,6 +44,8 @@ export interface Queue {
   stopAsked(): Promise<void>
   /** An operator has stopped claims, as far as is known here: seen within a second. */
   isPaused(): boolean
+  /** Since when and why, as it was seen last; null while claims go on. */
+  operatorPause(): OperatorPause | null
   /** What is wrong with the room on the inbox's disk, for people; null while there is enough. */
   lowDisk(): Promise<string | null>
 }

@@ -5,7 +5,7 @@ import { type Refusal, refuse, type Skipped } from './refusal.ts'
 import { allJobs, type OnSearched } from './walk.ts'
 
 /** Which jobs an operation is for: these ids (or the starts of them), or all that match. Never all by accident. */
-export type Which = { readonly ids: readonly string[] } | { readonly filter: JobFilter }
+type Which = { readonly ids: readonly string[] } | { readonly filter: JobFilter }
 
 /** How many jobs one call takes at most: what is left is taken by the next one. */
 export const MAX_BULK = 100_000

@@ -33,7 +33,7 @@ export type StatusDeps = {
 }
 
 /** Something that needs a person. `code` is stable; `message` says what to do. */
-export type Need = { readonly code: string; readonly message: string }
+type Need = { readonly code: string; readonly message: string }
 
 export type Status = {
   readonly version: string

@@ -4,7 +4,12 @@ import type { CleanText } from '../scrub.ts'
 import { NO_REASON } from '../signals.ts'
 
 /** A trouble behind the inbox, as it is now: what is wrong and what to do. */
-export type Trouble = { readonly name: Degraded; readonly message: CleanText }
+export type Trouble = {
+  readonly name: Degraded
+  readonly message: CleanText
+  /** Since when it holds, ms since 1970, where that is known better than by having seen it. */
+  readonly since?: number
+}
 
 /** Jobs that a trouble holds up. `oldest`: since when the first of them waits, ms since 1970. */
 export type Waiting = { readonly waiting: number; readonly oldest: number | null }
@@ -62,8 +67,9 @@ export function watchDegradations(deps: {
 
   function begin(trouble: Trouble): void {
     const at = clock.monotonic()
-    known.set(trouble.name, { trouble, since: clock.now(), began: at, toldAt: at })
-    events.emit('degraded', { ...trouble, since: clock.now(), repeated: false })
+    const since = trouble.since ?? clock.now()
+    known.set(trouble.name, { trouble, since, began: at, toldAt: at })
+    events.emit('degraded', { ...trouble, since, repeated: false })
   }
 
   function tellAgain(): void {

@@ -3,7 +3,7 @@ import { command } from '../command.ts'
 import { JSON_OUT } from './shared.ts'
 
 /** What `handle --sample` can make. */
-export const SAMPLES: readonly string[] = [...KINDS, 'failed']
+const SAMPLES: readonly string[] = [...KINDS, 'failed']
 
 export const demo = command({
   name: 'demo',

@@ -53,6 +53,7 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
       change(({ settleSideFiles }) => settleSideFiles(claim, next, attempt, clock.now())),
     stopAsked: () => change(({ stopAsked }) => stopAsked()),
     isPaused: () => memory.pause !== null,
+    operatorPause: () => memory.pause,
     lowDisk: async () => null,
     get: (jobId) => ask(() => queries.get(jobId)),
     list: (filter, page) => ask(() => queries.list(filter, page)),

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
-import type { Claim, ClaimId, Inbox } from '../inbox.ts'
+import type { Claim, ClaimId, Inbox, OperatorPause, ServiceState } from '../inbox.ts'
 import { placesOf } from '../transitions.ts'
 import { createWakeUp } from '../wake-up.ts'
 import type { Change } from './batch.ts'
@@ -52,6 +52,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const [reader, mover] = await Promise.all(others)
 
   let paused = false
+  let operatorPause: OperatorPause | null = null
+  let commits = 0
   const wakeUp = createWakeUp({
     clock,
     async look() {
@@ -64,6 +66,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     commit: (batch) => writer.request({ batch }),
     onCommitted(batch, committed) {
       paused = committed.paused
+      commits++
       // A claim in a transaction that failed has seen nothing.
       wakeUp.committed(committed.failed ? [] : batch.flatMap(stageOfClaim), committed.queued, committed.nextDue)
       lookAtLog()
@@ -89,7 +92,18 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     return (await reader.request({ ask: question })).answer as ReturnType<Queries[K]>
   }
 
+  async function service(): Promise<ServiceState> {
+    const before = commits
+    const state = await ask('service')
+    operatorPause = state.pause
+    // A commit meanwhile knows better.
+    if (commits === before) paused = state.pause !== null
+    return state
+  }
+
   function look(): void {
+    // The command line pauses from another process, and loops that wait for a slot do not look.
+    if (isService) service().catch(() => {})
     batcher.giveUpSlowAccepts()
     // While writes fail, probe: a load balancer that saw the failure sends no traffic that would tell.
     if (batcher.isFailing && batcher.isIdle) change('probe').catch(() => {})
@@ -130,6 +144,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       change('settleSideFiles', withoutBody(claim), next, attempt, clock.now()),
     stopAsked: () => change('stopAsked'),
     isPaused: () => paused,
+    operatorPause: () => (paused ? operatorPause : null),
     lowDisk: () => freeRoom(path, options.minFree),
     get: (jobId) => ask('get', jobId),
     list: (filter, page) => ask('list', filter, page),
@@ -148,7 +163,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     delivery: (svixId) => ask('delivery', svixId),
     reread: (svixId, content) => change('reread', svixId, content, clock.now()),
     stats: () => ask('stats'),
-    service: () => ask('service'),
+    service,
     async requeue(filter, { dryRun = false, refetch = false, part } = {}) {
       const seqs = await requeueable(filter)
       if (dryRun) return seqs.length
@@ -169,7 +184,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       if (found === 'erased') await checkpointer.now()
       return found
     },
-    pause: (on, reason) => change('pause', on, reason ?? null, clock.now()),
+    async pause(on, reason) {
+      await change('pause', on, reason ?? null, clock.now())
+      await service().catch(() => {})
+    },
     async prune(before, signal) {
       let rows = 0
       let at: PruneCursor | null = { job: 0, delivery: 0 }
