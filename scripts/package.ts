@@ -27,16 +27,34 @@ const OF_THE_CHECKOUT = ['scripts', 'devDependencies', 'allowScripts']
 const SCRIPTS = ['prepack', 'postpack']
 
 function before(): void {
-  // A pack that was interrupted.
-  if (existsSync(ASIDE)) after()
+  if (existsSync(ASIDE)) restore()
   build()
   const text = readFileSync(MANIFEST, 'utf8')
-  writeFileSync(ASIDE, text)
-  writeFileSync(MANIFEST, `${JSON.stringify(packed(JSON.parse(text) as Manifest), null, 2)}\n`)
+  const manifest = JSON.parse(text) as Manifest
+  for (const path of [...Object.values(manifest.bin), ...Object.values(manifest.exports)]) checkBuilt(path)
+  write(ASIDE, text)
+  write(MANIFEST, packed(manifest))
 }
 
 function after(): void {
   renameSync(ASIDE, MANIFEST)
+}
+
+/** After a pack that was interrupted. */
+function restore(): void {
+  const [aside, found] = [readFileSync(ASIDE, 'utf8'), readFileSync(MANIFEST, 'utf8')]
+  if (found !== aside && found !== packed(JSON.parse(aside) as Manifest))
+    throw new Error(
+      `package.json was changed after a pack that was interrupted: move what it lacks over from ${ASIDE}, then delete that file`,
+    )
+  after()
+}
+
+/** The whole text or none: a manifest that is cut off is one that is lost. */
+function write(path: string, text: string): void {
+  const whole = join(DIST, 'package.json.new')
+  writeFileSync(whole, text)
+  renameSync(whole, path)
 }
 
 function build(): void {
@@ -56,7 +74,8 @@ function nameJavaScript(declarations: string): void {
   writeFileSync(declarations, text.replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(?=['"])/g, '$1.js'))
 }
 
-function packed(manifest: Manifest): Record<string, unknown> {
+/** The text of the package's manifest. */
+function packed(manifest: Manifest): string {
   const kept = Object.entries(manifest).filter(([field]) => !OF_THE_CHECKOUT.includes(field))
   const faces = Object.entries(manifest.exports).map(([face, path]) => {
     const built = inDist(path)
@@ -64,19 +83,23 @@ function packed(manifest: Manifest): Record<string, unknown> {
   })
   const bin = Object.entries(manifest.bin).map(([name, path]) => [name, inDist(path)])
   const scripts = Object.entries(manifest.scripts).filter(([name]) => SCRIPTS.includes(name))
-  return {
+  const own = {
     ...Object.fromEntries(kept),
     bin: Object.fromEntries(bin),
     exports: Object.fromEntries(faces),
     scripts: Object.fromEntries(scripts),
   }
+  return `${JSON.stringify(own, null, 2)}\n`
 }
 
 /** `./src/index.ts` → `./dist/index.js` */
 function inDist(path: string): string {
-  const built = path.replace(/^(\.\/)?src\//, '$1dist/').replace(/\.ts$/, '.js')
+  return path.replace(/^(\.\/)?src\//, '$1dist/').replace(/\.ts$/, '.js')
+}
+
+function checkBuilt(path: string): void {
+  const built = inDist(path)
   if (!existsSync(join(ROOT, built))) throw new Error(`${path} of package.json was not built as ${built}`)
-  return built
 }
 
 const [command] = process.argv.slice(2)

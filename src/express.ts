@@ -5,6 +5,7 @@ import type { Handler } from './handler/handler.ts'
 import { handlerOf } from './handler/load-handler.ts'
 import { createMountable } from './http/app.ts'
 import { mountProblem } from './http/mount.ts'
+import { callOwn } from './library/call.ts'
 import { createOwnEvents } from './library/events.ts'
 import { createLifecycle } from './library/lifecycle.ts'
 import { createOwnLog, isLogSink, type LogSink, SILENT, STANDARD_ERROR } from './library/log.ts'
@@ -13,6 +14,7 @@ import { createRuntime } from './runtime.ts'
 import { createScrub } from './scrub.ts'
 import { SettingsError } from './settings/config.ts'
 import { homeProblem, storageProblems } from './settings/machine.ts'
+import { plainProblems } from './settings/own-members.ts'
 import { loadOwnConfig, type OwnConfig, type OwnSettings } from './settings/own-settings.ts'
 import type { Degradation } from './telemetry/degradations.ts'
 
@@ -86,11 +88,10 @@ export function createReceiver(options: ReceiverOptions): Receiver {
 
   function onFatal(error: Error): void {
     log.fatal({ err: error }, 'the database failed; deliveries are refused until the receiver is started again')
-    try {
-      options.onFatal?.(error)
-    } catch (thrown) {
-      log.error({ err: thrown }, 'onFatal failed')
-    }
+    callOwn(
+      () => options.onFatal?.(error),
+      (thrown) => log.error({ err: thrown }, 'onFatal failed'),
+    )
   }
   const handler = handle ? ({ kind: 'function', handle } as const) : config.handler
   const runtime = createRuntime({ config: { ...config, handler }, log, events, clock: systemClock, onFatal })
@@ -117,16 +118,36 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   }
 }
 
+/** All of them: a new option does not compile without its name here. */
+const OPTIONS: Readonly<Record<keyof ReceiverOptions, true>> = {
+  settings: true,
+  environment: true,
+  handler: true,
+  log: true,
+  onFatal: true,
+}
+
 function read(options: ReceiverOptions): { readonly config: OwnConfig; readonly handle: Handler | null } {
-  const { settings = {}, environment = {}, handler, log } = options
+  if (typeof options !== 'object' || options === null)
+    throw new SettingsError(['options: must be an object with settings, environment or both'])
+  const { settings = {}, environment = {}, handler, log, onFatal } = options
   const handle =
     handler === undefined ? null : handlerOf(typeof handler === 'function' ? { default: handler } : handler)
-  const problems: string[] = []
+  const unknown = Object.keys(options).filter((name) => !Object.hasOwn(OPTIONS, name))
+  const unread = [...plainProblems('settings', settings), ...plainProblems('environment', environment)]
+  const problems = [
+    ...unknown.map((name) => `${name}: is not an option; these are settings, environment, handler, log and onFatal`),
+    ...unread,
+  ]
+  if (onFatal !== undefined && typeof onFatal !== 'function') problems.push('onFatal: must be a function')
   if (handler !== undefined) {
     if (handle === null) problems.push('handler: must be a function, or a module whose default export is one')
     for (const name of ['HANDLER', 'FORWARD_URL'] as const)
-      if (settings[name] ?? environment[name]) problems.push(`${name}: set either this or the option handler, not both`)
+      if (unread.length === 0 && (settings[name] ?? environment[name]))
+        problems.push(`${name}: set either this or the option handler, not both`)
   }
   if (log && !isLogSink(log)) problems.push('log: must have the methods debug, info, warn and error')
+  // Of settings that cannot be read nothing is known, not even which are missing.
+  if (unread.length > 0) throw new SettingsError(problems)
   return { config: loadOwnConfig(settings, environment, problems), handle }
 }

@@ -3,9 +3,9 @@ import type { EventBus } from '../events.ts'
 import type { Receiver } from '../receive/receive.ts'
 import { type BodyReader, createBodyReader } from './body.ts'
 import { type Health, healthz, readyz } from './health.ts'
-import { mountable } from './mount.ts'
-import { peerOf } from './peer.ts'
-import { BAD_REQUEST, FAILED, NOT_FOUND, sendAndClose, sendRefusal } from './replies.ts'
+import { mountable, WRONG_VERSION } from './mount.ts'
+import { peerOf, peerOfSocket } from './peer.ts'
+import { BAD_REQUEST, FAILED, NOT_FOUND, send, sendAndClose, sendRefusal } from './replies.ts'
 import { savedFilesWhenOpen } from './results-route.ts'
 import type { SavedFilesDeps } from './saved-files.ts'
 import { webhook } from './webhook.ts'
@@ -78,7 +78,14 @@ export function createApp(deps: AppDeps): Express {
 
 /** The routes for an app of somebody else's, under any path of it. What is not among them is left to that app. */
 export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): Express {
-  const app = mountable(appWith(receiverRoutes({ ...deps, health: () => ({ notReady: [], degraded: [] }) })))
+  const routes = receiverRoutes({ ...deps, health: () => ({ notReady: [], degraded: [] }) })
+  const roots = new Set(routes.map(({ path }) => path.split('/')[1]!))
+  const owns = (path: string) => roots.has(path.split('/')[1]!)
+  const app = mountable(appWith(routes), owns, (request, response) => {
+    const peer = peerOfSocket(request.socket)
+    deps.events.emit('refused', { endpoint: 'unknown', status: WRONG_VERSION.status, reason: 'http_version', peer })
+    send(response, WRONG_VERSION)
+  })
   app.use(failed(deps.events))
   return app
 }

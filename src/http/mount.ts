@@ -1,5 +1,6 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Express } from 'express'
+import { keepPeer } from './peer.ts'
 import { json } from './replies.ts'
 
 /** Whoever mounts the routes in an app of their own has to leave the body alone: signatures are made of its bytes. */
@@ -8,6 +9,11 @@ export const BODY_CURE =
   'the body was read before it came here, and its signature cannot be checked any more: mount the receiver before express.json() and every other body parser'
 
 export const BODY_ALREADY_READ = json(500, { error: 'body_already_read', reason: BODY_CURE })
+
+const HTTP_1_CURE =
+  'the receiver speaks HTTP/1.1, as Express does: let a proxy in front take HTTP/2, or mount it in a server of node:http'
+
+export const WRONG_VERSION = json(505, { error: 'http_version_not_supported', reason: HTTP_1_CURE })
 
 /** Whether something has taken bytes from this request, or has made text of them. */
 export function isBodyTaken(request: IncomingMessage): boolean {
@@ -31,12 +37,19 @@ export function mountProblem(app: object): string | null {
 
 /**
  * Makes an app that can be mounted anywhere: what it leaves to others comes back to them as it was, also where Express does
- * not see to that (below a router), and what stands in front of it is looked at.
+ * not see to that (below a router), and what stands in front of it is looked at. Express takes the requests of HTTP/2 apart
+ * and throws where nobody catches: those that it `owns` go to `refuse` instead.
  */
-export function mountable(app: Express): Express {
+export function mountable(
+  app: Express,
+  owns: (path: string) => boolean,
+  refuse: (request: IncomingMessage, response: ServerResponse) => void,
+): Express {
   const handle = (app as unknown as { handle(...args: readonly unknown[]): void }).handle.bind(app)
   Object.assign(app, {
-    handle(request: object, response: object, next?: (error?: unknown) => void) {
+    handle(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) {
+      if (request.httpVersionMajor > 1) return next && !owns(pathOf(request)) ? next() : refuse(request, response)
+      keepPeer(request)
       const [ofRequest, ofResponse] = [Object.getPrototypeOf(request), Object.getPrototypeOf(response)]
       const back = (error?: unknown) => {
         Object.setPrototypeOf(request, ofRequest)
@@ -47,10 +60,15 @@ export function mountable(app: Express): Express {
     },
   })
   app.on('mount', (parent: unknown) => {
-    const parser = parserBefore(parent, `${String(app.mountpath).replace(/\/$/, '')}/webhook`)
-    if (parser !== null) problems.set(app, `${parser} stands before the receiver; mount the receiver before it`)
+    const paths = [app.mountpath].flat().map((path) => `${String(path).replace(/\/$/, '')}/webhook`)
+    const parser = paths.map((path) => parserBefore(parent, path)).find((found) => found !== null)
+    if (parser !== undefined) problems.set(app, `${parser} stands before the receiver; mount the receiver before it`)
   })
   return app
+}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  return url.split('?', 1)[0]!
 }
 
 type Layer = { readonly name?: unknown; match?(path: string): unknown }
@@ -59,10 +77,19 @@ type Layer = { readonly name?: unknown; match?(path: string): unknown }
 function parserBefore(parent: unknown, path: string): string | null {
   const { stack: layers = [] } = routerOf(parent) ?? {}
   const found = layers.find(({ name, match }, index) => {
-    if (typeof name !== 'string' || !(name in PARSERS)) return false
-    return typeof match !== 'function' || Boolean(match.call(layers[index], path))
+    if (typeof name !== 'string' || !Object.hasOwn(PARSERS, name)) return false
+    return typeof match !== 'function' || doesMatch(() => match.call(layers[index], path))
   })
   return found ? PARSERS[String(found.name)]! : null
+}
+
+/** Express throws at a path that cannot be decoded. */
+function doesMatch(match: () => unknown): boolean {
+  try {
+    return Boolean(match())
+  } catch {
+    return false
+  }
 }
 
 /** Express 4 has `_router`, and throws when it is asked for `router`. */

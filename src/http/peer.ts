@@ -2,11 +2,25 @@ import type { IncomingMessage } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import type { Express, Request } from 'express'
 
+const outside = new WeakMap<IncomingMessage, string>()
+
+/**
+ * Keeps the address as the app sees it that a request comes from: below a router, its `trust proxy` is not that of what is
+ * mounted there.
+ */
+export function keepPeer(request: IncomingMessage): void {
+  const { ip } = request as { ip?: unknown }
+  const peer = typeof ip === 'string' ? addressIn(ip) : null
+  if (peer !== null) outside.set(request, peer)
+}
+
 /**
  * The address of whoever sent the request, as the app's `trust proxy` says. It is always an address: what a client
  * wrote into X-Forwarded-For is not repeated. Empty when it is not known.
  */
 export function peerOf(request: Request): string {
+  const known = outside.get(request)
+  if (known !== undefined) return known
   const forwarded = addressIn(request.ip ?? '')
   return forwarded ?? peerOfSocket(request.socket)
 }

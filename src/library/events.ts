@@ -24,6 +24,8 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
  */
 export function createOwnEvents(events: EventBus, onThrown: (error: unknown) => void): EventBus {
   const own = new EventEmitter<Events>({ captureRejections: true })
+  // An app may wait for many jobs at once; Node warns of the eleventh listener.
+  own.setMaxListeners(0)
   Object.assign(own, { [Symbol.for('nodejs.rejection')]: onThrown })
   const emit = own.emit.bind(own) as (name: string, ...args: readonly unknown[]) => boolean
   for (const name of Object.keys(NAMES) as (keyof Events)[])

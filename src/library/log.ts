@@ -1,6 +1,7 @@
 import pino from 'pino'
 import { errorSerializers, type Log } from '../log.ts'
 import type { Scrub } from '../scrub.ts'
+import { callOwn } from './call.ts'
 
 /** Where lines go: pino's loggers, `console` and most others are such. */
 export type LogSink = {
@@ -21,19 +22,35 @@ function levelOf(level: number): keyof LogSink {
   return level < 50 ? 'warn' : 'error'
 }
 
-/** A log whose lines go to the log of an app. Errors in them are scrubbed and plain data. A sink that throws loses a line. */
+/** Where a line has its level and its message, until it is given to the app: no field of a handler's has these names. */
+const LEVEL = 'reducto-webhook-receiver:level'
+const MESSAGE = 'reducto-webhook-receiver:message'
+
+/**
+ * A log whose lines go to the log of an app. Errors in them are scrubbed and plain data. A sink that throws or rejects
+ * loses a line.
+ */
 export function createOwnLog(sink: LogSink, scrub: Scrub): Log {
-  const stream = {
-    write(line: string) {
-      const { level, time: _, msg = '', ...fields } = JSON.parse(line) as Record<string, unknown>
-      try {
-        sink[levelOf(Number(level))](fields, String(msg))
-      } catch {
-        // There is nobody left to tell.
-      }
-    },
+  function give(line: string): unknown {
+    const { [LEVEL]: level, [MESSAGE]: message = '', ...fields } = JSON.parse(line) as Record<string, unknown>
+    return sink[levelOf(Number(level))](fields, String(message))
   }
-  return pino({ level: 'debug', base: null, serializers: errorSerializers(scrub) }, stream)
+  const options = {
+    level: 'debug',
+    base: null,
+    timestamp: false,
+    messageKey: MESSAGE,
+    formatters: { level: (_label: string, level: number) => ({ [LEVEL]: level }) },
+    serializers: errorSerializers(scrub),
+  }
+  // Of a line that is lost there is nobody left to tell.
+  return pino(options, {
+    write: (line) =>
+      callOwn(
+        () => give(line),
+        () => {},
+      ),
+  })
 }
 
 /** Without a log of the app's: warnings and errors, as lines of JSON on standard error. */
@@ -48,5 +65,5 @@ export const STANDARD_ERROR: LogSink = {
 export const SILENT: LogSink = { debug() {}, info() {}, warn() {}, error() {} }
 
 function writeLine(level: string, fields: Readonly<Record<string, unknown>>, message: string): void {
-  process.stderr.write(`${JSON.stringify({ level, name: 'reducto-webhook-receiver', ...fields, msg: message })}\n`)
+  process.stderr.write(`${JSON.stringify({ ...fields, level, name: 'reducto-webhook-receiver', msg: message })}\n`)
 }

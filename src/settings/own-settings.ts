@@ -55,14 +55,10 @@ export function loadOwnConfig(own: OwnSettings, environment: Env, problems: read
   const given = Object.entries(own as Readonly<Record<string, unknown>>).filter(
     ([, value]) => value !== undefined && value !== '',
   )
-  const wrong = new Map(
-    given.flatMap(([name, value]) => {
-      const problem = problemOf(name, value)
-      return problem === null ? [] : [[name, problem]]
-    }),
-  )
-  const texts = Object.fromEntries(given.map(([name, value]) => [name, String(value)]))
-  const { config, told } = load({ ...without(environment, Object.keys(texts)), ...texts })
+  const around = without(environment, new Set(given.map(([name]) => stemOf(name))))
+  const wrong = new Map([...problemsOf(around, environmentProblem), ...problemsOf(given, problemOf)])
+  const texts = [...around, ...given].filter(([, value]) => isText(value)).map(([name, value]) => [name, String(value)])
+  const { config, told } = load(Object.fromEntries(texts))
   if (config && wrong.size === 0 && problems.length === 0) return config
 
   // A name that is close to a setting's is told with the one that was meant; of a value that is no text, only that.
@@ -83,34 +79,56 @@ function load(env: Env): { readonly config?: OwnConfig; readonly told: readonly 
   }
 }
 
+type Entries = readonly (readonly [name: string, value: unknown])[]
+
+function problemsOf(entries: Entries, check: (name: string, value: unknown) => string | null): [string, string][] {
+  return entries.flatMap(([name, value]): [string, string][] => {
+    const problem = check(name, value)
+    return problem === null ? [] : [[name, problem]]
+  })
+}
+
 const UNKNOWN = 'is not a setting'
 
 function problemOf(name: string, value: unknown): string | null {
   if (OF_THE_SERVICE.some((one) => one === name))
     return 'is for the service alone; your app has a server and a log of its own'
   if (!isName(name)) return UNKNOWN
-  if (['string', 'number', 'boolean'].includes(typeof value)) return null
-  return `must be text, as in the environment, a number or a boolean, not ${value === null ? 'null' : `of type ${typeof value}`}`
+  if (isText(value)) return null
+  return `must be text, as in the environment, a number or a boolean, not ${typeName(value)}`
+}
+
+/** Names of other programs are nobody's business here. */
+function environmentProblem(name: string, value: unknown): string | null {
+  if (typeof value === 'string' || value === undefined || !isName(name.toUpperCase())) return null
+  return OF_THE_SERVICE.some((one) => one === name) ? null : `must be text in an environment, not ${typeName(value)}`
+}
+
+function isText(value: unknown): value is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value)
+}
+
+function typeName(value: unknown): string {
+  return value === null ? 'null' : `of type ${typeof value}`
 }
 
 function isName(name: string): boolean {
-  return name in SETTINGS || name.startsWith('SVIX_WEBHOOK_SECRET') || isFileOfSecret(name)
+  return Object.hasOwn(SETTINGS, name) || name.startsWith('SVIX_WEBHOOK_SECRET') || isFileOfSecret(name)
 }
 
 function isFileOfSecret(name: string): boolean {
   const target = name.replace(/_FILE$/, '')
-  return target !== name && target in SETTINGS && SETTINGS[target as SettingName].secret
+  return target !== name && Object.hasOwn(SETTINGS, target) && SETTINGS[target as SettingName].secret
 }
 
 /** The environment without what is given otherwise: the same name, in small letters, or as a file. */
-function without(environment: Env, given: readonly string[]): Env {
-  const stems = new Set(given.map((name) => stemOf(name)))
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !stems.has(stemOf(name))))
+function without(environment: Env, stems: ReadonlySet<string>): Entries {
+  return Object.entries(environment).filter(([name]) => !stems.has(stemOf(name)))
 }
 
 function stemOf(name: string): string {
   const upper = name.toUpperCase()
-  return upper in SETTINGS || upper === name ? upper.replace(/_FILE$/, '') : name
+  return Object.hasOwn(SETTINGS, upper) || upper === name ? upper.replace(/_FILE$/, '') : name
 }
 
 function nameIn(problem: string): string {

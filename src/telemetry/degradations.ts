@@ -28,8 +28,10 @@ export type Degradations = {
 export const LOOK_EVERY_MS = 5_000
 /** How often a trouble that lasts is told again, ms. */
 export const TELL_AGAIN_MS = 600_000
-/** How old the number of waiting jobs may be, ms. */
+/** How often waiting jobs are counted while something is wrong, ms. */
 const COUNT_EVERY_MS = 10_000
+/** A number that is older is told no more: an inbox that does not answer must not show an early one for hours. Ms. */
+const MAX_COUNT_AGE_MS = 3 * COUNT_EVERY_MS
 
 type Known = { readonly trouble: Trouble; readonly since: number; readonly began: number; toldAt: number }
 
@@ -76,7 +78,7 @@ export function watchDegradations(deps: {
     for (const one of known.values()) {
       if (clock.monotonic() - one.toldAt < TELL_AGAIN_MS) continue
       one.toldAt = clock.monotonic()
-      events.emit('degraded', { ...one.trouble, since: one.since, ...counted, repeated: true })
+      events.emit('degraded', { ...one.trouble, since: one.since, ...numbers(), repeated: true })
     }
   }
 
@@ -84,7 +86,6 @@ export function watchDegradations(deps: {
   function count(): void {
     if (known.size === 0 || counting || clock.monotonic() - countedAt < COUNT_EVERY_MS) return
     counting = recount().finally(() => {
-      countedAt = clock.monotonic()
       counting = null
     })
   }
@@ -92,6 +93,11 @@ export function watchDegradations(deps: {
   /** An inbox that cannot be read shows elsewhere. */
   async function recount(): Promise<void> {
     counted = await deps.count().catch(() => null)
+    countedAt = clock.monotonic()
+  }
+
+  function numbers(): Waiting | null {
+    return clock.monotonic() - countedAt <= MAX_COUNT_AGE_MS ? counted : null
   }
 
   function turn(): void {
@@ -111,7 +117,7 @@ export function watchDegradations(deps: {
   return {
     current() {
       refresh()
-      return [...known.values()].map(({ trouble, since }) => ({ ...trouble, since, ...counted }))
+      return [...known.values()].map(({ trouble, since }) => ({ ...trouble, since, ...numbers() }))
     },
     stop: () => stopping.abort(NO_REASON),
   }

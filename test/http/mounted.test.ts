@@ -1,11 +1,15 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { connect, createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import express, { type Express, Router, urlencoded } from 'express'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createEvents, type Events } from '../../src/events.ts'
 import { createMountable } from '../../src/http/app.ts'
 import { mountProblem } from '../../src/http/mount.ts'
 import { newSecret } from '../../src/signing.ts'
+import { CERTIFICATE } from '../support/certificate.ts'
 import { signed } from '../support/service.ts'
 
 /** What the routes answer does not matter here: only whether a body reaches them. */
@@ -144,6 +148,28 @@ describe('under somebody else’s app', () => {
     expect(await (await fetch(`${url}/api/elsewhere`)).text()).toBe('the app')
   })
 
+  it('below a router and a prefix with parameters too, the app says whose word about the address counts', async () => {
+    const { router, refused, bodies } = mountable()
+    const app = express().set('trust proxy', 'loopback')
+    app.use('/tenants/:name', Router({ mergeParams: true }).use('/in/:token', router))
+    const url = `${await serve(app)}/tenants/other/in/direct/webhook`
+    await fetch(url, { headers: { 'x-forwarded-for': '203.0.113.9' } })
+    expect(refused).toEqual([expect.objectContaining({ status: 405, peer: '203.0.113.9' })])
+    expect((await post(url)).status).toBe(200)
+    expect(bodies.map(String)).toEqual([body])
+  })
+
+  it('it answers wherever it is mounted, also at several paths and in several apps', async () => {
+    const { router, bodies } = mountable()
+    const [one, other] = [express(), express().set('trust proxy', true)]
+    one.use(['/a', '/b'], router).use('/c', router)
+    other.use(router)
+    const [url, otherUrl] = [await serve(one), await serve(other)]
+    for (const at of [`${url}/a`, `${url}/b`, `${url}/c`, otherUrl])
+      expect((await post(`${at}/webhook`)).status).toBe(200)
+    expect(bodies).toHaveLength(4)
+  })
+
   it('the app says whose word about the caller’s address counts', async () => {
     const { router, refused } = mountable()
     const app = express().set('trust proxy', 'loopback')
@@ -154,7 +180,7 @@ describe('under somebody else’s app', () => {
 })
 
 describe('what stands before it is looked at when it is mounted', () => {
-  const problemOf = (prepare: (app: Express) => void, path = '/reducto') => {
+  const problemOf = (prepare: (app: Express) => void, path: string | string[] = '/reducto') => {
     const { router } = mountable()
     const app = express()
     prepare(app)
@@ -171,6 +197,19 @@ describe('what stands before it is looked at when it is mounted', () => {
     expect(problemOf((app) => app.use(parser))).toContain(name)
   })
 
+  it('is found at each of several paths, and no name that every object has is a parser', () => {
+    expect(problemOf((app) => app.use('/b', express.json()), ['/a', '/b'])).toContain('express.json()')
+    expect(problemOf((app) => app.use('/c', express.json()), ['/a', '/b'])).toBeNull()
+    const named = Object.defineProperty((_request: unknown, _response: unknown, next: () => void) => next(), 'name', {
+      value: 'toString',
+    })
+    expect(problemOf((app) => app.use(named))).toBeNull()
+  })
+
+  it('a path that cannot be decoded stops no app', () => {
+    expect(problemOf((app) => app.use('/:any', express.json()), '/a%zz')).toBeNull()
+  })
+
   it('one that is behind it, or below another path, is not', () => {
     const { router } = mountable()
     const app = express()
@@ -179,5 +218,36 @@ describe('what stands before it is looked at when it is mounted', () => {
     expect(mountProblem(router)).toBeNull()
     expect(problemOf((other) => other.use('/api', express.json()))).toBeNull()
     expect(problemOf((other) => other.use('/reducto', express.json()))).toContain('express.json()')
+  })
+})
+
+describe('on a server of HTTP/2, which Express does not speak', () => {
+  async function ask(listener: (request: Http2ServerRequest, response: Http2ServerResponse) => void, path: string) {
+    const server = createSecureServer(CERTIFICATE, listener)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const client = connect(`https://127.0.0.1:${(server.address() as AddressInfo).port}`, { ca: CERTIFICATE.cert })
+    onTestFinished(() => {
+      client.destroy()
+      server.close()
+    })
+    const stream = client.request({ ':method': 'POST', ':path': path, ...signed(newSecret(), body) })
+    stream.end(body)
+    const [head] = await once(stream, 'response')
+    return { status: head[':status'], text: await text(stream) }
+  }
+
+  it('a delivery is refused with the cure, and what is not the receiver’s comes back to the app', async () => {
+    const { router, refused, bodies } = mountable()
+    const route = router as unknown as (request: object, response: object, next?: () => void) => void
+    const refusal = await ask((request, response) => route(request, response), '/webhook?a=1')
+    expect(refusal.status).toBe(505)
+    expect(JSON.parse(refusal.text)).toEqual({
+      error: 'http_version_not_supported',
+      reason: expect.stringMatching(/HTTP\/1\.1/),
+    })
+    expect(bodies).toEqual([])
+    expect(refused).toEqual([expect.objectContaining({ status: 505, reason: 'http_version', peer: '127.0.0.1' })])
+    const other = await ask((request, response) => route(request, response, () => response.end('the app')), '/orders')
+    expect(other).toEqual({ status: 200, text: 'the app' })
   })
 })

@@ -106,6 +106,27 @@ describe('the package, packed and installed in a project of somebody else’s', 
     expect(existsSync(join(source, '.package.json.checkout'))).toBe(false)
   })
 
+  it('packing never replaces a manifest that somebody has changed meanwhile', () => {
+    const copy = checkout()
+    const manifest = join(copy, 'package.json')
+    const pack = () => run(copy, 'node', 'scripts/package.ts', 'before')
+    const changed = readFileSync(manifest, 'utf8').replace('"src/bin.js"', '"src/no-such-file.js"')
+    // A pack that fails has not begun.
+    writeFileSync(manifest, changed)
+    expect(pack).toThrow(/no-such-file/)
+    expect(existsSync(join(copy, '.package.json.checkout'))).toBe(false)
+    writeFileSync(manifest, readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    pack()
+    writeFileSync(manifest, changed)
+    expect(pack).toThrow(/package\.json was changed after a pack that was interrupted/)
+    expect(readFileSync(manifest, 'utf8')).toBe(changed)
+    // Interrupted before the manifest was replaced.
+    writeFileSync(manifest, readFileSync(join(copy, '.package.json.checkout'), 'utf8'))
+    pack()
+    run(copy, 'node', 'scripts/package.ts', 'after')
+    expect(readFileSync(manifest, 'utf8')).toBe(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  })
+
   it('has JavaScript with types and no sources, the pinned Node, and no tools', () => {
     const installed = join(project, 'node_modules', PACKAGE)
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' })

@@ -288,6 +288,68 @@ describe('start and stop', () => {
       expect.objectContaining({ err: expect.objectContaining({ message: 'thrown on delivery' }) }),
     ])
   })
+
+  it('an app may wait for a dozen jobs at once, without a warning of Node’s', async () => {
+    const warnings: string[] = []
+    const noted = ({ message }: Error) => void warnings.push(message)
+    process.on('warning', noted)
+    onTestFinished(() => void process.off('warning', noted))
+    const { receiver, reducto, app, secret } = await rig()
+    await receiver.start()
+    const jobs = Array.from({ length: 12 }, () => reducto.addJob())
+    const ends = jobs.map((jobId) => jobEnd(receiver, jobId))
+    for (const jobId of jobs) await deliver(app, signDelivery({ secret, jobId }), '/reducto/webhook')
+    expect((await Promise.all(ends)).every(({ state }) => state === 'done')).toBe(true)
+    expect(warnings).toEqual([])
+  })
+
+  it('what the app’s own functions reject harms nobody: a log whose methods are async, and onFatal', async () => {
+    const unhandled: unknown[] = []
+    const noted = (error: unknown) => void unhandled.push(error)
+    process.on('unhandledRejection', noted)
+    const threads: Worker[] = []
+    const thread = (one: Worker) => void threads.push(one)
+    process.on('worker', thread)
+    onTestFinished(() => void process.off('unhandledRejection', noted).off('worker', thread))
+    const fails = async () => {
+      throw new Error('of the app')
+    }
+    const told: string[] = []
+    const seen = Promise.withResolvers<void>()
+    const { receiver } = await rig({
+      log: {
+        debug: fails,
+        info: fails,
+        warn: fails,
+        error(_fields, message) {
+          told.push(message)
+          if (message === 'onFatal failed') seen.resolve()
+          return fails()
+        },
+      },
+      onFatal: fails,
+    })
+    await receiver.start()
+    await threads[0]!.terminate()
+    await seen.promise
+    await receiver.stop()
+    expect(told).toContain('onFatal failed')
+    expect(unhandled).toEqual([])
+  })
+
+  it('fields of a handler’s line are its own, whatever their names', async () => {
+    const fields = { level: 'gold', msg: 'mine', time: 3, name: 'n' }
+    const handler: Handler = (_result, { log }) => void log.info(fields, 'a line of the handler')
+    const { app, receiver, reducto, secret, lines } = await rig({ handler })
+    await receiver.start()
+    const jobId = reducto.addJob()
+    const ended = jobEnd(receiver, jobId)
+    await deliver(app, signDelivery({ secret, jobId }), '/reducto/webhook')
+    await ended
+    expect(lines.filter(([, message]) => message === 'a line of the handler')).toEqual([
+      ['info', 'a line of the handler', { jobId, ...fields }],
+    ])
+  })
 })
 
 describe('what belongs to the app', () => {

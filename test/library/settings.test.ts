@@ -45,6 +45,59 @@ describe('the settings of a receiver in an app', () => {
     ])
   })
 
+  it.each([
+    [undefined, ['options: must be an object with settings, environment or both']],
+    [null, ['options: must be an object with settings, environment or both']],
+    ['whsec_abc', ['options: must be an object with settings, environment or both']],
+    [{ settings: null }, ['settings: must be a plain object']],
+    [{ settings: 'SVIX_WEBHOOK_SECRET=a' }, ['settings: must be a plain object']],
+    [{ settings: new Map(Object.entries(GOOD)) }, ['settings: must be a plain object']],
+    [{ settings: [GOOD] }, ['settings: must be a plain object']],
+    [{ settings: Object.create(GOOD) }, ['settings: must be a plain object']],
+    [{ settings: GOOD, environment: null }, ['environment: must be a plain object']],
+    [{ settings: GOOD, environment: 'a' }, ['environment: must be a plain object']],
+    [{ environment: Object.create(GOOD) }, ['environment: must be a plain object']],
+    [{ settings: GOOD, onFatal: 'exit' }, ['onFatal: must be a function']],
+    [
+      { settings: GOOD, onfatal() {}, toString: 1 },
+      [
+        'onfatal: is not an option; these are settings, environment, handler, log and onFatal',
+        'toString: is not an option; these are settings, environment, handler, log and onFatal',
+      ],
+    ],
+  ])('%o in place of what they must be are told, not thrown', (options, problems) => {
+    expect(problemsOf(options)).toEqual(problems)
+  })
+
+  it.each([
+    { constructor: 'x', toString: 'y', hasOwnProperty: 'z' },
+    JSON.parse('{"__proto__":"x","valueOf":"y"}'),
+    { HANDLER_TIMEOUT: Object.create(null) },
+    { HANDLER_TIMEOUT: { toString: () => '1m' } },
+    { HANDLER_TIMEOUT: Symbol('1m') },
+    { RETENTION: ['100d'] },
+  ])('%o: each name that is none and each value that is no text is a problem', (settings) => {
+    const problems = problemsOf({ settings: { ...GOOD, ...settings } })
+    const own = Object.keys({ ...GOOD, ...settings }).filter((name) => !Object.hasOwn(GOOD, name))
+    expect(own.length).toBeGreaterThan(0)
+    expect(problems.map((problem) => problem.split(':')[0])).toEqual(own)
+  })
+
+  it('in an environment must be text, also one that no shell has made', () => {
+    const environment = {
+      ...GOOD,
+      WORKER_CONCURRENCY: 4,
+      https_proxy: {},
+      npm_config: 7,
+      PORT: 3000,
+      RETENTION: undefined,
+    }
+    expect(problemsOf({ environment })).toEqual([
+      'WORKER_CONCURRENCY: must be text in an environment, not of type number',
+      'https_proxy: must be text in an environment, not of type object',
+    ])
+  })
+
   it('may be numbers, or absent', () => {
     expect(
       problemsOf({ settings: { ...GOOD, WORKER_CONCURRENCY: 4, PUBLIC_URL: undefined, RESULTS_RETENTION: '' } }),

@@ -99,6 +99,18 @@ describe('what is wrong behind the inbox', () => {
     expect(on.watch.current()).toMatchObject([{ waiting: 9, oldest: null }])
   })
 
+  it('is told without a number when one is asked for and does not come', async () => {
+    let asked = 0
+    const on = rig(() => (asked++ === 0 ? Promise.resolve({ waiting: 9, oldest: 1_000 }) : new Promise(() => {})))
+    on.set(trouble('disk'))
+    await on.pass(LOOK_EVERY_MS)
+    expect(on.watch.current()).toMatchObject([{ waiting: 9 }])
+    await on.pass(TELL_AGAIN_MS)
+    expect(asked).toBe(2)
+    expect(on.watch.current()[0]).not.toHaveProperty('waiting')
+    expect(on.last()).not.toHaveProperty('waiting')
+  })
+
   it('is told without a number when the inbox cannot be read', async () => {
     const on = rig(() => Promise.reject(new Error('disk I/O error')))
     on.set(trouble('disk'))
