@@ -1,7 +1,6 @@
 import { lstatSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { link } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { fsyncPath } from '../fsync.ts'
 import { DatabaseRefused } from '../inbox/inbox.ts'
