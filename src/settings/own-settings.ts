@@ -3,7 +3,7 @@ import type { Env } from './given.ts'
 import type { ENDPOINT_SECRET, SettingName } from './settings.ts'
 import { SETTINGS } from './settings.ts'
 
-/** Settings of a server and a process, which an app that mounts the receiver has of its own. */
+/** Settings of a server and a process; an app that mounts the receiver has its own. */
 const OF_THE_SERVICE = ['HOST', 'PORT', 'TRUST_PROXY', 'LOG_LEVEL'] as const
 type OfTheService = (typeof OF_THE_SERVICE)[number]
 
@@ -15,15 +15,15 @@ type EndpointName = typeof ENDPOINT_SECRET | `${typeof ENDPOINT_SECRET}_${string
 type OwnName = Exclude<SettingName, OfTheService> | `${SecretName}_FILE` | EndpointName
 
 /**
- * Settings by the names that they have in the environment, and written as they are there: `{ WORKER_CONCURRENCY: 4,
- * RETENTION: '100d' }`. What is undefined or empty is not set.
+ * Settings by their environment names, written as in the environment: `{ WORKER_CONCURRENCY: 4, RETENTION: '100d' }`.
+ * An undefined or empty value is not set.
  */
 export type OwnSettings = { readonly [N in OwnName]?: string | number | boolean | undefined }
 
-/** What a receiver in an app needs. */
+/** The part of the Config that a receiver in an app needs. */
 export type OwnConfig = Omit<Config, 'host' | 'port' | 'trustProxy' | 'logLevel'>
 
-/** All of them: a part of the Config that is added later does not compile without a decision. */
+/** All members: a part of the Config that is added later does not compile without a decision. */
 const NEEDS: Readonly<Record<keyof OwnConfig, true>> = {
   publicUrl: true,
   endpoints: true,
@@ -47,9 +47,10 @@ const NEEDS: Readonly<Record<keyof OwnConfig, true>> = {
 }
 
 /**
- * Reads settings that an app gives, over those of an environment that it passes on; never the process's own. In the app's
- * own ones every name must be a setting; an environment holds other programs' names too. `problems`: what else is wrong.
- * @throws SettingsError with every problem there is
+ * Reads an app's settings, which take precedence over those of an environment that it passes; never reads the process's
+ * own. In the app's settings every name must be a setting; an environment holds other programs' names too. `problems`:
+ * problems found elsewhere.
+ * @throws SettingsError with all problems
  */
 export function loadOwnConfig(own: OwnSettings, environment: Env, problems: readonly string[] = []): OwnConfig {
   const given = Object.entries(own as Readonly<Record<string, unknown>>).filter(
@@ -65,7 +66,7 @@ export function loadOwnConfig(own: OwnSettings, environment: Env, problems: read
   const { config, told } = load({ ...without(environment, Object.keys(texts)), ...texts })
   if (config && wrong.size === 0 && problems.length === 0) return config
 
-  // A name that is close to a setting's is told with the one that was meant; of a value that is no text, only that.
+  // A name that resembles a setting is reported with that setting. For a value that is not text, only that is reported.
   const slips = new Set(told.map(nameIn).filter((name) => wrong.get(name) === UNKNOWN))
   throw new SettingsError([
     ...problems,
@@ -86,8 +87,7 @@ function load(env: Env): { readonly config?: OwnConfig; readonly told: readonly 
 const UNKNOWN = 'is not a setting'
 
 function problemOf(name: string, value: unknown): string | null {
-  if (OF_THE_SERVICE.some((one) => one === name))
-    return 'is for the service alone; your app has a server and a log of its own'
+  if (OF_THE_SERVICE.some((one) => one === name)) return 'is only for the service; your app has its own server and log'
   if (!isName(name)) return UNKNOWN
   if (['string', 'number', 'boolean'].includes(typeof value)) return null
   return `must be text, as in the environment, a number or a boolean, not ${value === null ? 'null' : `of type ${typeof value}`}`
@@ -102,7 +102,9 @@ function isFileOfSecret(name: string): boolean {
   return target !== name && target in SETTINGS && SETTINGS[target as SettingName].secret
 }
 
-/** The environment without what is given otherwise: the same name, in small letters, or as a file. */
+/**
+ * The environment without the settings given elsewhere, in all their forms: the same name, in lower case, or as a file.
+ */
 function without(environment: Env, given: readonly string[]): Env {
   const stems = new Set(given.map((name) => stemOf(name)))
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !stems.has(stemOf(name))))

@@ -1,12 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 
-/** What is at the path is not a file that can be read to its end. The message continues `it is `. */
+/** The path does not name a file that can be read completely. The message continues `it is `. */
 export class NotAFile extends Error {}
 
 /**
- * Reads a file of `maxBytes` at most. Never waits for another program: a named pipe, a socket or a device is refused
- * before it is opened, and what takes the file's place meanwhile is refused too.
- * @throws NotAFile, or what `node:fs` throws
+ * Reads a file of at most `maxBytes`. Never waits for another program: a named pipe, a socket or a device is refused
+ * before it is opened, and also if it replaces the file meanwhile.
+ * @throws NotAFile, or an error of `node:fs`
  */
 export function readFileBounded(path: string, maxBytes: number): Buffer {
   checkKind(statSync(path))
