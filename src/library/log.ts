@@ -2,7 +2,7 @@ import pino from 'pino'
 import { errorSerializers, type Log } from '../log.ts'
 import type { Scrub } from '../scrub.ts'
 
-/** Where lines go: pino's loggers, `console` and most others are such. */
+/** The destination of log lines: pino's loggers, `console` and most others qualify. */
 export type LogSink = {
   readonly [Level in 'debug' | 'info' | 'warn' | 'error']: (
     fields: Readonly<Record<string, unknown>>,
@@ -21,7 +21,9 @@ function levelOf(level: number): keyof LogSink {
   return level < 50 ? 'warn' : 'error'
 }
 
-/** A log whose lines go to the log of an app. Errors in them are scrubbed and plain data. A sink that throws loses a line. */
+/**
+ * A log that writes to an app's log. Errors in its lines are scrubbed plain data. If a sink throws, the line is lost.
+ */
 export function createOwnLog(sink: LogSink, scrub: Scrub): Log {
   const stream = {
     write(line: string) {
@@ -29,14 +31,14 @@ export function createOwnLog(sink: LogSink, scrub: Scrub): Log {
       try {
         sink[levelOf(Number(level))](fields, String(msg))
       } catch {
-        // There is nobody left to tell.
+        // There is nowhere left to report this.
       }
     },
   }
   return pino({ level: 'debug', base: null, serializers: errorSerializers(scrub) }, stream)
 }
 
-/** Without a log of the app's: warnings and errors, as lines of JSON on standard error. */
+/** For an app without a log: warnings and errors, as lines of JSON on standard error. */
 export const STANDARD_ERROR: LogSink = {
   debug() {},
   info() {},
