@@ -2,20 +2,23 @@ import { randomBytes } from 'node:crypto'
 import type { Attempt, Content } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 
-/** What an inbox in memory holds. It outlives the inbox, as a file would: opened again, it is the same after a restart. */
+/**
+ * The contents of an inbox in memory. They outlive the inbox, like a file: an inbox opened on them behaves as after a
+ * restart.
+ */
 export type Memory = {
   /** By `svixId`. */
   readonly deliveries: Map<string, StoredDelivery>
-  /** By job id, in the order in which they were created. */
+  /** By job id, in order of creation. */
   readonly jobs: Map<string, JobEntry>
   readonly linkKey: Buffer
-  /** The last number of a delivery, a job, a claim. */
+  /** The last number given to a delivery, a job, a claim. */
   lastDelivery: number
   lastJob: number
   lastToken: number
   lastVerifiedAt: number | null
   isPaused: boolean
-  /** A stop was asked for: what runs is interrupted by the next start. */
+  /** A stop was requested: the next start treats running jobs as interrupted. */
   isStopAsked: boolean
 }
 
@@ -29,19 +32,19 @@ export type StoredDelivery = {
   readonly receivedAt: number
   lastAt: number
   arrivals: number
-  /** Null when it was erased. */
+  /** Null after it was erased. */
   body: Buffer | null
 }
 
-/** A job with all that belongs to it. Its record is replaced, never changed. */
+/** A job and everything that belongs to it. Its record is replaced, never modified. */
 export type JobEntry = {
   readonly seq: number
   job: StoredJob
   sideFiles: StoredSideFiles | null
   readonly deliveries: StoredDelivery[]
-  /** Endpoints that announced it, beside the first. */
+  /** Further endpoints that announced the job. */
   readonly otherEndpoints: Set<string>
-  /** By the token of their claim, the earliest first. */
+  /** By the token of their claim, earliest first. */
   readonly attempts: Map<number, Attempt>
 }
 

@@ -3,7 +3,7 @@ import type { Content, DeliveryRow, JobDetail, JobFilter, JobPage, Stats } from 
 import { isInHand, jobRowOf } from '../transitions.ts'
 import type { JobEntry, Memory, StoredDelivery } from './memory.ts'
 
-/** Everything that only looks. */
+/** All functions that only read. */
 export function createQueries(memory: Memory) {
   function get(jobId: string): JobDetail | null {
     const entry = memory.jobs.get(jobId)
@@ -18,7 +18,7 @@ export function createQueries(memory: Memory) {
     }
   }
 
-  /** The newest first. */
+  /** Newest first. */
   function matching(filter: JobFilter): JobEntry[] {
     return [...memory.jobs.values()].filter((entry) => matches(entry, filter)).reverse()
   }
@@ -35,7 +35,7 @@ export function createQueries(memory: Memory) {
     }
   }
 
-  /** What may be queued again, the oldest first. */
+  /** The jobs that may be queued again, oldest first. */
   function requeueable(filter: JobFilter): JobEntry[] {
     return matching(filter)
       .filter(({ job }) => isRequeueable(job.progress))
@@ -64,7 +64,7 @@ export function createQueries(memory: Memory) {
   return { get, list, requeueable, stats }
 }
 
-/** What each part of a filter asks of a job. */
+/** The condition of each filter. */
 const CONDITIONS: {
   readonly [K in keyof JobFilter]-?: (entry: JobEntry, value: NonNullable<JobFilter[K]>) => boolean
 } = {
@@ -87,7 +87,7 @@ function matches(entry: JobEntry, filter: JobFilter): boolean {
   })
 }
 
-/** As SQL compares without regard to case: the letters of ASCII alone. */
+/** As SQL compares without regard to case: only ASCII letters are converted. */
 function lower(text: string | null): string | null {
   return text?.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) ?? null
 }
