@@ -8,8 +8,8 @@ import { SettingsError } from './settings/config.ts'
 const EXIT = { done: 0, problem: 1, wrongUse: 2, wrongSettings: 78 } as const
 
 /**
- * How this program is called: `receiver` in the container, elsewhere by the package's own name. Where that is
- * not installed npx asks the registry for it, which a stranger may have: it must not run what it finds there.
+ * How to call this program: `receiver` in the container, elsewhere the package's own name. If that is not installed,
+ * npx would ask the registry for it, where a stranger may own the name: it must not run what it finds there.
  */
 const NAME = basename(process.argv[1] ?? '') === 'receiver' ? 'receiver' : 'npx --no-install reducto-webhook-receiver'
 
@@ -20,7 +20,7 @@ const USAGE: readonly (readonly [call: string, does: string])[] = [
   ['jobs list', 'the jobs, newest first [--limit N] [--cursor C]'],
   ['jobs show ID', 'one job: deliveries, attempts, result'],
   ['jobs retry ID…', 'queues jobs again [--refetch] [--dry-run]'],
-  ['jobs replay ID…', 'calls the handler again with what is saved [--dry-run]'],
+  ['jobs replay ID…', 'calls the handler again with the saved result [--dry-run]'],
   ['jobs delete ID…', 'erases result, metadata and bodies'],
   ['send-test [completed|failed|ping] --to URL', 'sends one signed delivery to a running service'],
   ['backup FILE', 'a consistent copy of the database, while the service runs'],
@@ -36,7 +36,7 @@ Which jobs, instead of ids: --state queued|running|done|dead --status Failed --t
 Commands that print take --json. Settings come from the environment or .env: see .env.example.
 `
 
-/** Loaded when called, so that a command starts with no more than it needs. */
+/** Loaded on demand, so that a command starts with no more than it needs. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./cli/serve.ts')).serve,
   demo: async () => (await import('./cli/demo.ts')).demo,
@@ -44,8 +44,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   jobs: async () => (await import('./cli/jobs.ts')).jobs,
   'send-test': async () => (await import('./cli/send-test.ts')).sendTest,
   backup: async () => (await import('./cli/backup.ts')).backup,
-  help: async () => async () => say(HELP),
-  version: async () => async () => say(`${versionOf(new URL('../package.json', import.meta.url))}\n`),
+  help: async () => async () => print(HELP),
+  version: async () => async () => print(`${versionOf(new URL('../package.json', import.meta.url))}\n`),
 }
 
 function versionOf(manifest: URL): string {
@@ -57,39 +57,39 @@ async function run(argv: readonly string[]): Promise<number> {
   const name = first === '--help' || first === '-h' ? 'help' : first === '--version' ? 'version' : first
   const load = ownOf(COMMANDS, name)
   if (!load) throw new WrongUse(`there is no command ${name}`)
-  if (asksForHelp(rest)) return say(HELP)
+  if (asksForHelp(rest)) return print(HELP)
   const command = await load()
   return command(rest)
 }
 
-/** At any place, also behind a subcommand; what follows `--` are no options. */
+/** At any position, also after a subcommand; arguments after `--` are not options. */
 function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf('--')
   return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')
 }
 
-function say(text: string): number {
+function print(text: string): number {
   process.stdout.write(text)
   return EXIT.done
 }
 
-function explain(error: unknown): number {
-  const tell = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
+function reportError(error: unknown): number {
+  const printError = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
   if (error instanceof SettingsError) {
-    tell('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
+    printError('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
     return EXIT.wrongSettings
   }
   if (error instanceof DatabaseRefused) {
-    tell(error.message)
+    printError(error.message)
     return EXIT.wrongSettings
   }
   const { code, message } = error as NodeJS.ErrnoException
   if (error instanceof WrongUse || code?.startsWith('ERR_PARSE_ARGS')) {
-    tell(message, `Try: ${NAME} help`)
+    printError(message, `Try: ${NAME} help`)
     return EXIT.wrongUse
   }
-  tell(message)
+  printError(message)
   return EXIT.problem
 }
 
-process.exit(await run(process.argv.slice(2)).catch(explain))
+process.exit(await run(process.argv.slice(2)).catch(reportError))
