@@ -2,7 +2,7 @@
 export type Cut = { readonly start: number; readonly end: number; readonly by: '' | '[secret]' }
 
 /**
- * Finds text that looks like a credential, whoever's it is: in URLs the query (signed links), the fragment and the user
+ * Finds text that looks like a credential, whoever owns it: in URLs the query (signed links), the fragment and the user
  * info; parameters of such queries; values of names like `X-Amz-Signature` and `api_key`; Authorization headers,
  * tokens, keys. In doubt the text is removed. Every pattern is bounded, so that the time is linear in the text.
  */

@@ -35,7 +35,7 @@ export type ReceiverOptions = {
   readonly onFatal?: (error: Error) => void
 }
 
-/** Handles the receiver's routes in Express 4 and 5, and in other frameworks with such middleware. */
+/** Handles the receiver's routes in Express 4 and 5, and in other frameworks with the same form of middleware. */
 export type ReceiverRouter = (
   request: IncomingMessage,
   response: ServerResponse,

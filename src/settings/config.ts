@@ -189,14 +189,19 @@ function cure(text: string): string {
 function slips(given: Given, names: readonly SettingName[], endpoints: boolean): string[] {
   const ours = names.flatMap((name) => (isSecret(name) ? [name, `${name}_FILE`] : [name]))
   const small = names.flatMap((name) => (SETTINGS[name].shared ? [name.toLowerCase()] : []))
-  const told = endpoints ? endpointSlips(given) : new Map<string, string>()
+  const messages = endpoints ? endpointSlips(given) : new Map<string, string>()
   for (const [name, value] of Object.entries(given)) {
-    if (told.has(name) || small.includes(name as Lowercase<SettingName>) || isKnown(name) || isInjected(name, value))
+    if (
+      messages.has(name) ||
+      small.includes(name as Lowercase<SettingName>) ||
+      isKnown(name) ||
+      isInjected(name, value)
+    )
       continue
     const meant = nearMiss(name, ours)
-    if (meant !== null) told.set(name, `${name}: is not a setting; did you mean ${meant}?`)
+    if (meant !== null) messages.set(name, `${name}: is not a setting; did you mean ${meant}?`)
   }
-  return [...told.values()]
+  return [...messages.values()]
 }
 
 /** Includes parts that are not needed now: HTTP_PROXY is not a misspelt HTTPS_PROXY. */

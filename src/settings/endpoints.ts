@@ -37,19 +37,19 @@ export function endpointsOf(given: Given, problems: string[]): ReadonlyMap<strin
 
 /** Names that resemble the prefix of endpoint secrets, or have an invalid ending. Messages by name. */
 export function endpointSlips(given: Given): Map<string, string> {
-  const told = new Map<string, string>()
+  const messages = new Map<string, string>()
   for (const [name, value] of Object.entries(given)) {
     if (isInjected(name, value)) continue
     if (name.startsWith(ENDPOINT_SECRET)) {
       if (endpointOf(name) === null)
-        told.set(
+        messages.set(
           name,
           `${name}: is not a setting; ${ENDPOINT_SECRET}_<NAME> needs a NAME of A-Z and 0-9 other than FILE, DEFAULT and DIRECT`,
         )
     } else if (beginnings(name).some((beginning) => nearMiss(beginning, [ENDPOINT_SECRET]) !== null))
-      told.set(name, `${name}: is not a setting; did you mean ${ENDPOINT_SECRET} or ${ENDPOINT_SECRET}_<NAME>?`)
+      messages.set(name, `${name}: is not a setting; did you mean ${ENDPOINT_SECRET} or ${ENDPOINT_SECRET}_<NAME>?`)
   }
-  return told
+  return messages
 }
 
 /** `A_B_C` → `A_B_C`, `A_B`, `A`. */

@@ -63,23 +63,23 @@ export function loadOwnConfig(own: OwnSettings, environment: Env, problems: read
     }),
   )
   const texts = Object.fromEntries(given.map(([name, value]) => [name, String(value)]))
-  const { config, told } = load({ ...without(environment, Object.keys(texts)), ...texts })
+  const { config, invalid } = load({ ...without(environment, Object.keys(texts)), ...texts })
   if (config && wrong.size === 0 && problems.length === 0) return config
 
   // A name that resembles a setting is reported with that setting. For a value that is not text, only that is reported.
-  const slips = new Set(told.map(nameIn).filter((name) => wrong.get(name) === UNKNOWN))
+  const slips = new Set(invalid.map(nameIn).filter((name) => wrong.get(name) === UNKNOWN))
   throw new SettingsError([
     ...problems,
     ...[...wrong].filter(([name]) => !slips.has(name)).map(([name, problem]) => `${name}: ${problem}`),
-    ...told.filter((problem) => slips.has(nameIn(problem)) || !wrong.has(nameIn(problem))),
+    ...invalid.filter((problem) => slips.has(nameIn(problem)) || !wrong.has(nameIn(problem))),
   ])
 }
 
-function load(env: Env): { readonly config?: OwnConfig; readonly told: readonly string[] } {
+function load(env: Env): { readonly config?: OwnConfig; readonly invalid: readonly string[] } {
   try {
-    return { config: loadConfig(env, keysOf(NEEDS)), told: [] }
+    return { config: loadConfig(env, keysOf(NEEDS)), invalid: [] }
   } catch (error) {
-    if (error instanceof SettingsError) return { told: error.problems }
+    if (error instanceof SettingsError) return { invalid: error.problems }
     throw error
   }
 }

@@ -21,7 +21,7 @@ const FOREIGN_DEBRIS_AFTER_MS = 24 * 3_600_000
 const DISCARD_GRACE_MS = 500
 /** The removal continues in the background for at most this long, ms. */
 const DISCARD_TIMEOUT_MS = 10_000
-/** Two commits at the same moment are told to retry; maximum retries. */
+/** A put that conflicts with another commit at the same moment is tried this many times. */
 const MAX_CONFLICTS = 3
 
 /** What the drafts of a store share. */

@@ -65,8 +65,8 @@ function regionOf(error: unknown, message: string): string | null {
     readonly $response?: { readonly headers?: Readonly<Record<string, unknown>> }
     readonly Region?: unknown
   }
-  const told = [$response?.headers?.['x-amz-bucket-region'], Region, /expecting '([^']*)'/.exec(message)?.[1]]
-  return told.find((one): one is string => typeof one === 'string' && REGION.test(one)) ?? null
+  const found = [$response?.headers?.['x-amz-bucket-region'], Region, /expecting '([^']*)'/.exec(message)?.[1]]
+  return found.find((one): one is string => typeof one === 'string' && REGION.test(one)) ?? null
 }
 
 const REGION = /^[a-z0-9-]{1,40}$/
