@@ -1,6 +1,6 @@
 /**
- * The ports that `fetch` refuses to call, since other protocols live there that an HTTP request might speak to by
- * accident: https://fetch.spec.whatwg.org/#port-blocking.
+ * The ports that `fetch` refuses to call, because an HTTP request could accidentally talk to other protocols there:
+ * https://fetch.spec.whatwg.org/#port-blocking.
  */
 const BLOCKED: ReadonlySet<number> = new Set([
   1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,

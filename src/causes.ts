@@ -1,9 +1,9 @@
-/** Errors whose causes go deeper, or branch wider, say nothing more that anybody reads. */
+/** Maximum number of causes; deeper or wider ones help no reader. */
 const MAX_CAUSES = 32
 
 /**
- * An error and everything that caused it: its `cause`, the `errors` of an AggregateError, and theirs, each once. Ends
- * whatever the errors are: a cause may name itself, be no Error, or throw when it is read.
+ * An error and everything that caused it: its `cause`, the `errors` of an AggregateError, and theirs, each once.
+ * Terminates for any error: a cause may refer to itself, may not be an Error, or may throw when it is read.
  */
 export function causesOf(error: unknown): readonly unknown[] {
   const found = new Set<unknown>([error])
@@ -15,7 +15,7 @@ export function causesOf(error: unknown): readonly unknown[] {
   return [...found].slice(0, MAX_CAUSES)
 }
 
-/** The list may be a proxy, or of a class of its own, as well as the error. */
+/** The list, like the error, may be a proxy or have a class of its own. */
 function directCausesOf(error: object): readonly unknown[] {
   const direct: unknown[] = []
   try {
@@ -23,7 +23,7 @@ function directCausesOf(error: object): readonly unknown[] {
     if (cause !== undefined && cause !== null) direct.push(cause)
     if (Array.isArray(errors)) for (let at = 0; at < errors.length && at < MAX_CAUSES; at++) direct.push(errors[at])
   } catch {
-    // What was read until then counts.
+    // Keeps the causes read so far.
   }
   return direct
 }

@@ -1,13 +1,13 @@
 import { ISOLATE_AFTER_CRASHES, type JobProgress, type Stage } from './job.ts'
 
 /**
- * Which of the due jobs are given out. Pure, and the same for every store.
+ * Chooses which due jobs are claimed. Pure, and the same for every store.
  *
- * - Retries take half of the places at most: a new job finds a free place however many old ones hang or fail.
- * - Of jobs that are looked at for the first time, the oldest and the newest take turns: after an outage the old ones may
- *   have been purged, and must not keep fresh ones waiting until these are purged too.
- * - Endpoints take turns: whoever has one endpoint's secret cannot delay another endpoint's jobs.
- * - A job that has crashed twice runs alone: nothing new begins before it, nor beside it.
+ * - Retries get at most half of the slots: a new job finds a free slot, however many old ones hang or fail.
+ * - Among first attempts, the oldest and the newest jobs take turns: after an outage the old ones may have been purged,
+ *   and must not delay fresh ones until these are purged too.
+ * - Endpoints take turns: a holder of one endpoint's secret cannot delay another endpoint's jobs.
+ * - A job that has crashed twice runs alone: nothing new starts before it or beside it.
  */
 
 /** Whether an attempt has failed, or found the job unfinished, since the job was queued. */
@@ -20,7 +20,7 @@ export function isIsolated({ crashes }: Pick<JobProgress, 'crashes'>): boolean {
   return crashes >= ISOLATE_AFTER_CRASHES
 }
 
-/** Missing side files are tried when the job is not to be fetched: a fetch brings all of them anew. */
+/** Missing side files are tried only if the job is not waiting for a fetch, which would download all of them again. */
 export function maySideFilesRun({ state, stage }: Pick<JobProgress, 'state' | 'stage'>): boolean {
   return state === 'done' || state === 'dead' || stage === 'hand_over'
 }
@@ -28,30 +28,30 @@ export function maySideFilesRun({ state, stage }: Pick<JobProgress, 'state' | 's
 /** A job in the hands of a worker. */
 type RunningJob = { readonly stage: Stage; readonly isRetry: boolean; readonly crashes: number }
 
-/** What a store knows when one stage claims. `Job` is how the store names a job. */
+/** The store's state when a stage claims. `Job` is the store's way to name a job. */
 export type ClaimRequest<Job extends { readonly stage: Stage }> = {
   readonly stage: Stage
-  /** How many jobs may be claimed, and how many places the stage has in all. */
+  /** How many jobs may be claimed, and the total slots of the stage. */
   readonly limit: number
   readonly total: number
-  /** Whether the other stage may claim now; while it may not, its isolated jobs hold up nobody. */
+  /** Whether the other stage may claim now; while it may not, its isolated jobs delay nothing. */
   readonly isOtherOpen: boolean
-  /** An operator has stopped claims. */
+  /** An operator has paused the worker. */
   readonly isPaused: boolean
   readonly running: readonly RunningJob[]
-  /** Tries at side files that are under way. */
+  /** Running attempts at side files. */
   readonly sideFilesRunning: number
-  /** Due jobs that must run alone, of both stages, the longest due first. */
+  /** Due jobs of both stages that must run alone, longest due first. */
   readonly isolated: readonly Job[]
 }
 
-/** Nothing, one job alone, or up to `limit` of what is due, of which retries may hold what `runningRetries` leaves. */
+/** Nothing, one job alone, or up to `limit` due jobs, with the retries that `runningRetries` allows. */
 export type ClaimPlan<Job> =
   | { readonly is: 'nothing' }
   | { readonly is: 'alone'; readonly job: Job }
   | { readonly is: 'due'; readonly limit: number; readonly runningRetries: number }
 
-/** What a stage may claim now. */
+/** Plans the claims of a stage. */
 export function planClaims<Job extends { readonly stage: Stage }>(request: ClaimRequest<Job>): ClaimPlan<Job> {
   const { stage, running, sideFilesRunning } = request
   const limit = Math.min(request.limit, request.total)
@@ -66,7 +66,8 @@ export function planClaims<Job extends { readonly stage: Stage }>(request: Claim
 }
 
 /**
- * Whether the end of this job concerns the claims of both stages: it ran alone, or another job waits for all others to end.
+ * Whether the end of this job concerns the claims of both stages: it ran alone, or another job waits until all others
+ * have ended.
  */
 export function wakesBothStages(ended: Pick<JobProgress, 'crashes'>, isIsolatedDue: () => boolean): boolean {
   return isIsolated(ended) || isIsolatedDue()
@@ -76,39 +77,39 @@ export function wakesBothStages(ended: Pick<JobProgress, 'crashes'>, isIsolatedD
 type DueJobs<T> = {
   /** First looks, the longest due first. */
   readonly oldest: readonly T[]
-  /** First looks, the latest due first. */
+  /** First attempts, latest due first. */
   readonly newest: readonly T[]
-  /** Jobs that an attempt has failed, the longest due first. */
+  /** Jobs with a failed attempt, longest due first. */
   readonly retries: readonly T[]
 }
 
 export type Choice<T> = {
   /** By endpoint, in a fixed order. */
   readonly due: readonly DueJobs<T>[]
-  /** Tries at missing side files: after all else. */
+  /** Attempts at missing side files: after all other jobs. */
   readonly sideFiles: readonly T[]
-  /** How many may be given out. */
+  /** How many may be claimed. */
   readonly limit: number
-  /** Places of this stage in all, and how many of them retries and side files hold. */
+  /** Total slots of this stage, and how many of them retries and side files hold. */
   readonly places: number
   readonly runningRetries: number
-  /** Only the newest: for a trial after which nothing old may be left. */
+  /** Only the newest: for a trial, since old jobs may have been purged. */
   readonly newestFirst: boolean
-  /** Counts what was given out, so that turns go on where they ended. */
+  /** The number of jobs claimed so far, so that turns continue where they ended. */
   readonly turn: number
 }
 
 type Lane = 'oldest' | 'newest' | 'retries'
 
-/** Of four places that become free one goes to a retry. */
+/** One of four freed slots goes to a retry. */
 const LANES: readonly Lane[] = ['oldest', 'newest', 'retries', 'oldest']
 
-/** How many places retries may hold: half, and one of one. */
+/** The slots that retries may hold: half of them, and the only one if there is one. */
 export function maxRetries(places: number): number {
   return Math.max(1, Math.floor(places / 2))
 }
 
-/** The jobs to give out, at most `limit`, each once. */
+/** The jobs to claim, at most `limit`, each once. */
 export function chooseClaims<T>(choice: Choice<T>): readonly T[] {
   const { due, limit, newestFirst } = choice
   const chosen = new Set<T>()

@@ -38,7 +38,7 @@ type WorkerParts = {
   readonly opening: AsyncDisposableStack
 }
 
-/** Wires the worker. What it opens is closed with `opening`; it is started by whoever asked for it. */
+/** Wires the worker. Everything it opens is closed with `opening`; the caller starts it. */
 export function composeWorker(parts: WorkerParts): Worker {
   const { config, inbox, results, handOver, clock, events, scrub, client, opening } = parts
   const scanner = createScanThread()

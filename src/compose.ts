@@ -16,11 +16,14 @@ export type Service = {
   readonly inbox: Inbox
   readonly results: Results
   /**
-   * Ends it within SHUTDOWN_GRACE: unready at once, deliveries accepted for a quarter of the grace, running jobs given
-   * the rest. What is not done then stays queued. May be called twice.
+   * Stops within SHUTDOWN_GRACE: it is unready at once, accepts deliveries for a quarter of the grace, and gives
+   * running jobs the rest. Unfinished jobs stay queued. May be called twice.
    */
   stop(): Promise<void>
-  /** Records that what runs is interrupted, not crashed, for a process that ends at once. May be called during a stop. */
+  /**
+   * Records that running jobs are interrupted, not crashed, for a process that exits at once. May be called during a
+   * stop.
+   */
   interrupt(): Promise<void>
 }
 
@@ -29,20 +32,20 @@ export type ComposeOptions = {
   readonly log: Log
   readonly events?: EventBus
   readonly clock?: Clock
-  /** Ends a start that is still under way. */
+  /** Aborts a start that is still running. */
   readonly signal?: AbortSignal
-  /** Something without which the service cannot go on has died. */
+  /** A part that the service needs has died. */
   readonly onFatal?: (error: Error) => void
 }
 
-/** What must never leave the process. */
+/** The scrubber for the configured secrets. */
 export function scrubFor(config: Pick<Config, 'secrets'>): Scrub {
   return createScrub(config.secrets)
 }
 
 /**
- * The library with a server of its own. Listens first, and answers webhooks with 503 until they can be recorded. A start
- * that fails half-way closes what it opened, the last first.
+ * The library with a server of its own. Listens first, and answers webhooks with 503 until they can be recorded. A
+ * start that fails midway closes what it opened in reverse order.
  */
 export async function startService(options: ComposeOptions): Promise<Service> {
   const { config, log } = options

@@ -1,21 +1,21 @@
-/** A part of a text that is to be taken out, [start, end), and what stands there then. */
+/** A part of a text to remove, [start, end), and its replacement. */
 export type Cut = { readonly start: number; readonly end: number; readonly by: '' | '[secret]' }
 
 /**
- * Finds what looks like a credential, whoever's it is: of URLs the query (signed links), the fragment and the user info;
- * parameters of such queries; values of names like `X-Amz-Signature` and `api_key`; Authorization headers, tokens, keys.
- * What is in doubt is taken out. Every pattern is bounded, so that the time is linear in the text.
+ * Finds text that looks like a credential, whoever owns it: in URLs the query (signed links), the fragment and the user
+ * info; parameters of such queries; values of names like `X-Amz-Signature` and `api_key`; Authorization headers,
+ * tokens, keys. In doubt the text is removed. Every pattern is bounded, so that the time is linear in the text.
  */
 export function findCredentials(text: string): Cut[] {
   return [...inUrls(text), ...PARAMETERS(text), ...named(text), ...headers(text), ...tokens(text)]
 }
 
 const WORD = /[^\s"'<>]+/g
-/** What stands before `://`. Characters. */
-const MAX_SCHEME = 31
+/** Maximum characters before `://`. */
+const MAX_SCHEME_CHARS = 31
 const SCHEME_AT_END = /[a-z][a-z0-9+.-]{0,30}$/i
-/** A path's query without a `=` may be a token as a whole, if it is as long as one. */
-const MIN_TOKEN = 8
+/** A query without a `=` may be a token as a whole, if it has at least this many characters. */
+const MIN_TOKEN_CHARS = 8
 
 function inUrls(text: string): Cut[] {
   const cuts: Cut[] = []
@@ -23,7 +23,8 @@ function inUrls(text: string): Cut[] {
     const scheme = schemeIn(word)
     let begin = scheme ? scheme.end : word.indexOf('/')
     if (begin === -1) continue
-    // User info runs to the last @ of a word, whatever is in it. A file has none, and may lie in a folder of that name.
+    // User info extends to the last @ of a word, whatever it contains. A file URL has none, and may have a folder with
+    // such a name.
     const at = word.lastIndexOf('@')
     if (scheme && at >= begin && scheme.name !== 'file') {
       cuts.push({ start: index + begin, end: index + at + 1, by: '' })
@@ -32,46 +33,47 @@ function inUrls(text: string): Cut[] {
     const query = word.slice(begin).search(scheme ? /[?#]/ : /\?/)
     if (query === -1) continue
     const end = withoutPunctuation(word, begin + query)
-    if (scheme || end - begin - query > MIN_TOKEN) cuts.push({ start: index + begin + query, end: index + end, by: '' })
+    if (scheme || end - begin - query > MIN_TOKEN_CHARS)
+      cuts.push({ start: index + begin + query, end: index + end, by: '' })
   }
   return cuts
 }
 
-/** Looks for the sign first: a pattern that begins with letters would try each of them, and all that follow. */
+/** Searches for `://` first: a pattern that begins with letters would try each letter and all that follow. */
 function schemeIn(word: string): { readonly name: string; readonly end: number } | null {
   for (let at = word.indexOf('://'); at !== -1; at = word.indexOf('://', at + 1)) {
-    const name = SCHEME_AT_END.exec(word.slice(Math.max(0, at - MAX_SCHEME), at))?.[0]
+    const name = SCHEME_AT_END.exec(word.slice(Math.max(0, at - MAX_SCHEME_CHARS), at))?.[0]
     if (name !== undefined) return { name: name.toLowerCase(), end: at + 3 }
   }
   return null
 }
 
-/** Where a word ends without what closes the sentence, the bracket or the quotation around it. */
+/** The end of a word without the punctuation, bracket or quotation mark after it. */
 function withoutPunctuation(word: string, begin: number): number {
   let end = word.length
   while (end > begin && ')]}`.,;:!*|'.includes(word[end - 1]!)) end--
   return end
 }
 
-/** Also where a URL is told in parts: HTTPSConnectionPool(…): /key?X-Amz-Signature=… */
+/** Also where a message contains the parts of a URL: HTTPSConnectionPool(…): /key?X-Amz-Signature=… */
 const PARAMETERS = cutting(/[?&;][\w.-]{1,64}=[^\s"'<>&;)]*/g, '')
 
-/** Between a name and its value. */
+/** The separator of a name and its value. */
 const SIGN = /["']?\s{0,3}([:=])\s{0,3}["']?/g
 const VALUE = /[^\s"'<>,;&]+/y
 const NAME_CHARACTER = /[\w.-]/
 const MAX_NAME = 64
-/** Names of secrets wherever they stand. */
+/** Names that mean a secret everywhere. */
 const STRONG =
   /signature|credential|security-?token|access-?(?:key|id|token)|secret|passw(?:or)?d|passphrase|\bpwd\b|api-?key|(?:auth|refresh|id|session|csrf|sas|bot|oauth)-?token|private-?key/
-/** Names that are those of secrets in parameters and settings, and ordinary words in a sentence. */
+/** Names that mean a secret in parameters and settings, but are ordinary words in a sentence. */
 const WEAK = /(?:^|-)(?:key|token|sig|auth|jwt|pass)$/
 
 function named(text: string): Cut[] {
   const cuts: Cut[] = []
   let end = 0
   for (const { 0: between, 1: sign, index } of text.matchAll(SIGN)) {
-    // Within a value.
+    // Inside the previous value.
     if (index < end) continue
     const start = index + between.length
     const name = text.slice(nameStart(text, index, end), index)
@@ -89,7 +91,7 @@ function named(text: string): Cut[] {
   return cuts
 }
 
-/** Where a name begins that ends at `end`, and begins at `least` or later; `end` itself when there is none. */
+/** The start of a name that ends at `end` and begins at `least` or later; `end` itself when there is none. */
 function nameStart(text: string, end: number, least: number): number {
   let start = end
   while (start > least && end - start < MAX_NAME && NAME_CHARACTER.test(text[start - 1]!)) start--
@@ -109,7 +111,7 @@ function headers(text: string): Cut[] {
     BASIC,
     '[secret]',
   )(text).filter(({ start, end }) =>
-    // No word of a sentence, such as "basic authentication".
+    // Not the word of a sentence, such as "basic authentication".
     /[0-9=+/]|[a-z][A-Z]/.test(text.slice(start, end)),
   )
   return [...HEADERS.flatMap((find) => find(text)), ...basic]
@@ -126,7 +128,7 @@ function tokens(text: string): Cut[] {
   return TOKENS.flatMap((find) => find(text))
 }
 
-/** Cuts the pattern's first group, or all of it where it has none. */
+/** Cuts the pattern's first group, or the whole match if it has none. */
 function cutting(pattern: RegExp, by: Cut['by']): (text: string) => Cut[] {
   return (text) =>
     [...text.matchAll(pattern)].map(({ 0: all, 1: part = all, index }) => {

@@ -1,25 +1,28 @@
-/** A text with escapes taken off: its character `i` stands for what is from `from[i]` to `to[i]` in the original. */
+/** A text with escapes decoded: its character `i` represents the original from `from[i]` to `to[i]`. */
 export type Reading = { readonly text: string; readonly from: Uint32Array; readonly to: Uint32Array }
 
-/** Escapes of escapes of escapes are read. */
+/** Levels of nested escapes that are decoded. */
 const MAX_LAYERS = 3
-/** Kinds of escapes can be nested in any order; more combinations than this in one text are noise. */
+/** Kinds of escapes can be nested in any order; more combinations in one text are noise. */
 const MAX_READINGS = 24
-/** All readings of one text together: as many as a text of a usual length can have. Characters. */
+/** Maximum characters of all readings of one text together: as many as a text of usual length can have. */
 const MAX_READINGS_LENGTH = 64 * 1024
-/** Of a text up to this length all readings are within that bound, since no reading is longer than its text. Characters. */
+/**
+ * For a text of up to this many characters all readings are within that bound, since no reading is longer than its
+ * text.
+ */
 export const MAX_LENGTH_READ_WHOLE = Math.floor(MAX_READINGS_LENGTH / MAX_READINGS)
 
 type Escape = { readonly pattern: RegExp; readonly decode: (escaped: string) => string }
 
 const ESCAPES: readonly Escape[] = [
-  // URLs: %2F, also of characters that are several bytes in UTF-8.
+  // URLs: %2F, including characters of several bytes in UTF-8.
   {
     pattern:
       /%[0-7][0-9a-f]|%[cd][0-9a-f]%[89ab][0-9a-f]|%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}/gi,
     decode: (escaped) => attempt(() => decodeURIComponent(escaped), escaped),
   },
-  // JSON and program text: \/, \n, \u002f, \x2f, \057, a line that goes on.
+  // JSON and source code: \/, \n, \u002f, \x2f, \057, a continued line.
   {
     pattern: /\\(?:u\{[0-9a-f]{1,6}\}|u[0-9a-f]{4}|x[0-9a-f]{2}|[0-7]{3}|\r\n|[\s\S])/gi,
     decode: decodeBackslash,
@@ -29,18 +32,18 @@ const ESCAPES: readonly Escape[] = [
     pattern: /&(?:#\d{1,7}|#x[0-9a-f]{1,6}|amp|lt|gt|quot|apos|sol|equals|quest|num|colon|commat|plus|nbsp);/gi,
     decode: decodeEntity,
   },
-  // Colours of a terminal, and characters that nobody sees.
+  // Terminal colours and invisible characters.
   {
     pattern:
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are searched for.
       /\x1b\[[0-9;?]{0,32}[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]/g,
     decode: () => '',
   },
 ]
 
 /**
- * `raw` as it is, and as it reads with layers of escapes taken off, in whatever order they were put on. Null when these are
- * longer together than MAX_READINGS_LENGTH: then less of the text is to be read.
+ * `raw` itself and its readings with escapes decoded, in any order of nesting. Null when together they exceed
+ * MAX_READINGS_LENGTH: then the caller must pass a shorter text.
  */
 export function readingsOf(raw: string): readonly Reading[] | null {
   const from = Uint32Array.from({ length: raw.length }, (_, index) => index)
@@ -66,20 +69,23 @@ export function readingsOf(raw: string): readonly Reading[] | null {
   return readings
 }
 
-/** What wraps or indents a word, and what joins the parts of one: of a secret that is taken out too, less is left. */
+/**
+ * Characters that wrap or indent a word, and characters that join its parts; removing them leaves less of a secret,
+ * too.
+ */
 const JOINTS = [/[\s\\]+/g, /[\s\\"'`+,:;|]+/g]
 
-/** A reading without what stands between the parts of a word. */
+/** A reading without the characters between the parts of a word. */
 export function squeezed(reading: Reading): readonly Reading[] {
   return JOINTS.flatMap((pattern) => withoutEscapes(reading, { pattern, decode: () => '' }) ?? [])
 }
 
-/** The same of a text that is searched for. */
+/** The same for a text that is searched for. */
 export function squeeze(text: string): readonly string[] {
   return JOINTS.map((pattern) => text.replace(pattern, ''))
 }
 
-/** What is meant is never longer than its escape. */
+/** A decoded character is never longer than its escape. */
 function withoutEscapes(reading: Reading, { pattern, decode }: Escape): Reading | null {
   let from: Uint32Array | null = null
   let to: Uint32Array | null = null

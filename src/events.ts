@@ -2,20 +2,23 @@ import { EventEmitter } from 'node:events'
 import type { CleanOutcome, CleanReason, Task } from './job.ts'
 import type { CleanText } from './scrub.ts'
 
-/** Why the worker claims nothing, other than by an operator's wish. The names that `/readyz` shows as degraded. */
+/** Why the worker claims nothing, other than by an operator's request. `/readyz` shows these names as degraded. */
 export type PauseCause = 'reducto_auth' | 'results' | 'disk'
 
-/** Why deliveries cannot be accepted. The names that `/readyz` shows. */
+/** Why deliveries cannot be accepted. `/readyz` shows these names. */
 export type NotReady = 'starting' | 'draining' | 'inbox' | 'inbox_locked'
 
-/** What is wrong behind the inbox: deliveries are accepted all the same. */
+/** Problems after the inbox: deliveries are still accepted. */
 export type Degraded = PauseCause | 'worker_paused' | 'reducto' | 'handler' | 'payload' | 'downloads' | 'clock'
 
-/** What happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a payload. */
+/**
+ * Everything that happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a
+ * payload.
+ */
 export type Events = {
   /**
-   * A request to a webhook route was recorded and answered. `ms` is from its arrival. `unexpected`: it was ignored, and is
-   * not one of Svix's tests either; Reducto's payloads may have changed.
+   * A request to a webhook route was recorded and answered. `ms`: since its arrival. `unexpected`: it was ignored, and
+   * is not one of Svix's tests; Reducto's payloads may have changed.
    */
   delivery: [
     {
@@ -29,9 +32,9 @@ export type Events = {
     },
   ]
   /**
-   * A request was refused, by the HTTP parser, by a path that does not exist, or by a check. What it held is not
-   * verified, and so not repeated. `status`: 0 when it got no answer; `reason`: one of a fixed set; `peer`: the caller's
-   * address, as TRUST_PROXY says; `code`: the parser's; `cause`: what is wrong with a verified payload, or on our side.
+   * A request was refused: by the HTTP parser, for an unknown path, or by a check. Its contents are not verified, and
+   * so not repeated. `status`: 0 when it got no answer; `reason`: one of a fixed set; `peer`: the caller's address
+   * according to TRUST_PROXY; `code`: the parser's; `cause`: the fault of a verified payload, or of this service.
    */
   refused: [
     {
@@ -43,11 +46,11 @@ export type Events = {
       readonly cause?: string
     },
   ]
-  /** Reducto was asked at start whether the key is good. Null: it did not say. */
+  /** The key was checked with Reducto at start. Null: Reducto did not say whether it is valid. */
   keyProbed: [{ readonly isGood: boolean | null }]
   /** An attempt at a job begins. */
   started: [{ readonly jobId: string; readonly attempt: number }]
-  /** An attempt is over and its outcome is stored. `ms`: its duration; `calls`: answers taken from Reducto. */
+  /** An attempt has ended and its outcome is stored. `ms`: its duration; `calls`: answers received from Reducto. */
   settled: [
     {
       readonly jobId: string
@@ -62,28 +65,28 @@ export type Events = {
       readonly bytes: number
     },
   ]
-  /** A try at missing side files is over. `again`: when the next one is due; null when there is none. */
+  /** An attempt at missing side files has ended. `again`: when the next one is due; null when there is none. */
   sideFiles: [
     {
       readonly jobId: string
-      /** How many are missing now; null when the try failed. */
+      /** How many are still missing; null when the attempt failed. */
       readonly missing: number | null
       readonly again: number | null
       readonly ms: number
       readonly calls: number
     },
   ]
-  /** An attempt was over, but its claim had been lost: nothing was changed. */
+  /** An attempt ended after its claim had been lost: nothing was changed. */
   claimLost: [{ readonly jobId: string }]
-  /** An operation of the service itself failed; it tries again. */
+  /** An operation of the service itself failed; it will be retried. */
   failing: [{ readonly what: string; readonly error: unknown }]
-  /** The worker stopped claiming; the cause is not any job's. */
+  /** The worker stopped claiming; no job is the cause. */
   paused: [{ readonly cause: PauseCause; readonly reason: CleanReason }]
-  /** The cause is gone. `ms`: for how long it held. */
+  /** The cause is gone. `ms`: how long it lasted. */
   resumed: [{ readonly cause: PauseCause; readonly ms: number }]
   /**
-   * Something behind the inbox is wrong: when it begins, and `repeated` while it lasts. `since`: ms since 1970; `waiting`:
-   * jobs that wait now; `oldest`: since when the first of them does.
+   * A problem after the inbox: when it begins, and `repeated` while it lasts. `since`: ms since 1970; `waiting`: jobs
+   * that wait now; `oldest`: since when the first of them has waited.
    */
   degraded: [
     {
@@ -95,7 +98,7 @@ export type Events = {
       readonly repeated: boolean
     },
   ]
-  /** It is over. `ms`: for how long it was seen. */
+  /** The problem is over. `ms`: how long it was seen. */
   recovered: [{ readonly name: Degraded; readonly ms: number }]
   /** Reducto asked for fewer calls: no claims for `ms`. */
   slowed: [{ readonly ms: number }]

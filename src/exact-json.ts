@@ -1,14 +1,14 @@
 /**
  * JSON that keeps the digits of its numbers. `JSON.parse` turns 12345678901234567890 into 12345678901234567000 and 1.0
- * into 1; customers put such ids and amounts into their metadata and want them back as they gave them.
+ * into 1; customers put such ids and amounts into their metadata and expect them back unchanged.
  */
 
-/** A number that is written back exactly as it was read. */
+/** A number that is written exactly as it was read. */
 type RawNumber = { readonly rawJSON: string }
 
 /**
- * Parses `text` like `JSON.parse`, but numbers that JavaScript would change are kept as they are written. Takes some 20 ms
- * for 1 MB, and up to 200 ms where there is nothing but such numbers. (A reviver, which is told each number's text, takes
+ * Parses `text` like `JSON.parse`, but keeps numbers that JavaScript would change as they are written. Takes about 20
+ * ms for 1 MB, and up to 200 ms if it consists of such numbers. (A reviver, which receives each number's text, takes
  * 500 ms for any numbers.)
  * @throws SyntaxError
  */
@@ -27,10 +27,10 @@ export function stringifyExact(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent)
 }
 
-// TypeScript's library does not know JSON.rawJSON (ES2026) yet.
+// TypeScript's library does not have JSON.rawJSON (ES2026) yet.
 const rawNumber = (JSON as unknown as { rawJSON(text: string): RawNumber }).rawJSON
 
-/** Whether there is a number in valid JSON that JavaScript would write otherwise. */
+/** Whether valid JSON contains a number that JavaScript would write differently. */
 function changesNumbers(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
@@ -44,7 +44,7 @@ function changesNumbers(text: string): boolean {
   return false
 }
 
-/** Parses valid JSON; deep nesting takes no stack. */
+/** Parses valid JSON without recursion, so that deep nesting cannot overflow the stack. */
 function parseKeepingDigits(text: string): unknown {
   const open: (unknown[] | Record<string, unknown>)[] = []
   let root: unknown
@@ -101,14 +101,14 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const MINUS = 0x2d
 const [ZERO, NINE] = [0x30, 0x39]
-/** Integers of fewer digits are written back as they are. */
+/** Integers with fewer digits are always written back unchanged. */
 const SAFE_DIGITS = 15
 
 function beginsNumber(code: number): boolean {
   return code === MINUS || (code >= ZERO && code <= NINE)
 }
 
-/** The index after a string that begins at `at`. */
+/** The index after the string that begins at `at`. */
 function stringEnd(text: string, at: number): number {
   for (let end = text.indexOf('"', at + 1); ; end = text.indexOf('"', end + 1)) {
     let escapes = 0
@@ -117,7 +117,7 @@ function stringEnd(text: string, at: number): number {
   }
 }
 
-/** The index after a number that begins at `at`: digits, and + - . e E. */
+/** The index after the number that begins at `at`: digits, and + - . e E. */
 function numberEnd(text: string, at: number): number {
   let end = at + 1
   for (; end < text.length; end++) {

@@ -1,12 +1,12 @@
 import { causesOf } from './causes.ts'
 
-/** More texts, or longer ones, help nobody who reads a reason. */
+/** Maximum number and length of texts; more would help no reader. */
 const MAX_TEXTS = 4
-const MAX_TEXT = 200
+const MAX_TEXT_CHARS = 200
 
 /**
- * What went wrong at the bottom of an error, in one bounded line: the texts of its innermost causes, each once. An
- * AggregateError (a host that refused on each of its addresses) tells what is in it. Ends whatever the error is.
+ * The root causes of an error in one bounded line: the texts of its innermost causes, each once. For an AggregateError
+ * (a host that refused on each of its addresses) these are its errors. Terminates for any error.
  */
 export function explainError(error: unknown): string {
   const all = causesOf(error)
@@ -16,13 +16,13 @@ export function explainError(error: unknown): string {
   return [...new Set(texts)].slice(0, MAX_TEXTS).join(', ')
 }
 
-/** A message and, where the message does not have it, the code. */
+/** A message and, unless it contains it, the code. */
 function textOf(error: unknown): string {
   try {
-    if (typeof error !== 'object' || error === null) return String(error).slice(0, MAX_TEXT)
+    if (typeof error !== 'object' || error === null) return String(error).slice(0, MAX_TEXT_CHARS)
     const { message, code, name } = error as { message?: unknown; code?: unknown; name?: unknown }
-    const [text, short] = [message, code].map((one) => (typeof one === 'string' ? one.slice(0, MAX_TEXT) : ''))
-    if (!text) return short || (typeof name === 'string' && name.slice(0, MAX_TEXT)) || 'an unknown error'
+    const [text, short] = [message, code].map((one) => (typeof one === 'string' ? one.slice(0, MAX_TEXT_CHARS) : ''))
+    if (!text) return short || (typeof name === 'string' && name.slice(0, MAX_TEXT_CHARS)) || 'an unknown error'
     return short && !text.includes(short) ? `${text} (${short})` : text
   } catch {
     return 'an error that cannot be read'

@@ -19,25 +19,25 @@ import { loadOwnConfig, type OwnConfig, type OwnSettings } from './settings/own-
 import type { Degradation } from './telemetry/degradations.ts'
 
 export type ReceiverOptions = {
-  /** By the names that they have in the environment: see `.env.example`. They win over `environment`. */
+  /** By their environment names: see `.env.example`. They take precedence over `environment`. */
   readonly settings?: OwnSettings
-  /** Where other settings come from, such as the process's own. Without it no environment is read. */
+  /** The source of other settings, such as the process's own environment. Without it no environment is read. */
   readonly environment?: Readonly<Record<string, string | undefined>>
   /** Called with each saved result: the function itself, or a module whose default export it is. */
   readonly handler?: Handler | { readonly default: Handler }
   /**
-   * Takes the lines of the log: a logger of pino's, `console`, or anything with these four methods. Without one, warnings
-   * and errors go to standard error; null is for none at all.
+   * Receives the lines of the log: a pino logger, `console`, or any object with these four methods. Without one,
+   * warnings and errors go to standard error; null disables the log.
    */
   readonly log?: LogSink | null
   /**
-   * The database failed. Deliveries are refused from now on, and Svix keeps them; nothing that was accepted is lost. End
+   * The database failed. Deliveries are refused from now on, and Svix keeps them; no accepted delivery is lost. Exit
    * the process, or stop and start the receiver.
    */
   readonly onFatal?: (error: Error) => void
 }
 
-/** Takes the receiver's routes, in Express 4 and 5 and whatever else calls functions in this way. */
+/** Handles the receiver's routes in Express 4 and 5, and in other frameworks with the same form of middleware. */
 export type ReceiverRouter = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -53,30 +53,30 @@ export type ReceiverHealth = {
   readonly degraded: readonly Degradation[]
 }
 
-/** A receiver that lives in an app of somebody else's. */
+/** A receiver inside another app. */
 export type Receiver = {
   /** Mount it before every body parser, under any path. Answers with 503 while the receiver is not started. */
   readonly router: ReceiverRouter
-  /** What happens. Listeners that throw harm nobody. */
+  /** The events of the receiver. Errors of listeners have no effect on it. */
   readonly events: EventBus
   health(): ReceiverHealth
   /**
-   * Opens inbox, results and worker. While it is starting or started, a second call is the same start; after a stop, or
-   * when it has failed, it starts anew. Ends the wait for another service on the same database after a minute.
+   * Opens inbox, results and worker. While it is starting or started, a second call returns the same start; after a
+   * stop or a failure, it starts again. Waits at most a minute for another service on the same database.
    * @throws SettingsError when a folder cannot be written to or the handler cannot be used
    */
   start(): Promise<void>
   /**
-   * Refuses deliveries, gives running jobs SHUTDOWN_GRACE and closes everything, also a start that is under way. What is
-   * not done stays queued for the next start. Without a start it does nothing; a second call is the same stop. While it
-   * is started, the receiver keeps the process alive.
+   * Refuses deliveries, gives running jobs SHUTDOWN_GRACE and closes everything, also during a start. Unfinished jobs
+   * stay queued for the next start. Without a start it does nothing; a second call returns the same stop. While it is
+   * started, the receiver keeps the process alive.
    */
   stop(): Promise<void>
 }
 
 /**
- * Makes a receiver for an app. Opens nothing before it is started. It touches neither the environment nor signals, and
- * several with databases of their own live beside each other.
+ * Creates a receiver for an app. Opens nothing before it is started. It uses neither the process's environment nor
+ * signals, and several receivers with separate databases can coexist.
  * @throws SettingsError that lists every problem
  */
 export function createReceiver(options: ReceiverOptions): Receiver {

@@ -1,7 +1,7 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** File systems that cannot sync a folder say so with these. EIO is never among them: it means that bytes are lost. */
+/** Error codes of file systems that cannot sync a folder. EIO is never one of them: it means that bytes are lost. */
 const CANNOT_SYNC_FOLDERS: ReadonlySet<string | undefined> = new Set([
   'EINVAL',
   'EPERM',
@@ -12,8 +12,8 @@ const CANNOT_SYNC_FOLDERS: ReadonlySet<string | undefined> = new Set([
 ])
 
 /**
- * Puts a file or folder on the disk. A new or renamed file also needs its folder synced. On a file system that cannot
- * sync folders, syncing one does nothing.
+ * Syncs a file or folder to the disk. A new or renamed file also needs its folder synced. Does nothing for a folder on
+ * a file system that cannot sync folders.
  */
 export async function fsyncPath(path: string): Promise<void> {
   const handle = await open(path, 'r')
@@ -27,7 +27,10 @@ export async function fsyncPath(path: string): Promise<void> {
   }
 }
 
-/** Makes a folder whose name survives a power cut, and those above it that are missing, for the service's user alone. */
+/**
+ * Makes a folder, and missing ones above it, durably: their names survive a power cut. Only the service's user has
+ * access.
+ */
 export async function mkdirDurably(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 })
   if (first === undefined) return

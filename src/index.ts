@@ -1,6 +1,6 @@
 /**
- * What the package exports: the types of handlers, and a receiver for an app of one's own.
- * Names and types in it are only ever added to.
+ * What the package exports: the types for handlers, and a receiver for your own app. Names and types in it are only
+ * ever added to.
  */
 
 export type { EventBus, Events } from './events.ts'

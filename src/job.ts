@@ -2,81 +2,86 @@ import { backoff, MAX_DELAY_MS, MIN_DELAY_MS } from './backoff.ts'
 import type { CleanText } from './scrub.ts'
 
 /**
- * The words of this service, and what can happen to a job. Pure: no I/O, no clock.
+ * The terms of this service, and the life of a job. Pure: no I/O, no clock.
  *
- * - A *delivery* is one verified webhook, known by its `svix-id`, however often it arrives.
- * - A *job* is one Reducto job, known by its `job_id`; several deliveries can concern it.
- * - A *round* is one queueing of a job, by a delivery or a person. What is wanted is stored as a round: a saved result
- *   that was fetched in an earlier round than `fetchSince` is out of date.
+ * - A *delivery* is one verified webhook, identified by its `svix-id`, however often it arrives.
+ * - A *job* is one Reducto job, identified by its `job_id`; several deliveries can concern it.
+ * - A *round* is one queueing of a job, by a delivery or a person. The required freshness is stored as a round: a saved
+ *   result that was fetched in an earlier round than `fetchSince` is out of date.
  * - An *attempt* is one run of a job by the worker. It ends in an `Outcome`, which `afterAttempt` turns into the job's
  *   next `JobProgress`. Stores only write what these functions return, so that every store behaves alike.
  *
- * All times are milliseconds. Patience is *spent*, not timed: an attempt adds its duration and the pause that was planned
- * after it. So pauses, stops, backlogs and clocks cost no job anything, and only a failing attempt can make one dead.
+ * All times are milliseconds. Patience is *spent*, not timed: an attempt adds its duration and the pause that was
+ * planned after it. Pauses, stops, backlogs and clock changes therefore spend none, and only a failing attempt can make
+ * a job dead.
  */
 
 export type JobState = 'expected' | 'queued' | 'running' | 'done' | 'dead'
 
-/** What a job waits for: `fetch` until its result is saved, `hand_over` from then on. */
+/** What a job waits for: `fetch` until its result is saved, then `hand_over`. */
 export type Stage = 'fetch' | 'hand_over'
 
-/** What a worker does with a job: its stage, or, beside that, another try at the side files that are still missing. */
+/**
+ * The worker's task for a job: its stage, or, in addition, another attempt at the side files that are still missing.
+ */
 export type Task = Stage | 'side_files'
 
-/** How much may be spent on each task until it is given up, ms. */
+/** Maximum patience for each task until it is given up, ms. */
 export type Patience = Readonly<Record<Task, number>>
 
-/** Why something went wrong. `code` is stable (grouping, metrics); `message` is for people. */
+/** Why something failed. `code` is stable (grouping, metrics); `message` is for people. */
 export type Reason<Text extends string = string> = { readonly code: string; readonly message: Text }
 
 /** A reason that may be stored and shown. */
 export type CleanReason = Reason<CleanText>
 
 export type Outcome =
-  /** Nothing more is to be done. `status` is what Reducto reported; `missing` counts side files that are not saved. */
+  /** Nothing remains to be done. `status` is what Reducto reported; `missing` counts side files that are not saved. */
   | { readonly is: 'done'; readonly status: string; readonly missing: number }
-  /** The result is saved and is now to be handed over. */
+  /** The result is saved and must now be handed over. */
   | { readonly is: 'saved'; readonly status: string; readonly missing: number }
   /** The saved result has disappeared from the store: it is fetched again. */
   | { readonly is: 'unsaved'; readonly reason: Reason }
-  /** A failing attempt: again after a backoff, or after `after` ms where the remote side said how long. */
+  /** A failed attempt: retried after a backoff, or after `after` ms if the remote side asked for that. */
   | { readonly is: 'retry'; readonly reason: Reason; readonly after?: number }
   /**
-   * Reducto says that there is no such job: believed when it has kept saying so for `confirm` ms, at least twice. With a
-   * `fallback` a saved result is there, and is kept.
+   * Reducto says that there is no such job: believed when it has said so for `confirm` ms, at least twice. With a
+   * `fallback` there is a saved result, which is kept.
    */
   | { readonly is: 'gone'; readonly reason: Reason; readonly confirm: number; readonly fallback: boolean }
-  /** Reducto still works on the job, or its answer lacks the result: costs no attempt, but patience. */
+  /** Reducto is still processing the job, or its answer lacks the result: spends patience, but counts as no failure. */
   | { readonly is: 'unfinished'; readonly reason: Reason }
-  /** Not the job's fault (account, disk): free. Due again after `after` ms. */
+  /** Not the job's fault (account, disk): spends nothing. Due again after `after` ms. */
   | { readonly is: 'wait'; readonly reason: Reason; readonly after: number }
-  /** Trying again cannot help. */
+  /** A retry cannot help. */
   | { readonly is: 'dead'; readonly reason: Reason }
-  /** The service is stopping: free, and due at once. */
+  /** The service is stopping: spends nothing, and is due at once. */
   | { readonly is: 'interrupted' }
 
 export type JobProgress = {
   readonly state: JobState
   readonly stage: Stage
-  /** Failing attempts at this stage since the job was last queued: the exponent of the backoff. */
+  /** Failed attempts at this stage since the job was last queued: the exponent of the backoff. */
   readonly failures: number
   /** Attempts since then that found the job unfinished at Reducto: the exponent of the pause before the next one. */
   readonly polls: number
   /** Unclean deaths of the process while this job ran, since its last settled attempt. */
   readonly crashes: number
-  /** Wall clock: not to be claimed before. */
+  /** Wall clock: the earliest time of the next claim. */
   readonly dueAt: number
   /** Patience spent at this stage since the job was last queued. */
   readonly spent: number
-  /** What was spent when Reducto first said that the job is gone, and has said so without a break since. */
+  /** The patience spent when Reducto first said that the job is gone, if it has said so at every attempt since. */
   readonly goneSpent: number | null
   readonly reason: CleanReason | null
 }
 
-/** The id goes into a path of Reducto's API unencoded (reductoai 0.16), and names a folder and a key of a bucket. */
+/**
+ * The id is inserted unencoded into a path of Reducto's API (reductoai 0.16), and names a folder and a key of a bucket.
+ */
 const JOB_ID = /^[A-Za-z0-9_-]{1,128}$/
 
-/** The one check of a job id, for every door through which one comes in. */
+/** The one check of a job id, for every entry point. */
 export function isJobId(text: unknown): text is string {
   return typeof text === 'string' && JOB_ID.test(text)
 }
@@ -91,33 +96,33 @@ export function isTestJob(jobId: string): boolean {
 
 /** From its second crash a job runs alone. */
 export const ISOLATE_AFTER_CRASHES = 2
-/** The fifth crash makes it dead. */
+/** The fifth crash makes the job dead. */
 export const DEAD_AFTER_CRASHES = 5
-/** The statuses of a webhook that say how a job ended; with any other the API decides. */
+/** The webhook statuses that say how a job ended; for any other the API decides. */
 const FINAL_STATUSES: ReadonlySet<string> = new Set(['Completed', 'Failed'])
 
-/** What is known of a job when a delivery or a person wants something of it. */
+/** The known facts about a job when a delivery or a person queues it. */
 export type KnownJob = {
   readonly state: JobState
   readonly stage: Stage
   /** The status of the saved result; null when none is saved. */
   readonly savedStatus: string | null
-  /** The status that was announced last. */
+  /** The last announced status. */
   readonly announced: string | null
 }
 
-/** What is to become of a job: queued at a stage, and whether what was fetched up to now is out of date. */
+/** The wanted change of a job: the stage at which to queue it, and whether earlier results are out of date. */
 export type Wanted = { readonly queue: Stage | null; readonly refetch: boolean }
 
-/** What a delivery does to its job, and what the sender is told. */
+/** The effect of a delivery on its job, and the reply to the sender. */
 export type DeliveryEffect = Wanted & { readonly duplicate: boolean; readonly requeued: boolean }
 
 /**
  * A delivery arrived for `job` (null: unknown).
  *
- * A dead job is queued again whatever the id, so that Svix's *Resend* works; what is saved is handed over, and nothing is
- * fetched twice. A new delivery that announces another end than the last one, or than the saved result has, means that
- * what was fetched before it is out of date. All else changes nothing.
+ * A dead job is queued again, whatever the id, so that Svix's *Resend* works; a saved result is handed over, and
+ * nothing is fetched twice. A new delivery with another final status than the last one's, or the saved result's, means
+ * that everything fetched before is out of date. Any other delivery changes nothing.
  */
 export function onDelivery(
   job: KnownJob | null,
@@ -131,17 +136,19 @@ export function onDelivery(
   if (job.state === 'dead')
     return { queue: refetch ? 'fetch' : savedStage(job), refetch, duplicate: delivery.known, requeued: true }
   if (delivery.known || !refetch) return { queue: null, refetch: false, ...plain }
-  // One that runs, or is still to be fetched, goes on: the round tells that its result may be out of date.
+  // A running job, or one still to be fetched, continues: the round shows that its result may be out of date.
   const isSaved = job.state === 'done' || (job.state === 'queued' && job.stage === 'hand_over')
   return { queue: isSaved ? 'fetch' : null, refetch: true, ...plain }
 }
 
-/** Whether a delivery's status contradicts an earlier one, or that of a result. */
+/** Whether a delivery's status contradicts an earlier delivery's or a result's. */
 function contradicts(earlier: string | null, announced: string): boolean {
   return earlier !== null && FINAL_STATUSES.has(announced) && earlier !== announced
 }
 
-/** A person queues a job again: what is saved is handed over, unless it is to be fetched anew. Null: make it due now. */
+/**
+ * A person queues a job again: a saved result is handed over, unless it must be fetched again. Null: make it due now.
+ */
 export function onRequeue(job: KnownJob, options: { readonly refetch: boolean }): (Wanted & { queue: Stage }) | null {
   if (options.refetch) return { queue: 'fetch', refetch: true }
   if (job.state === 'queued') return null
@@ -151,7 +158,7 @@ export function onRequeue(job: KnownJob, options: { readonly refetch: boolean })
 /** The states from which a person may queue a job again. */
 export const REQUEUEABLE_STATES: readonly JobState[] = ['queued', 'done', 'dead']
 
-/** Whether a person may queue a job again. An erased one has nothing to come back to. */
+/** Whether a person may queue a job again. An erased job has nothing left to process. */
 export function isRequeueable({ state, reason }: Pick<JobProgress, 'state' | 'reason'>): boolean {
   return REQUEUEABLE_STATES.includes(state) && reason?.code !== ERASED.code
 }
@@ -160,7 +167,7 @@ function savedStage(job: KnownJob): Stage {
   return job.savedStatus === null ? 'fetch' : 'hand_over'
 }
 
-/** A job that has just been queued, by a delivery or a person: fresh attempts, fresh patience. */
+/** The progress of a job that has just been queued, by a delivery or a person: no attempts, no spent patience. */
 export function freshProgress(stage: Stage, dueAt: number): JobProgress {
   return {
     state: 'queued',
@@ -175,7 +182,7 @@ export function freshProgress(stage: Stage, dueAt: number): JobProgress {
   }
 }
 
-/** An attempt that is over. `now`: wall clock; `ms`: how long it took; `random` is uniform in [0, 1). */
+/** The end of an attempt. `now`: wall clock; `ms`: its duration; `random` is uniform in [0, 1). */
 export type AttemptEnd = {
   readonly now: number
   readonly ms: number
@@ -218,7 +225,7 @@ export function afterAttempt(was: JobProgress, outcome: CleanOutcome, end: Attem
       const since = was.goneSpent ?? spent
       const confirmed = was.goneSpent !== null && spent - since >= Math.min(outcome.confirm, patience)
       if (confirmed || spent >= patience) {
-        // What is saved is worth more than the fetch that was wanted.
+        // A saved result is worth more than the fetch that was wanted.
         if (outcome.fallback) return { ...freshProgress('hand_over', now), reason: outcome.reason }
         return { ...settled, state: 'dead', reason: outcome.reason }
       }
@@ -235,7 +242,7 @@ export function afterAttempt(was: JobProgress, outcome: CleanOutcome, end: Attem
   }
 }
 
-/** Side files that are still missing after the result was saved, and when they are tried again. */
+/** Side files that are still missing after the result was saved, and the time of the next attempt. */
 export type SideFilesProgress = {
   readonly failures: number
   readonly crashes: number
@@ -243,13 +250,16 @@ export type SideFilesProgress = {
   readonly spent: number
 }
 
-/** The first try at missing side files is due after a backoff from `now`, or `after` ms where a storage asked for it. */
+/**
+ * The first attempt at missing side files is due after a backoff from `now`, or after `after` ms if a storage asked for
+ * it.
+ */
 export function firstSideFiles(now: number, after: number, random: () => number): SideFilesProgress {
   const pause = Math.max(backoff(0, random), Math.min(after, MAX_DELAY_MS))
   return { failures: 0, crashes: 0, dueAt: now + pause, spent: pause }
 }
 
-/** After a try that left side files missing: the next one; null when patience is spent and they stay missing. */
+/** After an attempt that left side files missing: the next one; null when patience is spent and they stay missing. */
 export function nextSideFiles(was: SideFilesProgress, after: number, end: AttemptEnd): SideFilesProgress | null {
   const spent = was.spent + Math.max(Math.round(end.ms), 0)
   if (spent >= end.patience.side_files) return null
@@ -258,9 +268,9 @@ export function nextSideFiles(was: SideFilesProgress, after: number, end: Attemp
 }
 
 /**
- * What was running when the process ended: `asked` for, it was only interrupted; else it crashed. It is due at once.
- * Innocent jobs that ran beside a deadly one reach `ISOLATE_AFTER_CRASHES` at most: from then on each runs alone, and only
- * the deadly one counts on.
+ * A job that was running when the process ended: interrupted if the stop was `asked` for, otherwise crashed. It is due
+ * at once. Innocent jobs that ran beside the one that crashes the process reach `ISOLATE_AFTER_CRASHES` at most: from
+ * then on each runs alone, and only the count of the guilty one rises.
  */
 export function afterRestart(was: JobProgress, now: number, asked: boolean): JobProgress {
   if (asked) return { ...was, state: 'queued', dueAt: now }
@@ -269,29 +279,29 @@ export function afterRestart(was: JobProgress, now: number, asked: boolean): Job
   return { ...was, state: 'dead', crashes, reason: CRASHED }
 }
 
-/** The same for a try at side files; null gives them up, and the result stays as it is. */
+/** The same for an attempt at side files; null gives them up, and the result stays as it is. */
 export function sideFilesAfterRestart(was: SideFilesProgress, now: number, asked: boolean): SideFilesProgress | null {
   if (asked) return { ...was, dueAt: now }
   const crashes = was.crashes + 1
   if (crashes >= DEAD_AFTER_CRASHES) return null
-  // Each later than the last, so that an innocent one finds a moment without the deadly one.
+  // Each delay is longer than the last, so that an innocent one runs at a time without the guilty one.
   return { ...was, crashes, dueAt: now + MIN_DELAY_MS * 4 ** crashes }
 }
 
-/** Written here, of no one else's words. */
+/** A text of this service, not of others, so that it needs no scrubbing. */
 const CRASHED: CleanReason = {
   code: 'crashed',
   message:
-    `the service died ${DEAD_AFTER_CRASHES} times while it worked on this job, the last ones on this job alone; see its log for the cause, then press Resend` as CleanText,
+    `the service died ${DEAD_AFTER_CRASHES} times while it processed this job, the last times this job alone; see its log for the cause, then press Resend` as CleanText,
 }
-/** What an operator has erased. Nothing brings it back. */
+/** The reason of an erased job. Nothing revives it. */
 export const ERASED: CleanReason = { code: 'erased', message: 'erased by an operator' as CleanText }
 
 /** A job after an operator has erased it. */
 export function afterErase(now: number): JobProgress {
   return { ...freshProgress('fetch', now), state: 'done', reason: ERASED }
 }
-/** What is noted about the attempt that a dead process did not end. */
+/** The reason of an attempt that a dead process did not end. */
 export const PROCESS_DIED: CleanReason = {
   code: 'process_died',
   message: 'the process died during this attempt' as CleanText,

@@ -7,16 +7,16 @@ import type { Scrub } from './scrub.ts'
 
 export type Log = Logger
 
-/** A log and how to get out what it still holds. */
+/** A log, and how to write out its buffer. */
 export type OpenLog = { readonly log: Log; flush(): void }
 
-/** Lines are written together: at once when this much has gathered, and every so many ms. */
-const BUFFER = 4096
-const FLUSH_EVERY = 500
-/** What may gather while nobody reads; beyond, lines are dropped: a log must never hold up a delivery. */
-const MOST = 8 * 1024 * 1024
+/** Lines are written together: when this many bytes have accumulated, and at this interval in ms. */
+const BUFFER_BYTES = 4096
+const FLUSH_INTERVAL_MS = 500
+/** Maximum bytes buffered while nobody reads; further lines are dropped: a log must never delay a delivery. */
+const MAX_BUFFERED_BYTES = 8 * 1024 * 1024
 
-/** JSON lines on standard output, readable lines where that is a terminal. Errors are scrubbed. */
+/** JSON lines on standard output, or readable lines on a terminal. Errors are scrubbed. */
 export function openLog(options: { level: string; scrub: Scrub; terminal: boolean }): OpenLog {
   const { level, scrub } = options
   const output = createOutput(1)
@@ -28,13 +28,13 @@ export function openLog(options: { level: string; scrub: Scrub; terminal: boolea
 }
 
 /**
- * Writes lines to a descriptor. pino's own destination waits for a disk that is full without end, and for a reader that
- * is slow; here what cannot be written is dropped, and the service goes on.
+ * Writes lines to a descriptor. pino's own destination waits without limit for a full disk and a slow reader; here
+ * unwritable lines are dropped, and the service continues.
  */
 function createOutput(descriptor: number): DestinationStream & { flush(): void } {
   let gathered = ''
   let writing = false
-  const timer = setInterval(start, FLUSH_EVERY)
+  const timer = setInterval(start, FLUSH_INTERVAL_MS)
   timer.unref()
 
   function start(): void {
@@ -51,44 +51,44 @@ function createOutput(descriptor: number): DestinationStream & { flush(): void }
     writing = true
     write(descriptor, bytes, (error, written) => {
       const left = bytes.subarray(error ? 0 : written)
-      // A pipe whose reader is behind.
-      if (error?.code === 'EAGAIN') setTimeout(writeOut, FLUSH_EVERY, left).unref()
+      // A pipe with a slow reader.
+      if (error?.code === 'EAGAIN') setTimeout(writeOut, FLUSH_INTERVAL_MS, left).unref()
       else if (!error && left.length > 0) writeOut(left)
       else {
         writing = false
-        if (gathered.length >= BUFFER) start()
+        if (gathered.length >= BUFFER_BYTES) start()
       }
     })
   }
 
   return {
     write(line) {
-      if (gathered.length > MOST) return
+      if (gathered.length > MAX_BUFFERED_BYTES) return
       gathered += line
-      if (gathered.length >= BUFFER) start()
+      if (gathered.length >= BUFFER_BYTES) start()
     },
-    /** Without waiting for anybody: the last words, or those before something that may never return. */
+    /** Does not wait for a reader: for last lines, and before a call that may never return. */
     flush() {
       try {
         if (gathered !== '') writeSync(descriptor, takeGathered())
       } catch {
-        // There is nobody left to tell.
+        // There is nowhere left to report this.
       }
     },
   }
 }
 
-/** An author's own line stands below those of this service. */
-const MAX_STACK = 2_000
+/** Maximum characters of a stack. The handler author's own line is below the lines of this service. */
+const MAX_STACK_CHARS = 2_000
 
-/** How errors are written into a log. */
+/** Writes errors into a log. */
 export function errorSerializers(scrub: Scrub) {
-  const serialize = (error: unknown) => describe(error, scrub)
+  const serialize = (error: unknown) => describeForLog(error, scrub)
   return { err: serialize, error: serialize }
 }
 
-/** Anything can be thrown and so be logged: never throws, and what it returns is bounded and scrubbed. */
-function describe(error: unknown, scrub: Scrub) {
+/** Any value can be thrown and logged: never throws, and the result is bounded and scrubbed. */
+function describeForLog(error: unknown, scrub: Scrub) {
   const message = messageOf(error)
   const [type, code, stack] = [memberOf(error, 'name'), codeOf(error), memberOf(error, 'stack')]
   const causes = causeTexts(error, message)
@@ -97,19 +97,21 @@ function describe(error: unknown, scrub: Scrub) {
     message: scrub(message),
     ...(code === undefined ? {} : { code: scrub(code) }),
     ...(causes.length === 0 ? {} : { cause: scrub(causes.join('; ')) }),
-    ...(typeof stack === 'string' ? { stack: scrub(printable(stack), MAX_STACK) } : {}),
+    ...(typeof stack === 'string' ? { stack: scrub(printable(stack), MAX_STACK_CHARS) } : {}),
   }
 }
 
-/** Lines in any minute, for each reason, about requests that were refused: anybody can cause these. */
+/** Maximum lines per minute, for each reason, about refused requests: anybody can cause these. */
 const MAX_REFUSED_LINES = 10
 const MINUTE_MS = 60_000
-/** Reasons are a fixed set of about thirty; whatever would go beyond shares one allowance. */
+/** Maximum number of reasons counted separately. There are about thirty; further ones share one limit. */
 const MAX_REASONS = 64
 
 type Allowance = { readonly times: number[]; suppressed: number }
 
-/** Counts lines by reason. Returns what a line should add about those left out, or null when it is one line too many. */
+/**
+ * Counts lines by reason. Returns what to add to a line about suppressed ones, or null if the line must be suppressed.
+ */
 function createLineLimit(now: () => number): (reason: string) => { suppressed?: number; more?: string } | null {
   const byReason = new Map<string, Allowance>()
 
@@ -138,13 +140,13 @@ function createLineLimit(now: () => number): (reason: string) => { suppressed?: 
   }
 }
 
-/** Writes one wide line for each thing that happens. `now`: a clock that never jumps, in ms. */
+/** Writes one wide line per event. `now`: a clock that never jumps, ms. */
 export function logEvents(events: EventBus, log: Log, now: () => number = () => performance.now()): void {
   const limit = createLineLimit(now)
 
   events.on('delivery', ({ ms, ...delivery }) => {
     const line = { ...delivery, ms: round(ms) }
-    if (delivery.unexpected) log.warn(line, 'delivery ignored: not a Reducto job update, nor a test of Svix')
+    if (delivery.unexpected) log.warn(line, 'delivery ignored: neither a Reducto job update nor a Svix test')
     else log.info(line, 'delivery')
   })
   events.on('refused', (refusal) => {
@@ -162,9 +164,9 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
   })
   events.on('keyProbed', ({ isGood }) => {
     if (isGood) log.info('Reducto accepts the API key')
-    // A refusal is told as the degradation that it is.
+    // A refused key is reported as a degradation.
     else if (isGood === null)
-      log.warn('Reducto did not answer when asked about the API key; jobs will show whether it is good')
+      log.warn('Reducto did not answer the check of the API key; jobs will show whether it is valid')
   })
   events.on('sideFiles', ({ again, ms, ...tried }) => {
     const line = { ...tried, ...(again === null ? {} : { again: new Date(again).toISOString() }), ms: round(ms) }

@@ -31,7 +31,7 @@ function help(words: readonly string[]): number {
   return say(helpFor(words))
 }
 
-/** At any place, also behind a subcommand; what follows `--` are no options. */
+/** At any position, also after a subcommand; arguments after `--` are not options. */
 function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf('--')
   return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')
@@ -43,14 +43,14 @@ function say(text: string): number {
   return EXIT.done
 }
 
-function explain(error: unknown): number {
-  const tell = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
+function reportError(error: unknown): number {
+  const printError = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
   if (error instanceof SettingsError) {
-    tell('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
+    printError('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
     return EXIT.wrongSettings
   }
   if (error instanceof DatabaseRefused) {
-    tell(error.message)
+    printError(error.message)
     return EXIT.wrongSettings
   }
   if (error instanceof WrongUse) {

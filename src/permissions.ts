@@ -5,8 +5,8 @@ import { dirname, resolve } from 'node:path'
 type Access = (path: string, mode: number) => void
 
 /**
- * Why this process cannot make files in a folder, which may yet have to be made; null when it can. Names the folder
- * or the one above it that is in the way, its owner, who we are, and what to do.
+ * Why this process cannot create files in a folder, which may not exist yet; null when it can. Names the folder, or the
+ * one above it that is the obstacle, its owner, this process's user, and what to do.
  */
 export function whyNoFolder(path: string, access: Access = accessSync): string | null {
   const asked = resolve(path)
@@ -19,7 +19,7 @@ export function whyNoFolder(path: string, access: Access = accessSync): string |
   }
 }
 
-/** The same for a file that is read and written; null also when there is none. Never opens it. */
+/** The same for a file to read and write; null also when there is none. Never opens it. */
 export function whyNoFile(path: string, access: Access = accessSync): string | null {
   const found = look(path)
   if (found === null || typeof found === 'string') return found
@@ -31,18 +31,18 @@ function look(path: string): Stats | string | null {
   try {
     const found = statSync(path, { throwIfNoEntry: false })
     if (found) return found
-    return lstatSync(path, { throwIfNoEntry: false }) ? `${path} is a link to something that is not there` : null
+    return lstatSync(path, { throwIfNoEntry: false }) ? `${path} is a link to something that does not exist` : null
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // Of a folder above, which the next look is at.
+    // The obstacle is a folder above, which is checked next.
     return code === 'EACCES' || code === 'ENOTDIR' ? null : `${path} cannot be used (${code})`
   }
 }
 
-/** What is written below these is a setting of the kernel or a device, or is gone at the next start. */
+/** Files below these are kernel settings or devices, or are gone at the next start. */
 const KERNEL_FOLDERS = ['/proc', '/sys', '/dev'] as const
 
-/** Why nothing can be kept at a path, as far as its name tells; null when it does not. */
+/** Why a path cannot keep files, as far as its name shows; null otherwise. */
 export function whyNothingIsKept(path: string): string | null {
   const asked = resolve(path)
   const folder = KERNEL_FOLDERS.find((one) => asked === one || asked.startsWith(`${one}/`))
@@ -51,7 +51,7 @@ export function whyNothingIsKept(path: string): string | null {
 
 function denied(path: string, mode: number, access: Access): string | null {
   try {
-    // Where links lead.
+    // Follows links.
     const real = realpathSync(path)
     const why = whyNothingIsKept(real)
     if (why) return `${path}${real === path ? '' : ` (${real})`} ${why}`
@@ -65,7 +65,9 @@ function denied(path: string, mode: number, access: Access): string | null {
   }
 }
 
-/** `belongs to root (uid 0), mode 755, and this process runs as uid 1000`: whose a path is, as far as we may see. */
+/**
+ * `belongs to root (uid 0), mode 755, and this process runs as uid 1000`: the owner of a path, as far as it is visible.
+ */
 export function ownership(path: string): string {
   const us = `this process runs as uid ${process.getuid?.()}`
   try {

@@ -1,10 +1,13 @@
-/** Nobody waits longer, and a number must stay one. ms. */
+/** Upper limit of a pause, ms. */
 const MAX_RETRY_AFTER_MS = 24 * 3_600_000
 
-/** The three forms of a date in HTTP begin with a day's name; `Date.parse` alone would take nearly any text. */
+/** The three forms of an HTTP date begin with a day's name; `Date.parse` alone would accept almost any text. */
 const HTTP_DATE = /^(Mon|Tues?|Wed(nes)?|Thu(rs)?|Fri|Sat(ur)?|Sun)(day)?,? /
 
-/** `Retry-After` in ms: seconds or an HTTP date, seen from `now` (ms), at most a day. Undefined when absent or unreadable. */
+/**
+ * Parses `Retry-After` to ms: seconds or an HTTP date, relative to `now` (ms), at most a day. Undefined when absent or
+ * invalid.
+ */
 export function parseRetryAfter(value: string | null | undefined, now: number): number | undefined {
   const text = value?.trim()
   if (!text) return undefined

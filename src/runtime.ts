@@ -23,7 +23,7 @@ import { watchPayloads } from './telemetry/unexpected.ts'
 import { type Retention, startRetention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
 
-/** What inbox, results and worker are made from: all settings but those of a server and of a process. */
+/** The settings of inbox, results and worker: all except those of a server and of a process. */
 type RuntimeConfig = Omit<Config, 'host' | 'port' | 'trustProxy' | 'logLevel' | 'handler'> & {
   readonly handler: HandlerChoice | null
 }
@@ -33,18 +33,18 @@ type RuntimeOptions = {
   readonly log: Log
   readonly events: EventBus
   readonly clock: Clock
-  /** Something without which it cannot go on has died. */
+  /** A part that the runtime needs has died. */
   readonly onFatal: (error: Error) => void
 }
 
-/** All of it but what brings requests: inbox, worker, results. It can be started again once it was stopped. */
+/** Everything except the server: inbox, worker, results. It can be started again after a stop. */
 type Runtime = {
-  /** Null until deliveries can be recorded, and when they cannot any more. */
+  /** Null before and after the time in which deliveries can be recorded. */
   receiver(): Receiver | null
   health(): { readonly notReady: readonly NotReady[]; readonly degraded: readonly Degradation[] }
-  /** What the links of forwarded records lead to; without forwards there are none. */
+  /** The saved files behind the links of forwarded records; without forwards there are none. */
   readonly saved: (() => SavedFilesDeps | null) | null
-  /** A start that fails half-way closes what it opened, the last first. `signal` ends one that is under way. */
+  /** A start that fails midway closes what it opened in reverse order. `signal` aborts a running start. */
   start(signal: AbortSignal): Promise<Running>
 }
 
@@ -52,27 +52,30 @@ type Running = {
   readonly inbox: Inbox
   readonly results: Results
   /**
-   * Ends it within SHUTDOWN_GRACE: unready at once, running jobs are given the grace; what is not done then stays queued.
+   * Stops within SHUTDOWN_GRACE: it is unready at once, and running jobs get the grace; unfinished jobs stay queued.
    * May be called twice.
    */
   stop(doors?: Doors): Promise<void>
-  /** Records that what runs is interrupted, not crashed, for a process that ends at once. May be called during a stop. */
+  /**
+   * Records that running jobs are interrupted, not crashed, for a process that exits at once. May be called during a
+   * stop.
+   */
   interrupt(): Promise<void>
 }
 
-/** How deliveries come in, for a stop that goes on accepting them for a moment. */
+/** How deliveries arrive, for a stop that accepts them for a moment longer. */
 type Doors = {
-  /** From the beginning of the stop until `close` is called, ms. */
+  /** From the start of the stop until `close` is called, ms. */
   readonly acceptFor: number
   close(): Promise<void>
 }
 
 const CLOSED: Doors = { acceptFor: 0, close: async () => {} }
 
-/** A stop may take so long even without a grace, ms: what is open is closed. */
+/** Minimum time for a stop, even without a grace, ms: everything open must be closed. */
 const MIN_STOP_MS = 2_000
 
-/** What is there once it was opened. */
+/** The parts that were opened. */
 type Opened = {
   readonly inbox: Inbox
   readonly results: Results
@@ -82,7 +85,7 @@ type Opened = {
   readonly degradations: Degradations
 }
 
-/** Wires the parts together; makes nothing and opens nothing before it is started. */
+/** Wires the parts together; creates and opens nothing before it is started. */
 export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOptions): Runtime {
   const { handler } = config
   const scrub = createScrub(config.secrets)
@@ -104,7 +107,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
       signal,
       fetch: outbound.fetch as typeof fetch,
     })
-    // The handler's code shares this process: what checks signatures must still refuse a forged one.
+    // The handler's code shares this process: the signature check must still refuse a forged one.
     checkVerifier()
 
     const inbox = opening.adopt(await openInbox(config.database, inboxOptions(signal)), (one) => one.close())
@@ -180,11 +183,12 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     async function stop(doors: Doors): Promise<void> {
       stage = 'draining'
       const { shutdownGrace: grace } = config
-      // Written when it is asked for: whatever ends the process from now on is no crash.
+      // Written on the request: however the process ends from now on, it is not a crash.
       const noted = inbox.stopAsked().catch((error) => void events.emit('failing', { what: 'record the stop', error }))
       const settled = Promise.all([worker.stop(grace - doors.acceptFor), retention.stop(), noted])
       async function inOrder(): Promise<void> {
-        // Balancers take a moment to see that this service is unready: what they still send is taken.
+        // Load balancers need a moment to see that this service is unready: deliveries that they still send are
+        // accepted.
         if (doors.acceptFor > 0) await clock.sleep(doors.acceptFor, new AbortController().signal)
         await doors.close()
         receiver = null
@@ -228,7 +232,7 @@ function savedFilesOf(opened: Opened | null, { now }: Clock): SavedFilesDeps | n
   return opened?.links ? { results: opened.results, links: () => opened.links, now } : null
 }
 
-/** Whether it ended within this time: a disk, a bucket or a database that hangs must not outlive the grace. */
+/** Whether `work` ended within this time: a hanging disk, bucket or database must not outlast the grace. */
 async function withinMs(ms: number, work: Promise<void>): Promise<boolean> {
   const late = Promise.withResolvers<false>()
   const timer = setTimeout(late.resolve, ms, false)
@@ -239,7 +243,9 @@ async function withinMs(ms: number, work: Promise<void>): Promise<boolean> {
   }
 }
 
-/** Whose drafts are whose, for services that share a folder of results: by the inbox, and nothing that tells its key. */
+/**
+ * The owner of drafts, for services that share a folder of results: derived from the inbox's key without revealing it.
+ */
 function ownerOf(linkKey: Buffer): string {
   return createHash('sha256').update('owner of drafts').update(linkKey).digest('hex').slice(0, 16)
 }
@@ -248,7 +254,7 @@ function proxiesOf({ proxy }: RuntimeConfig): ProxySettings {
   return createProxySettings({ httpsProxy: proxy.https, httpProxy: proxy.http, noProxy: proxy.no })
 }
 
-/** What is wrong with the user's code is a wrong setting, and is told before a database is touched. */
+/** An error in the user's code is a wrong setting, and is reported before a database is opened. */
 async function prepareHandler(choice: HandlerChoice | null, deps: PrepareDeps): Promise<PreparedHandOver | null> {
   if (choice === null) return null
   return prepareHandOver(choice, deps).catch((error) => {

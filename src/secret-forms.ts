@@ -1,19 +1,21 @@
 import { squeeze } from './decoded-text.ts'
 
-/** Shorter ones are found in innocent text, and are no secrets. */
-const MIN_SECRET = 8
+/** Shorter texts occur in innocent text, and are not secrets. */
+const MIN_SECRET_CHARS = 8
 /** Without its white space a secret may be this much shorter. */
-const MIN_FORM = 6
-/** A part of a secret at the very end of a text that was cut: this much of it is taken out too. */
-const MIN_PART = 8
+const MIN_FORM_CHARS = 6
+/** A part of a secret at the very end of a truncated text is removed if it has at least this many characters. */
+const MIN_PART_CHARS = 8
 
-/** Of a longer secret this much is enough to be taken out anywhere: what prints it may shorten it. */
-const MIN_BEGINNING = 16
+/**
+ * This many characters of a longer secret are enough to remove it anywhere: other programs may shorten what they print.
+ */
+const MIN_BEGINNING_CHARS = 16
 
-/** Where secrets stand in a text: [start, end). */
+/** Positions of secrets in a text: [start, end). */
 export type Found = readonly [start: number, end: number]
 
-/** Finds secrets whatever form they were written in. Case does not count: hex and percent escapes have none. */
+/** Finds secrets in any encoding. Ignores case: hex and percent escapes may have either. */
 export type FindSecrets = (text: string) => Found[]
 
 /**
@@ -23,20 +25,20 @@ export type FindSecrets = (text: string) => Found[]
  */
 export function createFindSecrets(secrets: readonly string[]): {
   readonly find: FindSecrets
-  /** A secret that the end of the text cuts off. */
+  /** Finds a secret that is cut off by the end of the text. */
   readonly findCutOff: FindSecrets
   readonly longest: number
 } {
   const written = secrets.flatMap(formsOf)
   const forms = [...new Set([...written, ...written.flatMap(squeeze)].map(lower))].filter(
-    (form) => form.length >= MIN_FORM,
+    (form) => form.length >= MIN_FORM_CHARS,
   )
 
   function find(text: string): Found[] {
     const searched = lower(text)
     const found: Found[] = []
     for (const form of forms) {
-      const beginning = form.slice(0, MIN_BEGINNING)
+      const beginning = form.slice(0, MIN_BEGINNING_CHARS)
       for (let at = searched.indexOf(beginning); at !== -1; ) {
         const end = at + commonLength(form, searched, at)
         found.push([at, end])
@@ -50,7 +52,7 @@ export function createFindSecrets(secrets: readonly string[]): {
     const end = lower(text.slice(-longest))
     let part = 0
     for (const form of forms)
-      for (let length = Math.min(form.length - 1, end.length); length >= Math.max(MIN_PART, part + 1); length--)
+      for (let length = Math.min(form.length - 1, end.length); length >= Math.max(MIN_PART_CHARS, part + 1); length--)
         if (form[length - 1] === end.at(-1) && end.endsWith(form.slice(0, length))) part = length
     return part === 0 ? [] : [[text.length - part, text.length]]
   }
@@ -59,7 +61,7 @@ export function createFindSecrets(secrets: readonly string[]): {
   return { find, findCutOff, longest }
 }
 
-/** How much of `form` stands in `text` at `at`. */
+/** How many characters of `form` are in `text` at `at`. */
 function commonLength(form: string, text: string, at: number): number {
   let length = 0
   while (length < form.length && text[at + length] === form[length]) length++
@@ -67,9 +69,9 @@ function commonLength(form: string, text: string, at: number): number {
 }
 
 function formsOf(secret: string): string[] {
-  if (secret.length < MIN_SECRET) return []
+  if (secret.length < MIN_SECRET_CHARS) return []
   const bare = secret.replace(/^whsec_/, '')
-  const texts = bare.length < MIN_SECRET ? [secret] : [...new Set([secret, bare])]
+  const texts = bare.length < MIN_SECRET_CHARS ? [secret] : [...new Set([secret, bare])]
   const key = bare === secret ? [] : [Buffer.from(bare, 'base64')]
   return [
     ...texts.flatMap((text) => [text, text.replaceAll(' ', '+'), urlSafe(text)]),
@@ -78,9 +80,11 @@ function formsOf(secret: string): string[] {
   ]
 }
 
-/** Hex, decimals, and base64 wherever the bytes begin within the text that was encoded: only characters that they alone decide. */
+/**
+ * Hex, decimals, and base64 at each alignment within an encoded text: only characters that the secret alone determines.
+ */
 function encodings(bytes: Buffer): string[] {
-  // The last is what JSON makes of a Buffer.
+  // The last form is JSON's for a Buffer.
   const found = [bytes.toString('hex'), [...bytes].join(',')]
   for (const before of [0, 1, 2]) {
     const text = Buffer.concat([Buffer.alloc(before), bytes])
@@ -97,7 +101,7 @@ function urlSafe(base64: string): string {
   return base64.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
 }
 
-/** Of ASCII letters alone, so that no text gets longer or shorter by it. */
+/** Converts only ASCII letters, so that no text changes its length. */
 function lower(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 }

@@ -1,17 +1,17 @@
-/** A signal of one's own that aborts with any of some others, until it is let go. */
+/** A signal that aborts with any of several others, until it is disposed. */
 export type LinkedSignal = {
   readonly signal: AbortSignal
   abort(reason?: unknown): void
-  /** Takes the listeners off the others. */
+  /** Removes the listeners from the others. */
   [Symbol.dispose](): void
 }
 
-/** A reason for signals that nobody asks for one: without any, each abort makes an error, with its stack. */
+/** A reason for signals whose reason nobody reads: without one, each abort creates an error with a stack. */
 export const NO_REASON = Symbol('no reason')
 
 /**
- * Aborts as soon as one of `sources` does, with its reason. Not AbortSignal.any: in Node 24 what that makes lives, with its
- * listeners, as long as the longest-lived source, and the service's own signal lives as long as the process.
+ * Aborts as soon as one of `sources` does, with its reason. Does not use AbortSignal.any: in Node 24 its signal and
+ * listeners live as long as the longest-lived source, and the service's own signal lives as long as the process.
  */
 export function linkSignals(...sources: readonly AbortSignal[]): LinkedSignal {
   const controller = new AbortController()
@@ -30,7 +30,7 @@ export function linkSignals(...sources: readonly AbortSignal[]): LinkedSignal {
   }
 }
 
-/** Resolves when `signal` aborts, or rejects never; `dispose` takes its listener off. */
+/** Resolves when `signal` aborts, and never rejects; `dispose` removes its listener. */
 export function aborted(signal: AbortSignal): { readonly promise: Promise<void>; [Symbol.dispose](): void } {
   const { promise, resolve } = Promise.withResolvers<void>()
   const listener = () => resolve()

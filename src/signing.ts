@@ -1,21 +1,21 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { Webhook } from 'svix'
 
-/** Signs bodies the Standard Webhooks way, as Svix does. */
+/** Signs bodies as Standard Webhooks requires, like Svix. */
 
-/** A new signing secret. 24 bytes, as Svix makes them. */
+/** A new signing secret of 24 bytes, like Svix's. */
 export function newSecret(): string {
   return `whsec_${randomBytes(24).toString('base64')}`
 }
 
-/** A new message id. Svix's are in order of time (KSUIDs); so are these. */
+/** A new message id. Like Svix's (KSUIDs), ids are in order of time. */
 export function newMessageId(now = Date.now()): string {
   return `msg_${now.toString(36).padStart(9, '0')}${randomBytes(10).toString('hex')}`
 }
 
 export type Signed = { readonly id: string; readonly timestamp: string; readonly signature: string }
 
-/** Signs `body` with every secret: while one is rotated, the old one signs beside the new one. */
+/** Signs `body` with every secret: during a rotation the old one signs beside the new one. */
 export function sign(id: string, at: Date, body: string, secrets: readonly string[]): Signed {
   return {
     id,
@@ -24,11 +24,11 @@ export function sign(id: string, at: Date, body: string, secrets: readonly strin
   }
 }
 
-/** From this size on it is worth it to sign with Node's HMAC: svix's takes 9 ms a MiB. Characters. */
+/** From this many characters on, Node's HMAC is worthwhile: svix's takes 9 ms per MiB. */
 const MIN_NATIVE = 16 * 1024
 
 function signOnce(secret: string, id: string, at: Date, body: string): string {
-  // It checks the secret, whatever is signed.
+  // The library checks the secret, whatever is signed.
   const webhook = new Webhook(secret)
   if (body.length < MIN_NATIVE) return webhook.sign(id, at, body)
   const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')

@@ -1,6 +1,6 @@
 /**
- * What `reducto-webhook-receiver/testing` exports, for suites of users: signed deliveries, and a Reducto on
- * a port of this machine. Names and types in it are only ever added to.
+ * What `reducto-webhook-receiver/testing` exports, for users' test suites: signed deliveries, and a Reducto on a port
+ * of this machine. Names and types in it are only ever added to.
  */
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -18,27 +18,27 @@ export type DeliveryOptions = {
   /** The endpoint's signing secret (whsec_…). */
   readonly secret: string
   readonly jobId: string
-  /** `Completed` by default. */
+  /** Default: `Completed`. */
   readonly status?: string
-  /** What the job was submitted with. */
+  /** The metadata that the job was submitted with. */
   readonly metadata?: unknown
-  /** In place of a job update: another body, as it is. */
+  /** Another body, sent unchanged instead of a job update. */
   readonly body?: string
-  /** The delivery's own id. The same one twice is a repetition of the same delivery. */
+  /** The delivery's id. Using the same one twice repeats the delivery. */
   readonly id?: string
-  /** When it is signed; now by default. */
+  /** The time of the signature; default: now. */
   readonly at?: Date
 }
 
-/** What Svix sends. */
+/** A request as Svix sends it. */
 export type SignedDelivery = { readonly headers: Readonly<Record<string, string>>; readonly body: string }
 
-/** A signing secret as Svix makes them. */
+/** A signing secret like Svix's. */
 export function newSigningSecret(): string {
   return newSecret()
 }
 
-/** A delivery as Reducto sends it through Svix, signed by Svix's own library. Send `body` as it is, byte for byte. */
+/** A delivery as Reducto sends it through Svix, signed by Svix's own library. Send `body` unchanged, byte for byte. */
 export function signDelivery(options: DeliveryOptions): SignedDelivery {
   const { secret, jobId, status = 'Completed', metadata = null, id = newMessageId(), at = new Date() } = options
   const body = options.body ?? JSON.stringify({ status, job_id: jobId, metadata })
@@ -53,8 +53,8 @@ export type DeliveryAnswer = { readonly status: number; readonly body: unknown }
 const ANSWER_TIMEOUT_MS = 15_000
 
 /**
- * Posts a delivery to a URL, or to the path of an app or a server that need not listen: then it listens on a free port of
- * 127.0.0.1 for this one call.
+ * Posts a delivery to a URL, or to a path of an app or a server that need not listen: the server then listens on a free
+ * port of 127.0.0.1 for this one call.
  */
 export async function deliver(to: string | URL, delivery: SignedDelivery): Promise<DeliveryAnswer>
 export async function deliver(
@@ -100,7 +100,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Settings for `createReceiver` on a simulated Reducto, with everything that is kept in `folder`. */
+/** Settings for `createReceiver` with a simulated Reducto; all data is kept in `folder`. */
 export function testSettings(reducto: Pick<Reducto, 'url' | 'apiKey'>, folder: string, secret: string) {
   return {
     SVIX_WEBHOOK_SECRET: secret,
@@ -114,15 +114,15 @@ export function testSettings(reducto: Pick<Reducto, 'url' | 'apiKey'>, folder: s
   } as const
 }
 
-/** How long an end is waited for, ms. */
+/** How long to wait for the end of a job, ms. */
 const END_TIMEOUT_MS = 10_000
 
 /** How a job ended. `state`: `done`, or `dead` with the reason. */
 export type JobEnd = { readonly state: 'done' | 'dead'; readonly reason: string | null }
 
 /**
- * Resolves when a job is done or dead. Call it before the delivery: what happened earlier is not heard. Rejects after
- * `timeout` ms (10 s), with what became of the last attempt.
+ * Resolves when a job is done or dead. Call it before the delivery: earlier events are missed. Rejects after `timeout`
+ * ms (10 s), with the outcome of the last attempt.
  */
 export function jobEnd(
   receiver: { readonly events: EventBus },

@@ -3,13 +3,13 @@
 const MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const BYTES: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3, tb: 1024 ** 4 }
 
-/** Ten years: beyond, times would leave the numbers that a database keeps exactly. */
-const LONGEST = 3650 * 86_400_000
+/** Ten years: longer times would exceed the numbers that a database keeps exactly. */
+const MAX_DURATION_MS = 3650 * 86_400_000
 
 /** `15m` → 900000. Throws an Error that says what is accepted. */
 export function parseDuration(text: string): number {
   const ms = parse(text, MS, null, 'a duration such as 500ms, 60s, 15m, 12h or 100d')
-  if (ms > LONGEST) throw new Error('must be at most 3650d')
+  if (ms > MAX_DURATION_MS) throw new Error('must be at most 3650d')
   return ms
 }
 

@@ -55,7 +55,7 @@ describe('why a folder cannot be written', () => {
     symlinkSync('/nowhere/at/all', join(folder, 'link'))
     expect(whyNoFolder(join(folder, 'file'))).toBe(`${folder}/file is not a folder`)
     expect(whyNoFolder(join(folder, 'file/below/it'))).toBe(`${folder}/file is not a folder`)
-    expect(whyNoFolder(join(folder, 'link/below'))).toBe(`${folder}/link is a link to something that is not there`)
+    expect(whyNoFolder(join(folder, 'link/below'))).toBe(`${folder}/link is a link to something that does not exist`)
   })
 })
 

@@ -1,7 +1,7 @@
 import { lookup as dnsLookup } from 'node:dns'
 import ipaddr from 'ipaddr.js'
 import { buildConnector, type Dispatcher } from 'undici'
-import { CONNECT_TIMEOUT, createDirectAgent, createRoutedDispatcher } from '../outbound/dispatcher.ts'
+import { CONNECT_TIMEOUT_MS, createDirectAgent, createRoutedDispatcher } from '../outbound/dispatcher.ts'
 import { plainHost } from '../outbound/no-proxy.ts'
 import type { ProxySettings } from '../outbound/proxy.ts'
 import { addressKind, isGlobal } from './addresses.ts'
@@ -33,7 +33,7 @@ export function createDownloadAgent(options: {
   const { isPrivateHost, proxies, cure } = options
   const lookup = options.lookup ?? dnsLookup
   const timeouts = { headersTimeout: HEADERS_TIMEOUT_MS, bodyTimeout: options.idleTimeout }
-  const connector = { timeout: CONNECT_TIMEOUT, allowH2: false }
+  const connector = { timeout: CONNECT_TIMEOUT_MS, allowH2: false }
   const open = buildConnector({ ...connector, lookup: lookup as never })
   const guarded = buildConnector({ ...connector, lookup: createGuardedLookup(lookup, cure) })
 

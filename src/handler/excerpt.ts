@@ -1,20 +1,20 @@
-import { TimeUp, withinTime } from './time-limit.ts'
+import { TimeoutError, withTimeout } from './time-limit.ts'
 
-/** So much of an answer is read to tell the beginning of it. Bytes. */
-const MAX_READ = 4 * 1024
+/** Bytes of an answer that are read for its excerpt. */
+const MAX_READ_BYTES = 4 * 1024
 
 /**
- * The beginning of an answer's body on one line, or what came of it within `ms`: an answer whose body hangs is an answer.
- * The rest is not read, and its connection closed. Never throws.
+ * The beginning of an answer's body on one line, or the part that arrived within `ms`: an answer whose body hangs is
+ * still an answer. The rest is not read, and the connection is closed. Never throws.
  */
 export async function excerptOf({ body }: Response, ms: number, signal: AbortSignal): Promise<string> {
   if (body === null) return ''
   const reader = body.getReader()
   const chunks: Uint8Array[] = []
   try {
-    await withinTime(ms, signal, async () => {
+    await withTimeout(ms, signal, async () => {
       let bytes = 0
-      while (bytes < MAX_READ) {
+      while (bytes < MAX_READ_BYTES) {
         const { done, value } = await reader.read()
         if (done) return
         bytes += value.byteLength
@@ -22,18 +22,18 @@ export async function excerptOf({ body }: Response, ms: number, signal: AbortSig
       }
     })
   } catch (error) {
-    if (!(error instanceof TimeUp) && chunks.length === 0) return ''
+    if (!(error instanceof TimeoutError) && chunks.length === 0) return ''
   } finally {
     discard(reader)
   }
-  const text = Buffer.concat(chunks).subarray(0, MAX_READ).toString()
+  const text = Buffer.concat(chunks).subarray(0, MAX_READ_BYTES).toString()
   return text.replace(UNPRINTABLE, ' ').trim()
 }
 
-/** Gives up the rest of a body. It is nobody's concern how that goes. */
+/** Cancels the rest of a body and ignores errors. */
 export function discard(body: { cancel(): Promise<unknown> } | null): void {
   body?.cancel().catch(() => {})
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are removed.
 const UNPRINTABLE = /(?:\x1b\[[0-9;?]{0,32}[@-~]|[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff])+/g

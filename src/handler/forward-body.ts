@@ -13,12 +13,12 @@ export type BodyDeps = {
   readonly scrub: Scrub
 }
 
-/** An answer up to this size goes along in the call; larger ones are fetched through their link. */
+/** An answer up to this size, in bytes, is included in the call; a larger one is fetched through its link. */
 const MAX_CONTENT_BYTES = 1024 * 1024
 
 /**
- * The record, with links to its files, and the answer itself unless that is large: as it was saved, to the byte. It is not
- * parsed for that: a MiB of JSON takes up to half a second, in which no delivery is acknowledged.
+ * The record with links to its files, and the saved answer, byte for byte, unless it is large. The answer is not
+ * parsed: a MiB of JSON takes up to half a second, in which no delivery is acknowledged.
  */
 export async function forwardBody(record: JobRecord, deps: BodyDeps, signal: AbortSignal): Promise<string> {
   const { results, links, now, scrub } = deps
@@ -29,9 +29,9 @@ export async function forwardBody(record: JobRecord, deps: BodyDeps, signal: Abo
   const texts = new Map([
     ['job', withContent(stringifyExact(linked), content)],
     ['metadata', metadataText(record)],
-    // Reducto's words may quote what they are about. Whatever was saved, no secret leaves.
+    // Reducto's reason may quote the request. No secret leaves, whatever was saved.
     ['reason', JSON.stringify(record.reason === null ? null : scrub(record.reason))],
-    // Always through us: each line of it gets a link of its own.
+    // Always through this service: each line of the list gets a link of its own.
     ['files', stringifyExact({ ...files, url: links.to(jobId, files.path, now()) })],
   ])
   const members = Object.keys(record).map(
@@ -44,7 +44,7 @@ function withContent(job: string, content: string | null): string {
   return content === null ? job : `${job.slice(0, -1)},"content":${content}}`
 }
 
-/** The saved answer; null when it is too large, or no JSON: then there is its link. */
+/** The saved answer; null when it is too large or not JSON, so that only its link is sent. */
 async function readContent(
   { job_id: jobId, job }: JobRecord,
   results: Pick<Results, 'open'>,
@@ -54,7 +54,7 @@ async function readContent(
   if (file === null) throw new Error(`the saved file ${job.path} is gone`)
   const chunks: Buffer[] = []
   let bytes = 0
-  // Leaving the loop destroys the stream, and closes the file.
+  // Leaving the loop destroys the stream and closes the file.
   for await (const chunk of addAbortSignal(signal, file.body) as AsyncIterable<Buffer>) {
     bytes += chunk.length
     if (bytes > MAX_CONTENT_BYTES) return null
@@ -64,7 +64,9 @@ async function readContent(
   return text !== null && (await isJsonText(text)) ? text : null
 }
 
-/** Null for what is not UTF-8: decoded, it would be another text. A byte order mark stays (`ignoreBOM` means that). */
+/**
+ * Null for data that is not UTF-8: decoding would change it. A byte order mark stays (that is what `ignoreBOM` means).
+ */
 function decode(bytes: Buffer): string | null {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)

@@ -6,30 +6,30 @@ import { sign, signatureHeaders } from '../signing.ts'
 import { discard, excerptOf } from './excerpt.ts'
 import { type BodyDeps, forwardBody } from './forward-body.ts'
 import { type HandedOver, type HandOver, throwIfStoreFails } from './hand-over.ts'
-import { TimeUp, withinTime } from './time-limit.ts'
+import { TimeoutError, withTimeout } from './time-limit.ts'
 
 export type ForwardOptions = BodyDeps & {
   readonly url: string
-  /** All sign: while one is rotated, the other side may know either. */
+  /** All of them sign: during a rotation the other side may know either. */
   readonly secrets: readonly string[]
-  /** One call, ms. */
+  /** Maximum time of one call, ms. */
   readonly timeout: number
-  /** What makes the call; Node's own by default. */
+  /** Makes the call; default: Node's own. */
   readonly fetch?: typeof globalThis.fetch
 }
 
-/** With these the other side says that trying again cannot help. */
+/** With these statuses the other side says that a retry cannot help. */
 const PERMANENT: ReadonlySet<number> = new Set([410, 422])
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
-/** Of an answer that is no success, so much is told. Characters. */
-const MAX_EXCERPT = 200
-/** An answer's beginning comes with its head, or it is not waited for. ms. */
-const MAX_EXCERPT_WAIT = 2_000
+/** Maximum characters that are quoted from an unsuccessful answer. */
+const MAX_EXCERPT_CHARS = 200
+/** Maximum time to wait for the beginning of an answer's body, ms. */
+const MAX_EXCERPT_WAIT_MS = 2_000
 
 /**
- * Posts the record of each saved result to the user's service, signed the Standard Webhooks way. Every attempt of one
- * round has the same `webhook-id`. A 2xx is success, 410 and 422 refuse the result for good; a redirect is not followed,
- * and is a failure like all else.
+ * Posts the record of each saved result to the user's service, signed as Standard Webhooks requires. Every attempt of
+ * one round has the same `webhook-id`. A 2xx is success, 410 and 422 refuse the result for good. A redirect is not
+ * followed and is a failure, like every other answer.
  */
 export function createForward(options: ForwardOptions): HandOver {
   const deps = { ...options, scrub: withOwnSecrets(options) }
@@ -44,19 +44,19 @@ export function createForward(options: ForwardOptions): HandOver {
     let doing: 'read' | 'call' = 'read'
     let response: Response
     try {
-      response = await withinTime(timeout, signal, async (either) => {
+      response = await withTimeout(timeout, signal, async (either) => {
         const body = await forwardBody(record, deps, either)
         const signed = sign(`${record.job_id}_${round}`, new Date(now()), body, secrets)
         const headers = { 'content-type': 'application/json', ...signatureHeaders(signed, 'webhook') }
         doing = 'call'
         const answer = await fetch(url, { method: 'POST', redirect: 'manual', headers, body, signal: either })
-        // Nobody waits for it any more.
+        // Nobody waits for this answer any more.
         if (either.aborted) discard(answer.body)
         return answer
       })
     } catch (error) {
       if (signal.aborted) return failed('interrupted', 'the service stops')
-      if (isA(error, TimeUp)) return failed('forward', `FORWARD_URL did not answer within ${timeout} ms`)
+      if (isA(error, TimeoutError)) return failed('forward', `FORWARD_URL did not answer within ${timeout} ms`)
       throwIfStoreFails(error)
       if (doing === 'read') return failed('saved_file', `the saved result cannot be read: ${describeError(error)}`)
       return failed('forward', `FORWARD_URL cannot be reached: ${connectionError(error)}`)
@@ -65,8 +65,8 @@ export function createForward(options: ForwardOptions): HandOver {
       discard(response.body)
       return { is: 'taken' }
     }
-    const left = Math.min(MAX_EXCERPT_WAIT, began + timeout - performance.now())
-    return judge(response, scrub(await excerptOf(response, Math.max(left, 1), signal), MAX_EXCERPT))
+    const left = Math.min(MAX_EXCERPT_WAIT_MS, began + timeout - performance.now())
+    return judge(response, scrub(await excerptOf(response, Math.max(left, 1), signal), MAX_EXCERPT_CHARS))
   }
 
   function judge({ status, headers }: Response, excerpt: string): HandedOver {
@@ -81,22 +81,25 @@ export function createForward(options: ForwardOptions): HandOver {
     const location = headers.get('location')
     if (!REDIRECTS.has(status)) return ''
     const target = location === null ? null : URL.parse(location, url)
-    return `, a redirect: give FORWARD_URL its target${target ? `, ${target.href.slice(0, MAX_EXCERPT)}` : ''}`
+    return `, a redirect: give FORWARD_URL its target${target ? `, ${target.href.slice(0, MAX_EXCERPT_CHARS)}` : ''}`
   }
 }
 
-/** The secrets of this way, also where the settings' own scrub does not know them: a URL's query is often a token. */
+/**
+ * Also removes this service's URL and secrets, which the settings' own scrubber may not know: a URL's query is often a
+ * token.
+ */
 function withOwnSecrets({ url, secrets, scrub }: ForwardOptions): Scrub {
   const { search = '', searchParams, username = '', password = '' } = URL.parse(url) ?? {}
   const parameters = search.slice(1).split('&')
   const own = createScrub([...secrets, ...parameters, ...(searchParams?.values() ?? []), username, password])
-  return (text, longest) => scrub(own(text, MAX_SCRUBBED), longest)
+  return (text, longest) => scrub(own(text, MAX_SCRUBBED_CHARS), longest)
 }
 
-/** More than any scrub leaves of a text. Characters. */
-const MAX_SCRUBBED = 4_000
+/** More than any scrubber leaves of a text, characters. */
+const MAX_SCRUBBED_CHARS = 4_000
 
-/** The code of what went wrong, or what `fetch` and its causes say. */
+/** The code of the error, or the messages of `fetch` and its causes. */
 function connectionError(error: unknown): string {
   const failure = causesOf(error).find((cause) => typeof memberOf(cause, 'code') === 'string')
   return codeOf(failure) ?? describeError(error)

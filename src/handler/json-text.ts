@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 
-/** So many characters are looked at before others get their turn: about a millisecond. */
-const MAX_STEP = 64 * 1024
+/** Characters that are checked before the event loop gets control: about a millisecond. */
+const MAX_STEP_CHARS = 64 * 1024
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -13,18 +13,18 @@ const ESCAPED = /["\\/bfnrt]|u[0-9a-fA-F]{4}/y
 type Expected = 'value' | 'value or end' | 'name' | 'name or end' | ':' | ', or end'
 
 /**
- * Whether `text` is one JSON value. Makes nothing of it, and stands back often, where `JSON.parse` holds the event loop
- * for up to 150 ms a MiB.
+ * Whether `text` is one JSON value. Builds no values and yields often, where `JSON.parse` blocks the event loop for up
+ * to 150 ms per MiB.
  */
 export async function isJsonText(text: string): Promise<boolean> {
   const open: ('[' | '{')[] = []
   let expected: Expected = 'value'
-  let nextPause = MAX_STEP
+  let nextPause = MAX_STEP_CHARS
   let at = skipSpace(text, 0)
   for (; at < text.length; at = skipSpace(text, at)) {
     if (at >= nextPause) {
       await setImmediate()
-      nextPause = at + MAX_STEP
+      nextPause = at + MAX_STEP_CHARS
     }
     const char = text[at]!
     const inside = open.at(-1)

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 import { createScrub, type Scrub } from '../scrub.ts'
 import { watchExit } from './exit-watch.ts'
 import type { Handler } from './handler.ts'
-import { TimeUp, withinTime } from './time-limit.ts'
+import { TimeoutError, withTimeout } from './time-limit.ts'
 
 /** The handler's module cannot be used; the message says where and what to do. */
 export class HandlerUnusable extends Error {
@@ -14,19 +14,19 @@ export class HandlerUnusable extends Error {
 }
 
 export type LoadOptions = {
-  /** HANDLER_TIMEOUT: what the module does at its top level must end by then, ms. */
+  /** HANDLER_TIMEOUT: maximum time for the module's top level, ms. */
   readonly timeout?: number
-  /** Ends a start that is still under way. */
+  /** Aborts a start that is still running. */
   readonly signal?: AbortSignal
-  /** For what the module throws. */
+  /** Scrubs errors that the module throws. */
   readonly scrub?: Scrub
-  /** Is told when the module ends the process. */
+  /** Logs that the module has exited the process. */
   readonly log?: Log
 }
 
 const DEFAULT_TIMEOUT = 60_000
-/** A message about syntax quotes the line; characters. */
-const MAX_MESSAGE = 2_000
+/** Maximum characters of a message; one about syntax quotes the line. */
+const MAX_MESSAGE_CHARS = 2_000
 
 /**
  * Loads the handler that the module at `path` exports.
@@ -35,22 +35,22 @@ const MAX_MESSAGE = 2_000
 export async function loadHandler(path: string, options: LoadOptions = {}): Promise<Handler> {
   const { timeout = DEFAULT_TIMEOUT, signal = new AbortController().signal, scrub = createScrub([]), log } = options
   const file = resolve(path)
-  const unusable = (why: string) => new HandlerUnusable(scrub(why, MAX_MESSAGE))
+  const unusable = (why: string) => new HandlerUnusable(scrub(why, MAX_MESSAGE_CHARS))
   if (!existsSync(file)) throw unusable(`there is no file ${file}`)
   const unwatch = log && watchExit((code) => log.fatal({ file, code }, 'HANDLER ended the process while it was loaded'))
   try {
-    const module: object = await withinTime(timeout, signal, () => import(pathToFileURL(file).href))
+    const module: object = await withTimeout(timeout, signal, () => import(pathToFileURL(file).href))
     return handlerOf(module) ?? throwError(unusable(`${path} must export its handler: ${explainExports(module)}`))
   } catch (error) {
     if (isA(error, HandlerUnusable)) throw error
     signal.throwIfAborted()
-    throw unusable(isA(error, TimeUp) ? explainTimeout(file, timeout) : explainLoading(error, file))
+    throw unusable(isA(error, TimeoutError) ? explainTimeout(file, timeout) : explainLoading(error, file))
   } finally {
     unwatch?.()
   }
 }
 
-/** The default export; of a module that was compiled to CommonJS, its `exports.default`. */
+/** The default export; for a module compiled to CommonJS, its `exports.default`. */
 export function handlerOf(module: object): Handler | null {
   const main = memberOf(module, 'default')
   for (const candidate of [main, memberOf(main, 'default')])
@@ -74,22 +74,22 @@ function explainExports(module: object): string {
   return `${USAGE}; ${found}${others}`
 }
 
-/** What Node and compilers add to a module's exports. */
+/** The names that Node and compilers add to a module's exports. */
 const NO_EXPORTS: ReadonlySet<string> = new Set(['default', 'module.exports', '__esModule'])
 
 function explainTimeout(file: string, timeout: number): string {
   return `${file} was not loaded within ${timeout} ms (HANDLER_TIMEOUT): something at its top level, or in a module that it imports, does not end, such as an await; move it into the function that handles a result, or give it more time with HANDLER_TIMEOUT`
 }
 
-/** What is wrong with a module, with file and line, and the cure. A module can throw anything. */
+/** The error of a module with file, line and advice. A module can throw any value. */
 function explainLoading(error: unknown, file: string): string {
   const code = codeOf(error)
   const text = messageOf(error)
   const missing = /Cannot find (?:package|module) '([^']+)' imported from (\S+)/.exec(text)
   if (code === 'ERR_MODULE_NOT_FOUND' && missing) return explainMissing(missing[1]!, missing[2]!)
-  const at = placeOf(memberOf(error, 'stack'), file)
+  const at = sourceLine(memberOf(error, 'stack'), file)
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
-    return `${at}: ${text}. Node runs TypeScript by leaving the types out, so enums, namespaces with values and parameter properties do not work: write a const object, or assign in the constructor`
+    return `${at}: ${text}. Node runs TypeScript by removing the types, so enums, namespaces with values and parameter properties do not work: write a const object, or assign in the constructor`
   if (/does not provide an export named/.test(text))
     return `${at}: ${text}. If that is a type, write: import type { … }, or import { type … }`
   if (code === 'ERR_INVALID_TYPESCRIPT_SYNTAX' || isA(error, SyntaxError)) return `${at}: ${text}`
@@ -98,14 +98,14 @@ function explainLoading(error: unknown, file: string): string {
 
 function explainMissing(what: string, from: string): string {
   if (what === 'reducto-webhook-receiver')
-    return `${from} is outside of this project, where the package is not known by its name: put it into handlers/, or install the package where it is`
+    return `${from} is outside this project, where the package cannot be imported by its name: move the file into handlers/, or install the package next to it`
   return /^[./]/.test(what) || what.startsWith('file:')
-    ? `${from} imports ${what}, which is not there: write the whole name of the file, with its extension`
+    ? `${from} imports ${what}, which does not exist: write the full file name with its extension`
     : `${from} imports the package ${what}, which is not installed: npm install ${what} (for a container, build on the image: see docs/handlers.md)`
 }
 
-/** `file:line`, as far as the stack tells. */
-function placeOf(stack: unknown, file: string): string {
+/** `file:line`, if the stack has it. */
+function sourceLine(stack: unknown, file: string): string {
   const line = typeof stack === 'string' ? stack.split('\n', 50).find((text) => text.includes(file)) : undefined
   const number = line && /:(\d+)(?::\d+)?\)?$/.exec(line.trim())?.[1]
   return number ? `${file}:${number}` : file

@@ -6,18 +6,18 @@ import { watchExit } from './exit-watch.ts'
 import { type HandedOver, type HandOver, throwIfStoreFails } from './hand-over.ts'
 import type { Handler } from './handler.ts'
 import { type ViewDeps, viewResult } from './result-view.ts'
-import { TimeUp, withinTime } from './time-limit.ts'
+import { TimeoutError, withTimeout } from './time-limit.ts'
 
 export { HandlerUnusable, loadHandler } from './load-handler.ts'
 
 export type ModuleDeps = ViewDeps & {
-  /** One call, ms. */
+  /** Maximum time of one call, ms. */
   readonly timeout: number
   readonly log: Log
   readonly scrub: Scrub
 }
 
-/** Calls the user's module. A call that takes longer than `timeout` counts as failed. Whatever it throws is told, scrubbed. */
+/** Calls the user's module. A call that takes longer than `timeout` has failed. Its errors are reported scrubbed. */
 export function createModuleHandOver(handler: Handler, deps: ModuleDeps): HandOver {
   const calls = createCalls(deps.log)
   return async ({ record, attempt }, signal) => {
@@ -25,13 +25,13 @@ export function createModuleHandOver(handler: Handler, deps: ModuleDeps): HandOv
     const leave = calls.enter(record.job_id)
     const files = createCallFiles(deps.results)
     try {
-      await withinTime(deps.timeout, signal, async (either) =>
+      await withTimeout(deps.timeout, signal, async (either) =>
         handler(viewResult(record, { walk: deps.walk, results: files }, either), { attempt, signal: either, log }),
       )
       return { is: 'taken' }
     } catch (error) {
       if (signal.aborted) return failed('interrupted', 'the service stops')
-      if (isA(error, TimeUp)) return failed('handler_timeout', `the handler took longer than ${deps.timeout} ms`)
+      if (isA(error, TimeoutError)) return failed('handler_timeout', `the handler took longer than ${deps.timeout} ms`)
       throwIfStoreFails(error)
       warn(log, { err: error, attempt })
       if (!isPermanent(error)) return failed('handler', describeError(error))
@@ -47,12 +47,12 @@ export function createModuleHandOver(handler: Handler, deps: ModuleDeps): HandOv
   }
 }
 
-/** By name: a handler with packages of its own may bring `Permanent` along a second time. */
+/** By name: a handler with its own packages may have a second copy of `Permanent`. */
 function isPermanent(error: unknown): boolean {
   return memberOf(error, 'name') === 'Permanent'
 }
 
-/** Some things that can be thrown cannot be written into a log. */
+/** Some thrown values cannot be logged. */
 function warn(log: Log, fields: { readonly err: unknown; readonly attempt: number }): void {
   try {
     log.warn(fields, 'handler failed')
@@ -61,21 +61,21 @@ function warn(log: Log, fields: { readonly err: unknown; readonly attempt: numbe
   }
 }
 
-/** The jobs whose calls are under way, which are named when the process ends in the middle of them. */
+/** The jobs whose calls are running, which are named if the process exits meanwhile. */
 function createCalls(log: Log): { enter(jobId: string): () => void } {
   const running = new Set<{ readonly jobId: string }>()
   let unwatch: (() => void) | null = null
 
-  function tell(code: number): void {
+  function reportExit(code: number): void {
     const jobs = [...running].map(({ jobId }) => jobId)
-    log.fatal({ jobs, code }, 'the process ends in the middle of the handler: has it called process.exit?')
+    log.fatal({ jobs, code }, 'the process exits while the handler runs: did it call process.exit?')
   }
 
   return {
     enter(jobId) {
       const call = { jobId }
       running.add(call)
-      unwatch ??= watchExit(tell)
+      unwatch ??= watchExit(reportExit)
       return () => {
         running.delete(call)
         if (running.size > 0) return

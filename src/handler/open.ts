@@ -15,13 +15,13 @@ export type HandlerChoice =
   | { readonly kind: 'forward'; readonly url: string; readonly secrets: readonly string[] }
 
 export type PrepareDeps = {
-  /** One call, and loading a module, ms. */
+  /** Maximum time of one call, and of loading a module, ms. */
   readonly timeout: number
   readonly log: Log
   readonly scrub: Scrub
-  /** Ends a start that is still under way. */
+  /** Aborts a start that is still running. */
   readonly signal?: AbortSignal
-  /** For `forward`, where calls go through a proxy. */
+  /** For `forward`, if calls go through a proxy. */
   readonly fetch?: typeof globalThis.fetch
 }
 
@@ -32,13 +32,13 @@ type OpenDeps = {
   readonly now: () => number
 }
 
-/** The user's code, loaded; `open` connects it with what is saved. */
+/** The user's code, loaded; `open` connects it with the saved results. */
 export type PreparedHandOver = {
   open(deps: OpenDeps): { readonly handOver: HandOver; close(): Promise<void> }
 }
 
 /**
- * Loads the way to the user's code, before anything else is opened: what is wrong with it is a wrong setting.
+ * Loads the user's code before anything else is opened: an error in it is a wrong setting.
  * @throws HandlerUnusable, or the reason of `signal`
  */
 export async function prepareHandOver(choice: HandlerChoice, deps: PrepareDeps): Promise<PreparedHandOver> {

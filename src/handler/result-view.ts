@@ -25,11 +25,11 @@ import { fitted } from './schema.ts'
 export type ViewDeps = { readonly results: Pick<Results, 'open'>; readonly walk: Walk }
 
 /**
- * A saved result as its handler sees it. Nothing is read before it is asked for; when `signal` aborts, all reading ends
- * with an error.
+ * A saved result as its handler sees it. Everything is read on demand; when `signal` aborts, all reading ends with an
+ * error.
  */
 export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal): Result {
-  // Numbers of the metadata as numbers: in the record they are kept as they were written.
+  // The metadata's numbers as JavaScript numbers: the record keeps them as they were written.
   const record = plainRecord(saved)
   const jobId = record.job_id
   const answerFiles: SavedFiles = { type: record.type, job: record.job, files, read, signal }
@@ -39,8 +39,8 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
     signal.throwIfAborted()
     const file = await deps.results.open(jobId, path)
     if (file === null) throw new Error(`${jobId} has no saved file ${path}`)
-    // Ends with the signal, also when it aborted meanwhile. The stream takes its listener off when it ends. Whoever reads
-    // it gets the error; a stream that nobody reads any more must not end the process with it.
+    // Ends with the signal, even if it has already aborted. The stream removes its listener when it ends. A reader gets
+    // the error; without a reader it must not exit the process.
     file.body.on('error', () => {})
     addAbortSignal(signal, file.body)
     return file
@@ -60,7 +60,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
     let left = most
     for await (const piece of body) {
       left -= piece.length
-      // The store told another size.
+      // The file is larger than the store said.
       if (left < 0) throw tooLarge(most - left)
       pieces.push(piece)
     }
@@ -77,7 +77,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
     const opening = opened ?? openDocuments(answerFiles)
     opened = opening
     return opening.catch((error) => {
-      // The store may be there again the next time.
+      // The store may be available again the next time.
       opened = null
       throw error
     })
@@ -90,7 +90,7 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
     return schema ? fitted(schema, value) : value
   }
 
-  /** Chunks in the order of the document; where a link stands for them, those of the saved result. */
+  /** Chunks in document order; a link that replaces them is followed to the saved result. */
   let walked = 0
   async function* chunksOf(
     path: string,
@@ -142,10 +142,10 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
   } satisfies CompletedResult
 }
 
-/** The answer of the API, without what is behind links. It is never larger when it is fetched. */
+/** The API's answer without linked results. It is never larger when it is fetched. */
 const MAX_RAW_JOB_BYTES = 64 * 1024 * 1024
 
-/** What can never be answered is not worth another attempt. */
+/** A request that can never be answered is not worth another attempt. */
 async function permanent<T>(answering: Promise<T>): Promise<T> {
   return answering.catch((error) => {
     throw error instanceof NotAnswerable ? toPermanent(error) : error

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-/** Why a body was not taken. */
+/** Why a body was refused. */
 export class BodyRefused extends Error {
   override readonly name = 'BodyRefused'
   readonly why: 'too_large' | 'timeout' | 'too_much_in_flight' | 'broken_off'
@@ -10,11 +10,11 @@ export class BodyRefused extends Error {
   }
 }
 
-/** The largest that Svix sends. */
+/** The largest body that Svix sends. */
 const MAX_BODY_BYTES = 1024 * 1024
-/** A body must be complete within this. Svix itself waits 15 s for the answer. */
+/** A body must be complete within this time. Svix itself waits 15 s for the answer. */
 const BODY_TIMEOUT_MS = 10_000
-/** All bodies that are arriving or being recorded, together. */
+/** Maximum bytes of all bodies that are arriving or being recorded. */
 const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 
 /**
@@ -28,13 +28,13 @@ const MAX_CHUNKS = 4096
 export type BodyReader = {
   /** Throws BodyRefused when the declared length is too large. */
   checkLength(request: IncomingMessage): void
-  /** Reads a body whole and hands it to `use`; it counts as in flight until that is over. @throws BodyRefused */
+  /** Reads a whole body and passes it to `use`; it counts as in flight until `use` has settled. @throws BodyRefused */
   read<T>(request: IncomingMessage, use: (body: Buffer) => Promise<T>): Promise<T>
 }
 
 /**
- * Reads raw bodies whatever their content type, within limits. `express.raw` would inflate them, skip those without a
- * content type, and read to its end what it refuses.
+ * Reads raw bodies of any content type, within limits. `express.raw` would inflate them, skip those without a content
+ * type, and read refused bodies to their end.
  */
 export function createBodyReader(options: { timeout?: number; inFlight?: number } = {}): BodyReader {
   const timeout = options.timeout ?? BODY_TIMEOUT_MS
@@ -71,8 +71,8 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
 }
 
 /**
- * Collects a body in one buffer that grows: a list of pieces would cost hundreds of bytes for each, and a sender may make
- * each piece a single byte. `hold` is called with the buffer's new size before it grows; it throws when there is no room.
+ * Collects a body in one growing buffer: a list of chunks would cost hundreds of bytes each, and a sender may make each
+ * chunk a single byte. `hold` is called with the buffer's new size before it grows; it throws when there is no room.
  */
 function collect(request: IncomingMessage, hold: (size: number) => void, timeout: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -113,11 +113,11 @@ function collect(request: IncomingMessage, hold: (size: number) => void, timeout
     function end(settle: () => void): void {
       clearTimeout(timer)
       request.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken)
-      // A client that hangs up after its body was taken must not crash the process.
+      // A client that disconnects after its body was read must not crash the process.
       request.on('error', () => {})
       settle()
     }
-    // Whoever hung up while something else held the request is not heard of again.
+    // No event reports a client that disconnected while other code held the request.
     if (request.destroyed) return refuse('broken_off')
     request.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken)
   })

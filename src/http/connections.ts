@@ -3,41 +3,41 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * A connection costs about 10 KiB, and up to 32 KiB more while somebody sends it a head and the part of a body that is
- * not counted: 160 MiB for all of these. Svix and a load balancer in front need some hundred.
+ * A connection costs about 10 KiB, and up to 32 KiB more while its client sends a head and the uncounted part of a
+ * body: 160 MiB for all connections. Svix and a load balancer need some hundred.
  */
 const MAX_CONNECTIONS = 4_096
-/** Descriptors that connections leave for the worker: downloads, database, results. */
+/** Descriptors reserved for the worker: downloads, database, results. */
 const RESERVED_DESCRIPTORS = 512
-/** Even where the system allows very few descriptors. */
+/** Used even if the system allows very few descriptors. */
 const MIN_CONNECTIONS = 64
 
-/** The open connections of a server, the one whose last request began longest ago first. */
+/** The open connections of a server, ordered by the start of their last request, oldest first. */
 export type Connections = {
   /**
-   * Takes a new connection. Beyond the limit another one is destroyed: of those that owe no answer, and else of all, the
-   * one that has been without a new request for longest.
+   * Adds a new connection. Beyond the limit another one is destroyed: among those that await no answer, or else among
+   * all, the one without a new request for the longest time.
    */
   add(socket: Socket): void
-  /** A request begins. False when the connection's last request is not answered yet. */
+  /** A request begins. Returns false when the connection's last request is not answered yet. */
   begin(socket: Socket, response: ServerResponse): boolean
   /** The response of the connection's latest request. */
   latest(socket: Socket): ServerResponse | null
-  /** Lets the answers of requests that are under way close their connections. */
+  /** Lets running requests close their connections with their answers. */
   closeWithAnswers(): void
   destroyAll(): void
 }
 
 /**
- * Keeps at most `max` connections. A full house must not keep honest clients out, nor cut off what they send or get: they
- * send their request at once, so those that only hold a connection are destroyed for them.
+ * Keeps at most `max` connections. At the limit, honest clients must neither be kept out nor lose what they send or
+ * receive. They send their request at once, so connections that are only held open are destroyed for them.
  */
 export function createConnections(max: number, onEvicted: (socket: Socket) => void): Connections {
   const open = new Map<Socket, ServerResponse | null>()
 
   return {
     add(socket) {
-      // Node remembers the address from now on; it cannot be asked for once the client has gone.
+      // Node caches the address from now on; it is unavailable once the client has gone.
       void socket.remoteAddress
       open.set(socket, null)
       socket.once('close', () => open.delete(socket))
@@ -65,17 +65,19 @@ export function createConnections(max: number, onEvicted: (socket: Socket) => vo
   }
 }
 
-/** Whether a request has come that is not answered to its end. */
+/** Whether a request has arrived that is not answered completely. */
 function isOwed(response: ServerResponse | null | undefined): boolean {
   return response != null && !response.writableFinished
 }
 
-/** How many connections this process may hold: as many as its descriptors allow, but not more than its memory should. */
+/**
+ * The number of connections that this process may hold: as many as its descriptors allow, up to the limit for memory.
+ */
 export function connectionLimit(descriptors = descriptorLimit()): number {
   return Math.max(MIN_CONNECTIONS, Math.min(MAX_CONNECTIONS, descriptors - RESERVED_DESCRIPTORS))
 }
 
-/** The soft limit of open files of this process; without a bound where the system does not say. */
+/** The soft limit of open files of this process; infinite where the system does not report one. */
 function descriptorLimit(): number {
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []

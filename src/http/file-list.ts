@@ -5,13 +5,13 @@ import type { FileEntry } from '../results/record.ts'
 
 /** Whether the list `files.jsonl` has an entry for the saved file at `path`. Ends with the stream, and destroys it. */
 export async function lists(body: Readable, path: string): Promise<boolean> {
-  // Most lines are about other files: only what mentions this one is parsed.
+  // Most lines are about other files: only lines that mention this path are parsed.
   const mention = JSON.stringify(path)
   for await (const line of linesOf(body)) if (line.includes(mention) && pathOf(line) === path) return true
   return false
 }
 
-/** The lines of the list, each with a `url` of its own where its file is saved. Destroys the stream at the end. */
+/** The lines of the list, with a `url` added where a file was saved. Destroys the stream at the end. */
 export async function* linked(body: Readable, urlOf: (path: string) => Promise<string>): AsyncIterable<string> {
   for await (const line of linesOf(body)) {
     const path = pathOf(line)
@@ -21,7 +21,7 @@ export async function* linked(body: Readable, urlOf: (path: string) => Promise<s
   }
 }
 
-/** The path of the file that a line names; null for the lines of files that could not be downloaded. */
+/** The path of the file that a line names; null for files that could not be downloaded. */
 function pathOf(line: string): string | null {
   try {
     const { path } = JSON.parse(line) as { readonly path?: unknown }

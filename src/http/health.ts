@@ -4,20 +4,20 @@ import type { Degradation } from '../telemetry/degradations.ts'
 import { json, send } from './replies.ts'
 
 export type Health = () => {
-  /** With any of these `/readyz` is a 503. */
+  /** Any of these makes `/readyz` answer 503. */
   readonly notReady: readonly NotReady[]
-  /** What is wrong behind the inbox: deliveries are accepted regardless. */
+  /** Problems after the inbox: deliveries are accepted regardless. */
   readonly degraded: readonly Degradation[]
 }
 
 const ALIVE = json(200, { status: 'alive' })
 const READY = json(200, { status: 'ready' })
 
-/** 200 while the process lives. */
+/** 200 while the process runs. */
 export const healthz: RequestHandler = (_request, response) => send(response, ALIVE)
 
 /**
- * 200 when deliveries can be accepted. Trouble behind the inbox is reported with a 200, so that load balancers keep
+ * 200 when deliveries can be accepted. Problems after the inbox are reported with a 200, so that load balancers keep
  * sending.
  */
 export function readyz(health: Health): RequestHandler {

@@ -3,10 +3,10 @@ import type { Express } from 'express'
 import { keepPeer } from './peer.ts'
 import { json } from './replies.ts'
 
-/** Whoever mounts the routes in an app of their own has to leave the body alone: signatures are made of its bytes. */
+/** An app that mounts the routes must not read the body first: the signature covers its exact bytes. */
 
 export const BODY_CURE =
-  'the body was read before it came here, and its signature cannot be checked any more: mount the receiver before express.json() and every other body parser'
+  'the body was read before it reached the receiver, so its signature cannot be checked: mount the receiver before express.json() and every other body parser'
 
 export const BODY_ALREADY_READ = json(500, { error: 'body_already_read', reason: BODY_CURE })
 
@@ -20,7 +20,7 @@ export function isBodyTaken(request: IncomingMessage): boolean {
   return request.readableDidRead || request.readableEncoding !== null
 }
 
-/** The functions of body-parser, by their names, as people write them. */
+/** The functions of body-parser and how people write them. */
 const PARSERS: Readonly<Record<string, string>> = {
   jsonParser: 'express.json()',
   rawParser: 'express.raw()',
@@ -30,7 +30,7 @@ const PARSERS: Readonly<Record<string, string>> = {
 
 const problems = new WeakMap<object, string>()
 
-/** What stands in front of these routes in the app that they were mounted in, and would take their bodies; or null. */
+/** The parser before these routes in the surrounding app that would read their bodies; null if there is none. */
 export function mountProblem(app: object): string | null {
   return problems.get(app) ?? null
 }
@@ -73,7 +73,10 @@ function pathOf({ url = '' }: IncomingMessage): string {
 
 type Layer = { readonly name?: unknown; match?(path: string): unknown }
 
-/** The first body parser that a request for `path` passes. All that the app has by now stands before what it mounts. */
+/**
+ * The first body parser that a request for `path` passes. Everything in the app so far comes before what it mounts
+ * next.
+ */
 function parserBefore(parent: unknown, path: string): string | null {
   const { stack: layers = [] } = routerOf(parent) ?? {}
   const found = layers.find(({ name, match }, index) => {

@@ -15,8 +15,8 @@ export function keepPeer(request: IncomingMessage): void {
 }
 
 /**
- * The address of whoever sent the request, as the app's `trust proxy` says. It is always an address: what a client
- * wrote into X-Forwarded-For is not repeated. Empty when it is not known.
+ * The address of the client according to the app's `trust proxy`. It is always an IP address: other text of a client's
+ * X-Forwarded-For is never passed on. Empty when unknown.
  */
 export function peerOf(request: Request): string {
   const known = outside.get(request)
@@ -27,7 +27,7 @@ export function peerOf(request: Request): string {
 
 /** The same for a request that has not reached the app. */
 export function peerBefore(app: Express, request: IncomingMessage): string {
-  // What Express itself does first with a request.
+  // As Express does first with each request.
   return peerOf(Object.setPrototypeOf(request, app.request) as Request)
 }
 
@@ -36,7 +36,7 @@ export function peerOfSocket(socket: Socket): string {
   return addressIn(socket.remoteAddress ?? '') ?? ''
 }
 
-/** Some proxies add a port; sockets that take both kinds of IP show IPv4 as `::ffff:1.2.3.4`. */
+/** Some proxies add a port; dual-stack sockets show IPv4 as `::ffff:1.2.3.4`. */
 function addressIn(text: string): string | null {
   const [, bracketed, withPort] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(text) ?? []
   const address = bracketed ?? withPort ?? text

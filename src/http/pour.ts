@@ -2,15 +2,15 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-/** In every `period` (ms) a reader must take `minBytes`, and a store that is waited for must give something. */
+/** In every `period` (ms) a reader must consume `minBytes`, and a store that is waited for must yield something. */
 export type Pace = { readonly period: number; readonly minBytes: number }
 
-/** 16 KiB/s, seen over a minute: whoever is slower holds a connection and an open file for hours. */
+/** 16 KiB/s, measured over a minute: a slower reader would hold a connection and an open file for hours. */
 export const PACE: Pace = { period: 60_000, minBytes: 60 * 16 * 1024 }
 
 /**
- * Sends a body as it is taken. When the client hangs up or is too slow, or the store fails or says nothing any more, the
- * connection is destroyed: the client sees that bytes are missing. Never throws. The source is closed by whoever opened it.
+ * Sends a body at its reader's pace. When the client disconnects or is too slow, or the store fails or hangs, the
+ * connection is destroyed; the client sees that bytes are missing. Never throws. The opener closes the source.
  */
 export async function pour(
   source: Readable | AsyncIterable<string>,
@@ -30,7 +30,7 @@ export async function pour(
   const timer = setInterval(() => {
     const waiting = response.writableLength
     const taken = read - waiting
-    // With nothing waiting to be sent it is the store that is slow.
+    // If nothing is waiting to be sent, the store is slow.
     if (taken - takenBefore < (waiting > 0 ? pace.minBytes : 1)) response.destroy()
     takenBefore = taken
   }, pace.period)

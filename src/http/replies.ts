@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** A complete answer in JSON, made once. A string, not a Buffer: Node then writes head and body in one piece. */
+/** A complete JSON answer, built once. A string, not a Buffer: Node then writes head and body in one chunk. */
 export type Reply = {
   readonly status: number
   readonly headers: Readonly<Record<string, string | number>>
@@ -29,43 +29,43 @@ export const HEADERS_TOO_LARGE = json(431, { error: 'headers_too_large' })
 export const FAILED = json(500, { error: 'internal_error' })
 export const UNAVAILABLE = json(503, { error: 'unavailable' }, { 'retry-after': '5' })
 
-/** Sockets whose last answer is on its way. */
+/** Sockets whose last answer is being sent. */
 const closing = new WeakSet<Socket>()
 
-/** True once the last answer of this connection was sent: nothing more is answered or reported for it. */
+/** True once the last answer of this connection was sent: nothing further is answered or reported for it. */
 export function isClosing(socket: Socket): boolean {
   return closing.has(socket)
 }
 
-/** Sends a reply. Does nothing when the request was answered already, or its connection is closing or closed. */
+/** Sends a reply. Does nothing when the request has been answered, or its connection is closing or closed. */
 export function send(response: ServerResponse, reply: Reply): void {
   if (response.headersSent || response.destroyed) return
   if (response.socket && closing.has(response.socket)) return
   response.writeHead(reply.status, reply.headers).end(reply.body)
 }
 
-/** Sends a refusal. Keeps the connection if the request has arrived whole; else closes it, see `sendAndClose`. */
+/** Sends a refusal. Keeps the connection if the whole request has arrived; else closes it, see `sendAndClose`. */
 export function sendRefusal(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
   if (hasArrived(request)) send(response, reply)
   else sendAndClose(request, response, reply)
 }
 
-/** Answers at once, although the body may not have arrived whole, and destroys the connection. */
+/** Answers at once, even if the body has not arrived completely, and destroys the connection. */
 export function sendAndClose(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
   const { socket } = request
   send(response, { ...reply, headers: { ...reply.headers, connection: 'close' } })
   if (hasArrived(request)) return
-  // What of the body is parsed already.
+  // Discards the part of the body that is already parsed.
   request.on('data', () => {})
   linger(socket)
 }
 
-/** Node calls a request complete only after it was handled, even one that has no body. */
+/** Node marks a request complete only after it was handled, even without a body. */
 function hasArrived({ complete, headers }: IncomingMessage): boolean {
   return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0)
 }
 
-/** Writes a reply to a connection that has no response object, because its bytes could not be parsed; destroys it. */
+/** Writes a reply to a connection without a response object, because its bytes could not be parsed; destroys it. */
 export function writeAndClose(socket: Socket, reply: Reply): void {
   if (!socket.writable) return void socket.destroy()
   const headers = Object.entries({ ...reply.headers, connection: 'close' }).map(
@@ -75,12 +75,12 @@ export function writeAndClose(socket: Socket, reply: Reply): void {
   linger(socket)
 }
 
-/** How long a client that still sends is read from, so that it can receive the answer. */
+/** How long a client that still sends is read from, so that it can receive the answer, ms. */
 const LINGER_MS = 1_000
 
 /**
- * Destroys the connection when the client has closed its side, or after a moment. Closing at once with unread bytes
- * would reset the connection, and the answer with it. What still arrives is discarded and never parsed.
+ * Destroys the connection when the client has closed its side, or after LINGER_MS. Closing at once with unread bytes
+ * would reset the connection and lose the answer. Data that still arrives is discarded unparsed.
  */
 function linger(socket: Socket): void {
   if (closing.has(socket)) return
@@ -88,7 +88,7 @@ function linger(socket: Socket): void {
   // Node would destroy the socket as soon as the answer is written.
   socket.destroySoon = () => socket.end()
   stopParsing(socket)
-  // A listener for data takes the bytes from the parser; the parser's own listener must not get them back.
+  // A listener for data detaches the parser from the bytes; the parser's own listener must not get them again.
   socket.on('data', discard)
   for (const listener of socket.listeners('data'))
     if (listener !== discard) socket.off('data', listener as (chunk: Buffer) => void)
@@ -101,9 +101,9 @@ function linger(socket: Socket): void {
 function discard(): void {}
 
 /**
- * Stops the parser at the next request in the piece that it is parsing. One piece can hold thousands of requests, which
- * Node would all build (68 ms for 64 KiB), because it offers no way to stop. Two is what Node's own callback returns for
- * an upgrade: what follows is no HTTP.
+ * Stops the parser at the next request in the current chunk. One chunk can hold thousands of requests, all of which
+ * Node would build (68 ms for 64 KiB), because it offers no way to stop. 2 is the value that Node's own callback
+ * returns for an upgrade: the rest is not HTTP.
  */
 export function stopParsing(socket: Socket): void {
   const { parser } = socket as { parser?: { onIncoming?: unknown } | null }

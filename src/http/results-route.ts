@@ -11,7 +11,7 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'results_not_ready',
 }
 
-/** The route of signed links to results; 503 until `saved` returns what it needs. Reports every refusal. */
+/** The route of signed links to results; 503 until `saved` returns its dependencies. Reports every refusal. */
 export function savedFilesWhenOpen(saved: () => SavedFilesDeps | null, events: EventBus): RequestHandler {
   let handle: RequestHandler | null = null
 

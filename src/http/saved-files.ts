@@ -10,28 +10,28 @@ import { json, send } from './replies.ts'
 
 export type SavedFilesDeps = {
   readonly results: Pick<Results, 'record' | 'open' | 'link'>
-  /** Null until there is a key to check them with. */
+  /** Null until there is a key to check links with. */
   readonly links: () => Links | null
   readonly now: () => number
-  /** How fast whoever reads a file must be at least. */
+  /** The minimum rate of a reader. */
   readonly pace?: Pace
 }
 
 const FORBIDDEN = json(403, { error: 'link_not_valid', reason: 'the link is not complete, or older than 7 days' })
-const NOT_FOUND = json(404, { error: 'not_found', reason: 'the file is not saved any more' })
-/** What no link of ours has ever named. */
+const NOT_FOUND = json(404, { error: 'not_found', reason: 'the file is no longer saved' })
+/** A path that no link of ours has ever had. */
 const NO_SUCH_LINK = json(404, { error: 'not_found' })
 const UNAVAILABLE = json(503, { error: 'unavailable' }, { 'retry-after': '10' })
 
 /** Documents come from anywhere: a saved page or picture must never run as one of ours. */
-const INERT = {
+const DOWNLOAD_HEADERS = {
   'content-disposition': 'attachment',
   'x-content-type-options': 'nosniff',
   'content-security-policy': "sandbox; default-src 'none'",
   'cache-control': 'private, no-store',
 } as const
 
-/** `GET /results/JOB/PATH`: a file that the record of a saved result names, for whoever has its link. */
+/** `GET /results/JOB/PATH`: a file that the record of a saved result names, for any holder of its link. */
 export function savedFiles(deps: SavedFilesDeps): RequestHandler {
   const { results, links, now, pace = PACE } = deps
 
@@ -51,7 +51,7 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
     }
     const record = await results.record(jobId, signal)
     if (record?.job_id !== jobId) return send(response, NOT_FOUND)
-    // The list moves when a missing file has come: a link to it leads to the list as it is now.
+    // The list gets a new path when a missing file was added: a link to an old list serves the current one.
     const path = link.path.split('/').at(-1) === FILES ? record.files.path : link.path
     if (!(await names(record, path, open))) return send(response, NOT_FOUND)
     const file = await open(path)
@@ -60,7 +60,7 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
     const isList = path === record.files.path
     const length = isList ? {} : { 'content-length': file.bytes }
     if (response.destroyed) return
-    response.writeHead(200, { ...INERT, 'content-type': contentType(path, isList), ...length })
+    response.writeHead(200, { ...DOWNLOAD_HEADERS, 'content-type': contentType(path, isList), ...length })
     if (request.method === 'HEAD') return void response.end()
     const urlOf = async (saved: string) => (await results.link(jobId, saved, now())) ?? signed.to(jobId, saved, now())
     await pour(isList ? linked(file.body, urlOf) : file.body, response, pace)
@@ -70,7 +70,7 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
     try {
       await serve(request, response)
     } catch (error) {
-      // Of a client that hung up meanwhile, nothing is said.
+      // Nothing is reported about a client that has disconnected.
       if (response.destroyed) return
       if (!(error instanceof ResultsUnavailable)) throw error
       send(response, UNAVAILABLE)
@@ -88,7 +88,7 @@ async function names(
   return list !== null && lists(list.body, path)
 }
 
-/** Aborts when the answer is over, so that a store that hangs holds nothing for a client that hung up. */
+/** Aborts when the answer has ended, so that a hanging store holds nothing for a client that has disconnected. */
 function endOf(response: Response): AbortSignal {
   const end = new AbortController()
   if (response.destroyed) end.abort()
@@ -96,19 +96,19 @@ function endOf(response: Response): AbortSignal {
   return end.signal
 }
 
-/** Closes the file with the answer, however that ends: a stream that waits for its store does not see it. */
+/** Closes the file with the answer, however that ends: a stream that waits for its store does not notice. */
 function closeWith(response: Response, body: Readable): void {
   if (response.destroyed) body.destroy()
   else response.once('close', () => body.destroy())
 }
 
-/** Null for what cannot be a link of ours, however it is encoded. */
+/** Null for anything that cannot be a link of ours, however it is encoded. */
 function linkOf({ params, query }: Request) {
   const segments = [params.file].flat().map(String)
   const { job: jobId } = params
   const { expires = '', signature = '' } = query
   if (!isJobId(jobId) || typeof expires !== 'string' || typeof signature !== 'string') return null
-  // Each by itself: an encoded slash is no way to write a path.
+  // Each segment separately: an encoded slash is not a path separator.
   if (!segments.every((segment) => !segment.includes('/') && isSavedPath(segment))) return null
   const path = segments.join('/')
   return isSavedPath(path) ? { jobId, path, expires, signature } : null

@@ -7,10 +7,12 @@ import { createParserErrors } from './parser-errors.ts'
 import { peerBefore, peerOfSocket } from './peer.ts'
 import { BAD_REQUEST, sendAndClose, stopParsing, writeAndClose } from './replies.ts'
 
-/** A server that listens. */
+/** A listening server. */
 export type Listening = {
   readonly port: number
-  /** Every answer from now on carries `Connection: close`: clients come back elsewhere. Idle connections stay open. */
+  /**
+   * From now on every answer has `Connection: close`, so that clients reconnect elsewhere. Idle connections stay open.
+   */
   drain(): void
   /**
    * Stops accepting connections, and resolves when the open ones have closed; after `grace` ms they are destroyed.
@@ -19,15 +21,18 @@ export type Listening = {
   close(grace: number): Promise<void>
 }
 
-/** Times in ms; connections: how many may be open. */
+/** Times in ms; `connections`: the maximum number of open ones. */
 export type Limits = {
-  /** Longer than whatever stands in front (Google's load balancers keep 600 s): they, not we, end idle connections. */
+  /**
+   * Longer than that of any proxy in front (Google's load balancers keep 600 s), so that the proxy closes idle
+   * connections.
+   */
   readonly keepAliveTimeout: number
-  /** From the first byte of a request, or from the connection's start, to the end of the head. */
+  /** From the first byte of a request, or the start of the connection, to the end of the head. */
   readonly headersTimeout: number
-  /** From there to the end of the body. The body reader has a deadline of its own; both answer with the same 408. */
+  /** From there to the end of the body. The body reader has its own deadline; both answer with the same 408. */
   readonly requestTimeout: number
-  /** Without a byte in either direction while an answer is owed or on its way: a client that does not read. */
+  /** Without a byte in either direction while an answer is owed or being sent: the client does not read. */
   readonly idleTimeout: number
   readonly checkInterval: number
   readonly connections: number
@@ -43,12 +48,15 @@ const LIMITS: Limits = {
 }
 
 const MAX_HEADER_BYTES = 16 * 1024
-/** Connections that arrive in one turn of the event loop, before those destroyed for them are gone: Node's backlog. */
+/**
+ * Connections that can arrive in one turn of the event loop, before those destroyed for them are closed: Node's
+ * backlog.
+ */
 const BURST = 512
 
 /**
- * Listens on `host` and `port` (0: any free one). What never reaches `app` is answered here: bytes that are no HTTP,
- * requests without a usable target, requests that do not wait for their turn. Rejects with a message that says what to do.
+ * Listens on `host` and `port` (0: any free one). Answers everything that never reaches `app`: bytes that are not HTTP,
+ * requests without a usable target, pipelined requests. Rejects with a message that says what to do.
  */
 export function listen(
   app: Express,
@@ -88,7 +96,7 @@ export function listen(
     sendAndClose(request, response, BAD_REQUEST)
   }
 
-  /** Nobody has to pipeline, and whoever does makes us keep what is not answered yet. */
+  /** No client needs pipelining, and it would make the server keep unanswered requests. */
   function cutOff(request: IncomingMessage): void {
     const { socket } = request
     if (socket.destroyed) return
@@ -97,7 +105,7 @@ export function listen(
     socket.destroy()
   }
 
-  /** A CONNECT takes the connection out of the server's hands. */
+  /** A CONNECT removes the connection from the server's control. */
   function refuseConnect(request: IncomingMessage, socket: Socket): void {
     socket.on('error', () => {})
     const last = connections.latest(socket)
@@ -112,9 +120,9 @@ export function listen(
 
   server.on('connection', connections.add)
   server.on('clientError', createParserErrors(connections, refused))
-  // Node would answer with an empty 417. A request may be answered as if it expected nothing.
+  // Node would answer with an empty 417. The expectation may be ignored.
   server.on('checkExpectation', handle)
-  // Node would close the connection without a word.
+  // Node would close the connection without an answer.
   server.on('connect', (request, socket) => refuseConnect(request, socket as Socket))
   server.on('drop', (dropped) => refused(0, 'too_many_connections', dropped?.remoteAddress ?? ''))
 
@@ -136,21 +144,23 @@ export function listen(
 /** A target is a path of printable ASCII; Express would parse others as URLs, and Node warns about these on stderr. */
 const TARGET = /^\/(?!\/)[!-"$-~]*$/
 
-/** Why a request that could be parsed is no request to this server, as a code; null when it is one. */
+/** The code of the fault that makes a parsed request invalid for this server; null for a valid one. */
 function faultOf(request: IncomingMessage): string | null {
-  // The parser lets versions pass that nobody speaks this way.
+  // The parser accepts versions that no client uses this way.
   if (request.httpVersionMajor !== 1) return 'http_version'
   if (request.headers.host === undefined && request.httpVersionMinor > 0) return 'no_host'
   return TARGET.test(request.url ?? '') ? null : 'target'
 }
 
-/** Not the HTTP server's own `close`: that would cut off idle connections at once, and with them what is on its way. */
+/**
+ * Not the HTTP server's own `close`, which would destroy idle connections at once, and requests on their way with them.
+ */
 function close(server: Server, connections: Connections, grace: number): Promise<void> {
   return new Promise((resolve) => {
     const finish = () => {
       clearTimeout(timer)
       connections.destroyAll()
-      // Stops the timer that looks for slow requests.
+      // Stops the timer that checks for slow requests.
       server.close()
       resolve()
     }
@@ -161,7 +171,7 @@ function close(server: Server, connections: Connections, grace: number): Promise
 
 function explainListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE')
-    return new Error(`port ${port} is taken: stop what listens there, or set PORT`, { cause: error })
+    return new Error(`port ${port} is in use: stop the process that listens there, or set PORT`, { cause: error })
   if (error.code === 'EACCES')
     return new Error(`port ${port} may not be used by this user: set PORT to 1024 or above`, { cause: error })
   if (error.code === 'EADDRNOTAVAIL')

@@ -41,19 +41,19 @@ const INVALID_SIGNATURE = Object.fromEntries(
 ) as Record<Refusal, Reply>
 
 export type WebhookDeps = {
-  /** Null until deliveries can be recorded, and when they cannot any more. */
+  /** Null before and after the time in which deliveries can be recorded. */
   readonly receiver: () => Receiver | null
   readonly bodies: BodyReader
   readonly events: EventBus
 }
 
-/** Finds the endpoint that a request is for. */
+/** Finds the endpoint of a request. */
 export type FindEndpoint = (receiver: Receiver, request: Request) => WebhookEndpoint | null
 
 /**
- * A webhook route. Checks in this order, cheapest first: method, whether
- * the body is still there, endpoint, encoding, headers and timestamp, declared
- * length, body while it arrives; then the receiver goes on with UTF-8, signature and payload.
+ * A webhook route. Checks in this order, cheapest first: method, whether the body is unread, endpoint, encoding,
+ * headers and timestamp, declared length, the body as it arrives; then the receiver checks UTF-8, signature and
+ * payload.
  */
 export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestHandler {
   const { bodies, events } = deps
@@ -66,7 +66,7 @@ export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestH
       events.emit('refused', { endpoint: name, status, reason, peer, ...(cause === undefined ? {} : { cause }) })
     }
     function refuse(reply: Reply, reason: string, cause?: string): void {
-      // The connection was given its last answer, and that was reported.
+      // The connection has had its last answer, and that was reported.
       if (isClosing(request.socket)) return
       report(reply.status, reason, cause)
       sendRefusal(request, response, reply)

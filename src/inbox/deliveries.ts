@@ -1,6 +1,6 @@
 import type { Content, Delivery } from './inbox.ts'
 
-/** What is kept of deliveries, for every store. Pure. */
+/** Rules for keeping deliveries, shared by every store. Pure. */
 
 /** Why a delivery was rejected, as it is kept; null when it was not. */
 export function rejectionOf({ content }: Delivery): string | null {
@@ -10,16 +10,16 @@ export function rejectionOf({ content }: Delivery): string | null {
 /** Bytes kept of a body that concerns no job: whoever has an endpoint's secret could fill the disk with others. */
 const MAX_OTHER_BODY_BYTES = 4096
 
-/** What is kept of a delivery's body. */
+/** The part of a delivery's body that is kept. */
 export function keptBody({ body, content }: Delivery): Buffer {
   const whole = Buffer.from(body)
   return content.is === 'job' ? whole : whole.subarray(0, MAX_OTHER_BODY_BYTES)
 }
 
 /**
- * Under which id a delivery is kept, and the earlier arrival of the same message, if there is one. An earlier one that named
- * another job, or none, was another message with its id, of an endpoint whose secret makes any id possible: then this one
- * is kept under an id of its own. `find` looks an id up.
+ * The id under which a delivery is kept, and the earlier arrival of the same message, if there is one. An earlier
+ * arrival that named another job, or none, was a different message with the same id: an endpoint's secret can sign any
+ * id. Then this delivery gets an id of its own. `find` looks up an id.
  */
 export function identify<Kept extends { readonly jobId: string | null }>(
   { svixId, endpoint, content }: Delivery,
@@ -31,10 +31,12 @@ export function identify<Kept extends { readonly jobId: string | null }>(
     if (!found) return { svixId: id, earlier: null }
     if (found.jobId === jobId) return { svixId: id, earlier: found }
   }
-  throw new Error('an id of our own making names another job')
+  throw new Error('an id that this service created names another job')
 }
 
-/** Whether retention ends for a delivery that last arrived before this time. Those of a job are deleted with it. */
+/**
+ * Whether a delivery that last arrived before this time is past its retention. Deliveries of a job are deleted with it.
+ */
 export function isDeliveryPrunable(
   delivery: { readonly disposition: Content['is']; readonly receivedAt: number; readonly lastAt: number },
   before: number,

@@ -13,23 +13,26 @@ import { copyTo, openForReading } from './sqlite/schema.ts'
 
 type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
 
-/** Where an inbox is kept. In memory only by tests: no setting names it, since what it acknowledged would be lost. */
+/**
+ * Where an inbox is kept. In memory only in tests: no setting names it, since acknowledged deliveries would be lost.
+ */
 export type InboxPlace = SqlitePlace | { readonly kind: 'memory'; readonly memory: Memory }
 
 export type OpenInboxOptions = {
   readonly clock: Clock
-  /** With less free on the inbox's disk, bytes, `lowDisk` says so. */
+  /** With fewer free bytes than this on the inbox's disk, `lowDisk` reports it. */
   readonly minFree: number
   readonly onDeath: (error: Error) => void
-  /** Ends the wait for the instance lock. */
+  /** Aborts the wait for the instance lock. */
   readonly signal: AbortSignal
-  /** Another service holds the database; this one waits. */
+  /** Called when another service holds the database and this one waits. */
   readonly onWait: () => void
   readonly onWarning: (message: string) => void
 }
 
 /**
- * Opens the inbox for the service: as the only one on its database, with what a dead process left running recovered.
+ * Opens the inbox for the service, which is the only one on its database, and recovers jobs that a dead process left
+ * running.
  * @throws InboxLocked, DatabaseRefused
  */
 export async function openInbox(database: InboxPlace, options: OpenInboxOptions): Promise<Inbox> {
@@ -49,7 +52,7 @@ export async function openInbox(database: InboxPlace, options: OpenInboxOptions)
 }
 
 /**
- * Opens what operators use, for a command beside a running service.
+ * Opens the operators' view of the inbox, for a command beside a running service.
  * @throws DatabaseRefused
  */
 export async function openLedger(database: SqlitePlace): Promise<Ledger & { close(): Promise<void> }> {
@@ -64,7 +67,7 @@ export async function openLedger(database: SqlitePlace): Promise<Ledger & { clos
 }
 
 /**
- * Whether the inbox can be read, and is of this version. Throws the database's errors otherwise.
+ * Checks that the inbox can be read and has this version. Throws the database's errors otherwise.
  * @throws DatabaseRefused
  */
 export function checkInbox(database: SqlitePlace): void {
@@ -72,7 +75,7 @@ export function checkInbox(database: SqlitePlace): void {
 }
 
 /**
- * A consistent copy of the inbox in a new file, while the service goes on. It is not synced.
+ * Copies the inbox consistently into a new file while the service runs. The copy is not synced.
  * @throws DatabaseRefused
  */
 export function copyInbox(database: SqlitePlace, target: string): void {
@@ -114,11 +117,13 @@ export async function lockWithoutService(database: SqlitePlace): Promise<(() => 
 const SQLITE_CORRUPT = 11
 const SQLITE_NOTADB = 26
 
-/** A damaged database needs a person. */
+/** Translates damage of the database, which needs a person. */
 function refusalOf(error: unknown, path: string): unknown {
   const cause = error instanceof InboxUnavailable ? error.cause : error
-  // Node's own errors have `errcode`; those that came from a thread `code`.
+  // Node's own errors have `errcode`; errors from a thread have `code`.
   const { errcode, code, message } = cause as { errcode?: number; code?: unknown; message: string }
   if (![SQLITE_CORRUPT, SQLITE_NOTADB].includes((errcode ?? Number(code)) & 0xff)) return error
-  return new DatabaseRefused(`${path} is damaged (${message}): move it away and restore a backup, or start anew`)
+  return new DatabaseRefused(
+    `${path} is damaged (${message}): move it away and restore a backup, or start with an empty database`,
+  )
 }

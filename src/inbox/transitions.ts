@@ -18,54 +18,54 @@ import {
 import type { Attempt, Claim, ClaimId, Content, JobRow, OperatorPause, Receipt, Requeue } from './inbox.ts'
 
 /**
- * What becomes of the records of a job, for every store. Pure: a store reads a record, asks here what becomes of it, and
- * writes what it is given. Where `job.ts` knows the life of a job, this knows what is kept of it.
+ * How the stored records of a job change, for every store. Pure: a store reads a record, computes the new one here, and
+ * writes it. `job.ts` knows a job's progress; this module knows what is stored about it.
  */
 
-/** A job as it is kept. */
+/** A job as it is stored. */
 export type StoredJob = {
   readonly jobId: string
-  /** The endpoint that announced it first. */
+  /** The first endpoint that announced it. */
   readonly endpoint: string
-  /** The number of the delivery that announced it first; null when none has. */
+  /** The number of the first delivery that announced it; null when none has. */
   readonly firstDelivery: number | null
-  /** The status that was announced last. */
+  /** The last announced status. */
   readonly announced: string | null
-  /** The status and the type of the saved result; no status when none is saved. */
+  /** The status and type of the saved result; the status is null when none is saved. */
   readonly savedStatus: string | null
   readonly type: string | null
   readonly round: number
   readonly fetchSince: number
-  /** Of the last claim. */
+  /** The token of the last claim. */
   readonly token: number
   readonly progress: JobProgress
   readonly createdAt: number
   readonly queuedAt: number
-  /** Last activity, which retention counts from. */
+  /** Last activity, from which retention counts. */
   readonly updatedAt: number
 }
 
-/** Missing side files as they are kept. */
+/** Missing side files as they are stored. */
 export type StoredSideFiles = SideFilesProgress & { readonly token: number; readonly isRunning: boolean }
 
-/** Whether a worker has the job, or its missing side files, in hand. */
+/** Whether a worker is processing the job or its missing side files. */
 export function isInHand(job: StoredJob, sideFiles: StoredSideFiles | null): boolean {
   return job.progress.state === 'running' || sideFiles?.isRunning === true
 }
 
-/** Whether a claim still holds: nobody else has been given the job since, and nobody has taken it back. */
+/** Whether a claim still holds: the job has not been claimed or taken back since. */
 export function isHeld({ task, token }: ClaimId, job: StoredJob, sideFiles: StoredSideFiles | null): boolean {
   if (task === 'side_files') return sideFiles?.isRunning === true && sideFiles.token === token
   return job.progress.state === 'running' && job.token === token
 }
 
-/** A job's record after a change. `dropsSideFiles`: a fetch brings them all anew. */
+/** A job's record after a change. `dropsSideFiles`: a fetch downloads all of them again. */
 export type Changed = { readonly job: StoredJob; readonly dropsSideFiles: boolean }
 
-/** Attempts that are kept of a job, the latest ones. */
+/** Attempts kept per job, the latest ones. */
 export const ATTEMPTS_KEPT = 50
 
-/** A delivery that names a job, kept under `number`. `known`: it is a repeat. */
+/** A delivery that names a job, stored under `number`. `known`: it is a repeat. */
 export type Arrival = {
   readonly jobId: string
   readonly status: string
@@ -74,7 +74,7 @@ export type Arrival = {
   readonly known: boolean
 }
 
-/** A delivery has arrived for `job`; null: unknown. */
+/** A delivery arrived for `job`; null: unknown. */
 export function afterDelivery(
   job: StoredJob | null,
   { jobId, status, endpoint, number, known }: Arrival,
@@ -144,7 +144,7 @@ export function requeuedAt(since: number, index: number, total: number): number 
   return since + spread(index, total)
 }
 
-/** A person queues a job again, or makes it due sooner; null when it may not be. */
+/** A person queues a job again, or makes it due sooner; null when that is not allowed. */
 export function afterRequeue(job: StoredJob, refetch: boolean, dueAt: number, now: number): Changed | null {
   if (!isRequeueable(job.progress)) return null
   const wanted = onRequeue(knownJob(job), { refetch })
@@ -152,7 +152,7 @@ export function afterRequeue(job: StoredJob, refetch: boolean, dueAt: number, no
   return { job: withDueAt(job, Math.min(dueAt, job.progress.dueAt)), dropsSideFiles: false }
 }
 
-/** An operator has erased what the job holds: its result is unknown from then on, its ids stay. */
+/** An operator has erased the job's contents: its result is unknown from then on, its ids stay. */
 export function afterErasure(job: StoredJob, now: number): StoredJob {
   return { ...job, savedStatus: null, progress: afterErase(now), updatedAt: now }
 }
@@ -167,7 +167,9 @@ export function afterClaim(job: StoredJob, token: number, now: number): StoredJo
   return { ...job, token, progress: { ...job.progress, state: 'running' }, updatedAt: now }
 }
 
-/** A job that was running when the process ended. `asked`: for the end. The attempt is noted if it was a crash. */
+/**
+ * A job was running when the process ended. `asked`: the stop was requested. The attempt is recorded if it was a crash.
+ */
 export function afterDeath(job: StoredJob, asked: boolean, now: number): { job: StoredJob; attempt: Attempt | null } {
   return {
     job: { ...job, progress: afterRestart(job.progress, now, asked), updatedAt: now },
@@ -175,7 +177,7 @@ export function afterDeath(job: StoredJob, asked: boolean, now: number): { job: 
   }
 }
 
-/** The same of a try at side files; `next` is null when they are given up. */
+/** The same for an attempt at side files; `next` is null when they are given up. */
 export function sideFilesAfterDeath(was: SideFilesProgress, asked: boolean, now: number) {
   return {
     next: sideFilesAfterRestart(was, now, asked),
@@ -183,13 +185,13 @@ export function sideFilesAfterDeath(was: SideFilesProgress, asked: boolean, now:
   }
 }
 
-/** A clock that jumped back would leave a job far ahead; null when it is not. */
+/** A clock that jumped back would leave a job due too far ahead; null when it does not. */
 export function afterClockJump(job: StoredJob, now: number): StoredJob | null {
   const furthest = furthestDue(now)
   return job.progress.state === 'queued' && job.progress.dueAt > furthest ? withDueAt(job, furthest) : null
 }
 
-/** Whether retention ends for a job whose last activity was before this time: only what is done goes. */
+/** Whether a job whose last activity was before this time is past its retention: only done jobs are deleted. */
 export function isJobPrunable(
   job: Pick<StoredJob, 'createdAt' | 'updatedAt'> & Pick<JobProgress, 'state'>,
   before: number,
@@ -197,7 +199,7 @@ export function isJobPrunable(
   return job.state === 'done' && job.createdAt < before && job.updatedAt < before
 }
 
-/** What a worker is given. `others`: further endpoints that announced the job. */
+/** The claim given to a worker. `others`: further endpoints that announced the job. */
 export function claimOf(
   job: StoredJob,
   task: Task,
@@ -221,12 +223,12 @@ export function claimOf(
   }
 }
 
-/** Of side files, what a worker is told and gives back. */
+/** The part of side files that a worker receives and returns. */
 export function progressOf({ failures, crashes, dueAt, spent }: SideFilesProgress): SideFilesProgress {
   return { failures, crashes, dueAt, spent }
 }
 
-/** What operators see of a job. */
+/** The operators' view of a job. */
 export function jobRowOf(job: StoredJob): JobRow {
   const { jobId, type, endpoint, createdAt, updatedAt, progress } = job
   const { state, stage, failures, crashes, dueAt, reason } = progress

@@ -2,23 +2,24 @@ import type { Clock } from '../clock.ts'
 import type { Stage } from '../job.ts'
 import { linkSignals, NO_REASON } from '../signals.ts'
 
-/** When something falls due that the last claim of its stage did not see, ms; null when nothing does. */
+/** When something becomes due that the last claim of its stage did not see, ms; null when nothing does. */
 export type NextDue = Readonly<Record<Stage, number | null>>
 
-/** Whether a stage has a queued job that it did not have before. */
+/** Whether a stage has something queued that it did not have before. */
 export type Queued = Readonly<Record<Stage, boolean>>
 
-/** How soon writes of other processes, such as the command line, are seen, ms. */
+/** How soon writes of other processes, such as the command line, are noticed, ms. */
 const TICK_MS = 1_000
 
 /**
- * Tells a stage's loop when to claim. Transactions are numbered as they are answered: what was queued in or after the one
- * that held the stage's last claim is news to it. Besides, jobs fall due, and other processes write.
+ * Wakes a stage's loop when it should claim. Transactions are numbered in the order of their answers: anything queued
+ * in or after the transaction of the stage's last claim is new to the stage. In addition, jobs become due, and other
+ * processes write.
  */
 export type WakeUp = {
-  /** A transaction was answered, with claims of these stages in it. */
+  /** A transaction was answered; it contained claims of these stages. */
   committed(claimed: readonly Stage[], queued: Queued, nextDue: NextDue): void
-  /** Something may have changed for every stage. */
+  /** Wakes every stage: something may have changed. */
   announce(): void
   /** Resolves when a claim of this stage may find something new, or when `signal` aborts. */
   ready(stage: Stage, signal: AbortSignal): Promise<void>
@@ -28,7 +29,7 @@ type StageState = { newsAt: number; claimedAt: number }
 
 export function createWakeUp(options: {
   readonly clock: Clock
-  /** Whether another process has written; null when it cannot be told now. */
+  /** Whether another process has written; null when that is unknown now. */
   readonly look: () => Promise<{ readonly changed: boolean } | null>
 }): WakeUp {
   const { clock } = options
@@ -77,7 +78,7 @@ export function createWakeUp(options: {
         const untilDue = (nextDue[name] ?? Number.POSITIVE_INFINITY) - clock.now()
         if (untilDue <= 0) return
         if ((await sleep(Math.min(TICK_MS, untilDue), signal)) === 'woken' || signal.aborted) continue
-        // A look that fails is none: the next one is a second away.
+        // A failed check counts as none: the next one comes in a second.
         if ((await options.look().catch(() => null))?.changed) announce()
       }
     },

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { EventBus, Events } from '../events.ts'
 
-/** All of them: a new event does not compile without its name here. */
+/** The names of all events: a new event does not compile without its name here. */
 const NAMES: Readonly<Record<keyof Events, true>> = {
   delivery: true,
   refused: true,
@@ -19,8 +19,8 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
 }
 
 /**
- * The same events for listeners of an app. What one of these throws, at once or in a promise, is told to `onThrown`: it
- * neither refuses a delivery nor fails a job.
+ * The same events for listeners of an app. An error that a listener throws, synchronously or in a promise, is passed to
+ * `onThrown`; it neither refuses a delivery nor fails a job.
  */
 export function createOwnEvents(events: EventBus, onThrown: (error: unknown) => void): EventBus {
   const own = new EventEmitter<Events>({ captureRejections: true })

@@ -1,9 +1,9 @@
-/** What was started, and how it ends. */
+/** A started thing, and how to stop it. */
 type Started = { stop(): Promise<void> }
 
 /**
- * Starts and stops one thing, in whichever order and however often that is asked for: what was asked for last holds in
- * the end, and never are there two at once.
+ * Starts and stops one thing. The calls may come in any order and number: the last request takes effect in the end, and
+ * there are never two instances at once.
  */
 export function createLifecycle(begin: (signal: AbortSignal) => Promise<Started>) {
   let current: { readonly started: Promise<Started>; readonly ending: AbortController } | null = null
@@ -18,7 +18,7 @@ export function createLifecycle(begin: (signal: AbortSignal) => Promise<Started>
     const ending = new AbortController()
     const started = run(stop, ending.signal)
     const own = { started, ending }
-    // One that has failed is not in the way of another.
+    // A failed start does not prevent another one.
     started.catch(() => {
       if (current === own) current = null
     })

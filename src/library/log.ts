@@ -3,7 +3,7 @@ import { errorSerializers, type Log } from '../log.ts'
 import type { Scrub } from '../scrub.ts'
 import { callOwn } from './call.ts'
 
-/** Where lines go: pino's loggers, `console` and most others are such. */
+/** The destination of log lines: pino's loggers, `console` and most others qualify. */
 export type LogSink = {
   readonly [Level in 'debug' | 'info' | 'warn' | 'error']: (
     fields: Readonly<Record<string, unknown>>,
@@ -53,7 +53,7 @@ export function createOwnLog(sink: LogSink, scrub: Scrub): Log {
   })
 }
 
-/** Without a log of the app's: warnings and errors, as lines of JSON on standard error. */
+/** For an app without a log: warnings and errors, as lines of JSON on standard error. */
 export const STANDARD_ERROR: LogSink = {
   debug() {},
   info() {},

@@ -1,16 +1,16 @@
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { ProxySettings } from './proxy.ts'
 
-/** A connection is made within this; a proxy answers CONNECT within that. ms. */
-export const CONNECT_TIMEOUT = 10_000
+/** Time limit for making a connection, and for a proxy's answer to CONNECT, ms. */
+export const CONNECT_TIMEOUT_MS = 10_000
 const TUNNEL_TIMEOUT = 20_000
 
-/** Timeouts of one exchange, ms: until headers come, and between two pieces of a body. */
+/** Timeouts of one exchange, ms: until the headers arrive, and between two chunks of a body. */
 export type ExchangeTimeouts = { readonly headersTimeout: number; readonly bodyTimeout: number }
 
 /**
- * A dispatcher that goes through the proxy that the settings name for a URL, and else through `direct`.
- * `destroy` ends all connections, those to proxies too.
+ * A dispatcher that uses the proxy that the settings name for a URL, or else `direct`. `destroy` ends all connections,
+ * including those to proxies.
  */
 export function createRoutedDispatcher(
   direct: Agent,
@@ -40,14 +40,14 @@ export function createRoutedDispatcher(
   }
 }
 
-/** HTTP/1.1 only: a cancelled HTTP/2 stream looks like a whole answer. */
+/** HTTP/1.1 only: a cancelled HTTP/2 stream looks like a complete answer. */
 export function createDirectAgent(timeouts: ExchangeTimeouts, connect = buildConnector(CONNECTING)): Agent {
   return new Agent({ ...timeouts, allowH2: false, connect: surfacingResets(connect) })
 }
 
-const CONNECTING = { timeout: CONNECT_TIMEOUT, allowH2: false } as const
+const CONNECTING = { timeout: CONNECT_TIMEOUT_MS, allowH2: false } as const
 
-/** https through a CONNECT tunnel, http in absolute form; the user info of the URL becomes Proxy-Authorization. */
+/** https through a CONNECT tunnel, http in absolute form; the URL's user info becomes Proxy-Authorization. */
 function createProxyAgent(proxy: URL, timeouts: ExchangeTimeouts): ProxyAgent {
   return new ProxyAgent({
     ...timeouts,
@@ -55,7 +55,7 @@ function createProxyAgent(proxy: URL, timeouts: ExchangeTimeouts): ProxyAgent {
     allowH2: false,
     requestTls: CONNECTING,
     proxyTls: CONNECTING,
-    // undici gives a CONNECT no end of its own but this one.
+    // This is the only timeout that undici applies to a CONNECT.
     clientFactory: (origin, options) =>
       new Pool(origin, { ...options, allowH2: false, headersTimeout: TUNNEL_TIMEOUT }),
     factory: (origin, options) => {
@@ -65,7 +65,9 @@ function createProxyAgent(proxy: URL, timeouts: ExchangeTimeouts): ProxyAgent {
   })
 }
 
-/** undici takes a reset for the end of a body that has no length. Under a code that it does not know it is an error. */
+/**
+ * undici treats a reset as the end of a body without a length. With a code that it does not know it reports an error.
+ */
 function surfacingResets(connect: buildConnector.connector): buildConnector.connector {
   return (target, callback) =>
     connect(target, (...result) => {

@@ -6,9 +6,9 @@ type Entry = { readonly port: number | null; matches(host: string): boolean }
 export type NoProxy = (host: string, port: number) => boolean
 
 /**
- * Reads NO_PROXY as curl, Go and undici do: entries separated by commas or spaces; a name stands for itself and what is
- * below it, with a leading dot too; `*.name` for what is below it alone; `*` for everything; addresses, networks
- * (`10.0.0.0/8`), and each with a `:port`.
+ * Parses NO_PROXY as curl, Go and undici do: entries separated by commas or spaces. A name, with or without a leading
+ * dot, matches itself and its subdomains; `*.name` only its subdomains; `*` everything. Addresses and networks
+ * (`10.0.0.0/8`) are accepted, and each entry may have a `:port`.
  */
 export function parseNoProxy(text: string): NoProxy {
   const entries = text
@@ -21,7 +21,7 @@ export function parseNoProxy(text: string): NoProxy {
   }
 }
 
-/** A host as it is compared: in lower case, an address in its one form, without brackets and last dot. */
+/** A host in comparable form: lower case, addresses normalised, without brackets and trailing dot. */
 export function plainHost(host: string): string {
   const name = host
     .toLowerCase()
@@ -30,7 +30,7 @@ export function plainHost(host: string): string {
   return ipaddr.isValid(name) ? ipaddr.parse(name).toString() : name
 }
 
-/** Takes an entry of a list of hosts apart: `host`, `host:port`, `::1`, `[::1]`, `[::1]:port`. */
+/** Splits an entry of a host list: `host`, `host:port`, `::1`, `[::1]`, `[::1]:port`. */
 export function splitHostPort(entry: string): { readonly host: string; readonly port: number | null } {
   const [, host, port] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(entry) ?? []
   return host === undefined ? { host: plainHost(entry), port: null } : { host: plainHost(host), port: Number(port) }

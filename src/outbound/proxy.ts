@@ -1,14 +1,14 @@
 import { parseNoProxy } from './no-proxy.ts'
 
-/** Which proxy leads where. */
+/** The proxy of each destination. */
 export type ProxySettings = {
   /** The proxy for a URL; null: the host is connected to directly. */
   proxyFor(url: URL): URL | null
 }
 
 /**
- * HTTPS_PROXY for https, HTTP_PROXY for http (null or empty: none), but not for what NO_PROXY names. Loopback is no
- * exception, as with curl. Throws on what is no http(s) URL, and quotes nothing of it: it may hold a password.
+ * HTTPS_PROXY for https, HTTP_PROXY for http (null or empty: none), except for hosts in NO_PROXY. Loopback is not
+ * exempt, as with curl. Throws if a value is not an http(s) URL, without quoting it: it may contain a password.
  */
 export function createProxySettings(options: {
   readonly httpsProxy: string | null
@@ -28,12 +28,12 @@ export function createProxySettings(options: {
   }
 }
 
-/** Nothing goes through a proxy. */
+/** No destination has a proxy. */
 export const NO_PROXIES: ProxySettings = { proxyFor: () => null }
 
 function parseProxy(name: string, text: string | null): URL | null {
   if (!text) return null
-  // Many leave the scheme out.
+  // Many people omit the scheme.
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   const url = URL.canParse(full) ? new URL(full) : null
   if (!url || !['http:', 'https:'].includes(url.protocol) || !isDecodable(url.username) || !isDecodable(url.password))

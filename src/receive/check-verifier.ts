@@ -1,17 +1,17 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type EndpointKeys, endpointKeys, InvalidSignature, MAX_UNSCREENED_BYTES, verify } from './verify.ts'
 
-/** Signatures cannot be told from forged ones in this process. */
+/** This process cannot distinguish genuine signatures from forged ones. */
 export class VerifierBroken extends Error {
   override readonly name = 'VerifierBroken'
 }
 
 /**
- * Tries genuine and forged signatures on the code that checks deliveries, small and large ones.
+ * Tests the code that checks deliveries with genuine and forged signatures of small and large bodies.
  *
- * User code runs in this process. Svix's library compares signatures by the whole buffers behind what the global
- * `TextEncoder` returns: one that returns views of a pool, as some polyfills do, makes every signature of the right
- * length pass. A mock of the library or of node:crypto that was left in place does the same.
+ * User code runs in this process. Svix's library compares the whole buffers behind what the global `TextEncoder`
+ * returns: an encoder that returns views of a pool, as some polyfills do, makes every signature of the right length
+ * pass. So does a mock of the library or of node:crypto that was left in place.
  * @throws VerifierBroken
  */
 export function checkVerifier(): void {
@@ -31,17 +31,17 @@ export function checkVerifier(): void {
   }
 }
 
-/** What Svix's library takes from the global environment whenever it is called, and user code can replace. */
+/** The globals that Svix's library uses at each call, and that user code can replace. */
 function globalsInUse() {
   return { encoder: globalThis.TextEncoder, encode: globalThis.TextEncoder.prototype.encode }
 }
 
-/** Read when this module is loaded, which is before any user code is. */
+/** Read when this module is loaded, before any user code. */
 const ORIGINALS = globalsInUse()
 
 /**
- * Returns a function that throws VerifierBroken when what the library relies on was replaced and the replacement fails
- * the check: user code may do that at any time. Costs next to nothing while nothing changes.
+ * Returns a function that throws VerifierBroken when one of these globals was replaced and the replacement fails the
+ * check: user code may replace them at any time. Costs almost nothing while nothing changes.
  */
 export function createGuard(): () => void {
   let trusted = ORIGINALS

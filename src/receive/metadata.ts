@@ -3,10 +3,10 @@ import { isTooDeep, updateIn, withoutByteOrderMark } from './payload.ts'
 
 /**
  * The metadata of a delivered body, plain or wrapped, with the digits of its numbers (`stringifyExact` writes them
- * back). Null when there is none, and for anything that is no job update. Never throws.
+ * back). Null when there is none, and for anything that is not a job update. Never throws.
  *
- * `parseExact` calls a function for every value, which takes half a second for 1 MiB of small ones. A body whose numbers
- * JavaScript keeps needs no more than `JSON.parse` here; another one is read by the parser below.
+ * `parseExact` calls a function for every value, which takes half a second for 1 MiB of small ones. A body whose
+ * numbers JavaScript represents exactly needs only `JSON.parse`; any other body is read by the parser below.
  */
 export function metadataOf(body: string): unknown {
   const text = withoutByteOrderMark(body)
@@ -38,7 +38,7 @@ function hasChangingNumber(text: string): boolean {
   return false
 }
 
-/** Digits that a whole number may have so that JavaScript never changes it. */
+/** Maximum digits of an integer that JavaScript never changes. */
 const MAX_SAFE_DIGITS = 15
 
 /** Whether JavaScript would write the number from `start` to `end` differently. */
@@ -48,7 +48,7 @@ function changes(text: string, start: number, end: number): boolean {
   return String(Number(source)) !== source
 }
 
-/** Digits alone. */
+/** Whether the text consists of digits only. */
 function isWholeNumber(text: string, start: number, end: number): boolean {
   for (let at = start; at < end; at++) {
     const code = text.charCodeAt(at)
@@ -76,7 +76,7 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const LETTER_E = 0x65
 
-/** Reads a text that JSON.parse has taken. Depth is bounded by the caller. */
+/** Reads a text that JSON.parse has accepted. The caller limits its depth. */
 function createParser(text: string): () => unknown {
   let at = 0
 

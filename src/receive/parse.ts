@@ -12,7 +12,7 @@ const jobUpdate = z.object({
     .max(64, 'status must be at most 64 characters'),
 })
 
-/** Finds out what a verified body is. Unknown fields are fine; the body is kept unchanged. */
+/** Classifies a verified body. Unknown fields are allowed; the body is kept unchanged. */
 export function parse(delivery: VerifiedDelivery): Content {
   return contentOf(delivery.body)
 }

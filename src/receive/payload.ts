@@ -1,16 +1,16 @@
-/** The shape of the bodies that Svix delivers, for whoever reads one: at the edge, and later for the metadata. */
+/** The shape of the bodies that Svix delivers, used on arrival and later for the metadata. */
 
-/** A body nested deeper than this is no Reducto job update, and what reads it later must not have to cope. */
+/** A body with deeper nesting is not a Reducto job update, and later readers need not handle it. */
 export const MAX_DEPTH = 64
 
-/** Some senders put a byte order mark in front of UTF-8, which JSON.parse refuses. */
+/** Some senders put a byte order mark before UTF-8, which JSON.parse refuses. */
 export function withoutByteOrderMark(body: string): string {
   return body.charCodeAt(0) === 0xfeff ? body.slice(1) : body
 }
 
 /**
  * The job update within a parsed body: the body itself if it has a `job_id`, else its `data` if that has one, as many
- * Svix senders wrap their payloads. Null when there is none; nothing about its members is checked.
+ * Svix senders wrap their payloads. Null when there is none. Its members are not checked.
  */
 export function updateIn(payload: object): Readonly<Record<string, unknown>> | null {
   if (Object.hasOwn(payload, 'job_id')) return payload as Record<string, unknown>
@@ -19,12 +19,12 @@ export function updateIn(payload: object): Readonly<Record<string, unknown>> | n
   return isWrapped ? (data as Record<string, unknown>) : null
 }
 
-/** Svix's own test messages are this short. */
-const MAX_TEST_LENGTH = 1_024
+/** Maximum characters of Svix's own test messages. */
+const MAX_TEST_CHARS = 1_024
 
-/** Whether a body is one of those that Svix's dashboard sends as a test: `{"success":true}`, plain or wrapped. */
+/** Whether a body is a test message of Svix's dashboard: `{"success":true}`, plain or wrapped. */
 export function isSvixTest(body: string): boolean {
-  if (body.length > MAX_TEST_LENGTH) return false
+  if (body.length > MAX_TEST_CHARS) return false
   try {
     const { success, data } = JSON.parse(withoutByteOrderMark(body)) as { success?: unknown; data?: unknown }
     return success === true || (data as { success?: unknown } | null | undefined)?.success === true
@@ -33,7 +33,7 @@ export function isSvixTest(body: string): boolean {
   }
 }
 
-/** Whether `text`, as JSON, is nested too deep. Counted over the text, so that nothing is built of it first. */
+/** Whether `text`, as JSON, is nested too deeply. Counts in the text, before any value is built. */
 export function isTooDeep(text: string): boolean {
   let depth = 0
   let inString = false

@@ -16,7 +16,7 @@ import {
   verify,
 } from './verify.ts'
 
-/** What the sender is told about a request that was recorded. */
+/** The reply to a request that was recorded. */
 export type WebhookReply =
   | { readonly is: 'accepted' }
   | { readonly is: 'duplicate'; readonly job: 'queued' | 'running' | 'done' }
@@ -24,7 +24,7 @@ export type WebhookReply =
   | { readonly is: 'ignored' }
   | { readonly is: 'invalid'; readonly reason: string }
 
-/** Where a request may be sent to: what can be checked before the body is read, then the rest. */
+/** The endpoint of a request: checks everything possible before the body is read, then the rest. */
 export type WebhookEndpoint = {
   readonly name: string
   /** @throws InvalidSignature */
@@ -78,7 +78,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     return accept(delivery, delivery.svixId, content, arrivedAt)
   }
 
-  /** Direct webhooks have no id: job and status together recognise one, and a body says it the same way each time. */
+  /** Direct webhooks have no id: job and status together identify one, and repeated deliveries have the same ones. */
   async function receiveDirect(body: Buffer, arrivedAt: number) {
     const delivery = admitDirect(body)
     const content = parse(delivery)
@@ -125,7 +125,7 @@ function replyTo(content: Content, receipt: Receipt): WebhookReply {
   return { is: 'duplicate', job: receipt.job }
 }
 
-/** Kept of a body that concerns no job: enough to see what it was, too little to fill a disk. */
+/** Maximum bytes kept of a body that concerns no job: enough to identify it, too few to fill a disk. */
 const MAX_KEPT_BYTES = 4 * 1024
 
 function startOf(body: string): string {

@@ -12,7 +12,7 @@ export type Refusal =
   | 'no_match'
   | 'not_utf8'
 
-/** The request cannot be trusted; nothing of it may be recorded. */
+/** The request cannot be trusted; no part of it may be recorded. */
 export class InvalidSignature extends Error {
   readonly reason: Refusal
   constructor(reason: Refusal) {
@@ -22,15 +22,18 @@ export class InvalidSignature extends Error {
   }
 }
 
-/** The headers of a request, lower case, as Node's HTTP server gives them. */
+/** The headers of a request in lower case, as Node's HTTP server provides them. */
 export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
-/** One complete set of signature headers with a fresh timestamp; not verified yet. */
+/** A complete set of signature headers with a fresh timestamp; not yet verified. */
 export type SignatureHeaders = { readonly id: string; readonly timestamp: string; readonly signature: string }
 
 declare const verified: unique symbol
 
-/** Proof that a body was signed for an endpoint. Only this file makes one, so that skipping it does not compile. */
+/**
+ * Proof that a body was signed for an endpoint. Only this file creates one, so that code that skips verification does
+ * not compile.
+ */
 export type VerifiedDelivery = {
   readonly [verified]: true
   readonly svixId: string
@@ -38,17 +41,18 @@ export type VerifiedDelivery = {
   readonly body: string
 }
 
-/** One secret: Svix's library, whose word counts, and the key itself. */
+/** One secret: Svix's library, which decides, and the key itself. */
 type SigningKey = { readonly webhook: Webhook; readonly bytes: Buffer }
 
-/** What checks the signatures of an endpoint: one key for each of its secrets. */
+/** The keys that check an endpoint's signatures: one for each of its secrets. */
 export type EndpointKeys = { readonly endpoint: string; readonly keys: readonly SigningKey[] }
 
 /** Svix's tolerance. */
 const TOLERANCE_SECONDS = 300
 /**
- * Svix's library takes 9 ms for 1 MiB, for each secret. Larger bodies than this are first checked with Node's HMAC, 14
- * times faster, so that a forged one never gets to the library. For ordinary ones the library alone is faster.
+ * Svix's library takes 9 ms for 1 MiB and each secret. Larger bodies than this, in bytes, are first checked with Node's
+ * HMAC, which is 14 times faster, so that a forged body never reaches the library. For ordinary bodies the library
+ * alone is faster.
  */
 export const MAX_UNSCREENED_BYTES = 16 * 1024
 
@@ -61,12 +65,11 @@ export function endpointKeys(endpoint: string, secrets: readonly string[]): Endp
 }
 
 /**
- * Reads `svix-*`, or the unbranded `webhook-*`, and checks the timestamp against `now` (ms): all that can be refused
- * before the body is read.
+ * Reads `svix-*`, or the unbranded `webhook-*`, and checks the timestamp against `now` (ms): everything that can be
+ * refused before the body is read.
  *
- * A mix is refused, because Svix's library lets `svix-id` win over `webhook-id` header by header: the id that was
- * verified and the id that is remembered must be the same one. It also reads `1700000000abc` as a timestamp; this
- * does not.
+ * A mix is refused, because Svix's library prefers `svix-id` to `webhook-id` header by header: the verified id and the
+ * recorded id must be the same. The library also accepts `1700000000abc` as a timestamp; this function does not.
  * @throws InvalidSignature
  */
 export function readSignature(headers: Headers, now: number): SignatureHeaders {
@@ -85,8 +88,8 @@ export function readSignature(headers: Headers, now: number): SignatureHeaders {
 /**
  * Checks `body` against every secret of the endpoint.
  *
- * Svix's library decodes a Buffer to a string before it hashes it, so that other bytes than the signed ones could
- * pass; only valid UTF-8, for which decoding is exact, gets that far.
+ * Svix's library decodes a Buffer to a string before it hashes it, so that bytes other than the signed ones could pass.
+ * Therefore only valid UTF-8, for which decoding is exact, is passed to it.
  * @throws InvalidSignature
  */
 export function verify(body: Buffer, signature: SignatureHeaders, { endpoint, keys }: EndpointKeys): VerifiedDelivery {
@@ -106,8 +109,8 @@ export function verify(body: Buffer, signature: SignatureHeaders, { endpoint, ke
 }
 
 /**
- * Admits a body that came over the direct route, whose secret token the caller has compared: Reducto does not sign
- * these, and they have no id.
+ * Admits a body of the direct route, whose secret token the caller has checked: Reducto does not sign these bodies, and
+ * they have no id.
  * @throws InvalidSignature
  */
 export function admitDirect(body: Buffer): VerifiedDelivery {
@@ -121,7 +124,7 @@ function trusted(svixId: string, endpoint: string, body: string): VerifiedDelive
 
 function matches(webhook: Webhook, text: string, headers: Record<string, string>): boolean {
   try {
-    // Returns nothing since svix 2: not throwing is the answer.
+    // Returns nothing since svix 2: a valid signature does not throw.
     webhook.verify(text, headers)
     return true
   } catch (error) {
@@ -130,7 +133,10 @@ function matches(webhook: Webhook, text: string, headers: Record<string, string>
   }
 }
 
-/** Whether Node's HMAC agrees with one of the signatures. In constant time; the length of a signature is no secret. */
+/**
+ * Whether Node's HMAC matches one of the signatures. Compares in constant time; the length of a signature is not
+ * secret.
+ */
 function isLikely(body: Buffer, { id, timestamp, signature }: SignatureHeaders, key: Buffer): boolean {
   const expected = Buffer.from(
     `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`,

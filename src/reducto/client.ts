@@ -6,36 +6,37 @@ import { AnswerTooLarge, ReductoError } from './errors.ts'
 export type ReductoOptions = {
   readonly apiKey: string
   readonly baseUrl: string
-  /** One deadline for a whole call, body included, ms. */
+  /** Deadline of a whole call, including the body, ms. */
   readonly timeout?: number
-  /** The way out, through a proxy or not. The platform's own where none is given. */
+  /** The outbound fetch, with or without a proxy; default: the platform's own. */
   readonly fetch?: Fetch
 }
 
-/** The policy's deadline for a call, ms. The SDK's own default is an hour, and covers the headers only. */
-const TIMEOUT = 30_000
-/** Reducto sends larger results by URL: about 6 MB is the most that comes inline. */
+/** The deadline of a call, ms. The SDK's default is an hour and covers only the headers. */
+const TIMEOUT_MS = 30_000
+/** Reducto sends larger results by URL: at most about 6 MB are sent inline. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
-/** An error's page is cut here: what it says is in its first lines, and the SDK reads it whole. */
+/** Maximum bytes of an error page: its first lines say what happened, and the SDK reads all of it. */
 const MAX_ERROR_BYTES = 64 * 1024
 
-/** A Reducto client, and the way in which it is called. */
+/** A Reducto client and the function that calls it. */
 export type Client = {
   readonly sdk: Reducto
   /**
-   * One call: `run` gets a fresh signal, which aborts with `signal` or at the deadline, and must give it to the SDK.
-   * Rejects then whatever `run` does. When it has settled, nothing is left on `signal` (the SDK never takes its own
-   * listener off).
+   * Makes one call: `run` gets a fresh signal, which aborts with `signal` or at the deadline, and must pass it to the
+   * SDK. The call rejects then, whatever `run` does. Afterwards no listener is left on `signal` (the SDK never removes
+   * its own).
    */
   call<T>(signal: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T>
 }
 
 /**
- * The SDK as it can be trusted: no retries of its own (they ignore a signal, and double submissions), an explicit base
- * URL (it would read one from the environment), and a standard fetch (its own hangs on a broken-off answer).
+ * The SDK, restricted to what can be trusted: no retries of its own (they ignore a signal and submit twice), an
+ * explicit base URL (it would read one from the environment), and a standard fetch (its own hangs on a truncated
+ * answer).
  */
 export function createClient(options: ReductoOptions): Client {
-  const timeout = options.timeout ?? TIMEOUT
+  const timeout = options.timeout ?? TIMEOUT_MS
   const sdk = new Reducto({
     apiKey: options.apiKey,
     baseURL: options.baseUrl,
@@ -51,7 +52,7 @@ async function withDeadline<T>(
   outer: AbortSignal,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  // The SDK does not look whether its signal has aborted already.
+  // The SDK does not check whether its signal has already aborted.
   if (outer.aborted) throw interrupted()
   const controller = new AbortController()
   const ended = Promise.withResolvers<never>()
@@ -66,7 +67,7 @@ async function withDeadline<T>(
   try {
     return await Promise.race([ended.promise, run(controller.signal)])
   } catch (error) {
-    // Frees the connection of a call that failed half-way.
+    // Frees the connection of a call that failed midway.
     controller.abort()
     throw error
   } finally {
@@ -79,7 +80,7 @@ function interrupted(): ReductoError {
   return new ReductoError('failed', 'the call to Reducto was interrupted')
 }
 
-/** Caps every answer, also those that the SDK reads itself to make an error of; follows no redirect with the key. */
+/** Limits every answer, including those that the SDK reads to build an error; follows no redirect with the key. */
 function capped(outbound: Fetch): Fetch {
   return async (url, init) => {
     const response = await outbound(url, { ...init, redirect: 'manual' })

@@ -3,27 +3,27 @@ import { causesOf } from '../causes.ts'
 import { explainError } from '../explain-error.ts'
 import { parseRetryAfter } from '../retry-after.ts'
 
-/** So much of what Reducto says is kept in a message. */
-const MAX_TEXT = 300
+/** Maximum characters of Reducto's text in a message. */
+const MAX_TEXT_CHARS = 300
 
 /**
- * What a failed call to Reducto means. The SDK throws a dozen classes, some of them not its own, and for half of the
- * statuses the same one: this is the one place that reads them.
+ * A failed call to Reducto. The SDK throws a dozen classes, some of them not its own, and one class for half of the
+ * statuses: this is the only place that interprets them.
  */
 export class ReductoError extends Error {
   /**
-   * - `unknown_job`: 404, in Reducto's own words (JSON with an error in it). A proxy's 404 is `failed`.
+   * - `unknown_job`: a 404 from Reducto itself (JSON with an error in it). A proxy's 404 is `failed`.
    * - `deleted`: 410.
-   * - `denied`: 401 or 403, in whatever form: this call may not be made with this key.
+   * - `denied`: 401 or 403, in any form: this key may not make this call.
    * - `rate_limited`: 429.
-   * - `too_large`: the answer is larger than what is accepted.
-   * - `unreadable`: an answer with a status of success and without what it must have: empty, `null`, no JSON object.
-   * - `failed`: everything else, all worth trying again.
+   * - `too_large`: the answer is larger than allowed.
+   * - `unreadable`: a success status with an invalid body: empty, `null`, not a JSON object.
+   * - `failed`: everything else, worth a retry.
    */
   readonly kind: 'unknown_job' | 'deleted' | 'denied' | 'rate_limited' | 'too_large' | 'unreadable' | 'failed'
   /** The HTTP status; null when there was no answer. */
   readonly status: number | null
-  /** What `Retry-After` asks for, ms. */
+  /** `Retry-After`, ms. */
   readonly retryAfter: number | undefined
 
   constructor(kind: ReductoError['kind'], message: string, status: number | null = null, retryAfter?: number) {
@@ -40,7 +40,7 @@ export class AnswerTooLarge extends Error {
   override readonly name = 'AnswerTooLarge'
 }
 
-/** Translates whatever a call threw. `now`: wall clock, for a `Retry-After` that is a date. */
+/** Translates any error of a call. `now`: wall clock, for a `Retry-After` that is a date. */
 export function readError(error: unknown, now: number): ReductoError {
   const causes = causesOf(error)
   const known = causes.find((cause) => cause instanceof ReductoError)
@@ -56,10 +56,10 @@ export function readError(error: unknown, now: number): ReductoError {
 }
 
 function readStatus(error: APIError, status: number, now: number): ReductoError {
-  // The body, when it was JSON; undefined when it broke off, and then a 404 proves nothing.
+  // The body if it was JSON; undefined if it was truncated, in which case a 404 proves nothing.
   const body: unknown = error.error
   const text = messageOf(body)
-  const message = `Reducto answered ${status}${text === null ? '' : `: ${text.slice(0, MAX_TEXT)}`}`
+  const message = `Reducto answered ${status}${text === null ? '' : `: ${text.slice(0, MAX_TEXT_CHARS)}`}`
   const retryAfter = parseRetryAfter(error.headers?.['retry-after'], now)
   if (status === 404 && isReductos(body)) return new ReductoError('unknown_job', message, status)
   if (status === 410) return new ReductoError('deleted', message, status)
@@ -74,7 +74,7 @@ function messageOf(body: unknown): string | null {
   return wordsOf(body) ?? JSON.stringify(body)
 }
 
-/** Whether a body says in one of Reducto's ways what is wrong. `{}`, or a list, comes from whatever stands in between. */
+/** Whether a body describes an error in one of Reducto's forms. `{}` or a list comes from a proxy in between. */
 function isReductos(body: unknown): boolean {
   return typeof body === 'object' && body !== null && wordsOf(body) !== null
 }

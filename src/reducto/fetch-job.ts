@@ -1,10 +1,13 @@
 import type { Client } from './client.ts'
 import { ReductoError, readError } from './errors.ts'
 
-/** Fetches the body of the answer to `GET /job/{id}`, only its content coding undone. It begins as a JSON object does; more is not looked at. */
+/**
+ * Fetches the body of the answer to `GET /job/{id}` and undoes only its content coding. Checks only that it begins like
+ * a JSON object.
+ */
 export type FetchJob = (jobId: string, signal: AbortSignal) => Promise<Buffer>
 
-/** `jobId` goes into the path as it is: it must be a checked one. The function throws ReductoError. */
+/** `jobId` is inserted into the path unescaped: it must be a checked id. The function throws ReductoError. */
 export function createFetchJob(client: Client, now: () => number): FetchJob {
   return async (jobId, signal) => {
     try {
@@ -19,11 +22,11 @@ export function createFetchJob(client: Client, now: () => number): FetchJob {
 }
 
 /**
- * An answer that can be a job: from a status that comes with one, and a JSON object by its first letter. A page of a
- * proxy, `null`, and nothing at all are none.
+ * An answer that can be a job: it has a status that allows one and begins like a JSON object. A proxy's page, `null`
+ * and an empty body are refused.
  */
 function checkObject(body: Buffer, status: number): Buffer {
-  // 203: what a proxy makes of a 200.
+  // 203: a proxy's version of a 200.
   if (status !== 200 && status !== 203) throw unreadable(status, 'without a job')
   const start = body
     .subarray(0, 64)
@@ -31,7 +34,7 @@ function checkObject(body: Buffer, status: number): Buffer {
     .replace(/^\ufeff/, '')
     .trimStart()
   if (body.byteLength === 0) throw unreadable(status, 'with an empty body')
-  if (!start.startsWith('{')) throw unreadable(status, start.startsWith('null') ? 'with null' : 'with no JSON object')
+  if (!start.startsWith('{')) throw unreadable(status, start.startsWith('null') ? 'with null' : 'without a JSON object')
   return body
 }
 

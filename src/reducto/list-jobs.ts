@@ -15,12 +15,12 @@ export type ListJobs = (
   signal: AbortSignal,
 ) => Promise<JobsPage>
 
-/** `GET /jobs`. The function throws ReductoError; `unreadable` when what came is no list of jobs. */
+/** `GET /jobs`. The function throws ReductoError; `unreadable` when the answer is not a list of jobs. */
 export function createListJobs(client: Client, now: () => number): ListJobs {
   return async ({ limit, cursor }, signal) => {
     try {
       const text = await client.call(signal, async (callSignal) => {
-        // An empty cursor would be sent as one.
+        // The SDK would send an empty cursor.
         const query = cursor === undefined ? { limit } : { limit, cursor }
         const response = await client.sdk.job.getAll(query, { signal: callSignal }).asResponse()
         return response.text()
@@ -38,7 +38,7 @@ function readPage(value: unknown): JobsPage {
   return { jobs: jobs.flatMap(readRow), next: typeof next === 'string' && next !== '' ? next : null }
 }
 
-/** Rows that have no id as ours are concern nobody here. */
+/** Skips rows without a valid job id. */
 function readRow(row: unknown): JobsPage['jobs'] {
   const { job_id: jobId, status } = (row ?? {}) as { job_id?: unknown; status?: unknown }
   return isJobId(jobId) && typeof status === 'string' ? [{ jobId, status }] : []
@@ -53,5 +53,5 @@ function parse(text: string): unknown {
 }
 
 function unreadable(): ReductoError {
-  return new ReductoError('unreadable', 'Reducto answered with no list of jobs')
+  return new ReductoError('unreadable', "Reducto's answer is not a list of jobs")
 }

@@ -3,12 +3,12 @@ import { ReductoError } from './errors.ts'
 import { createListJobs } from './list-jobs.ts'
 
 /**
- * Asks whether the key is good, with the smallest call there is. True or false when Reducto says so; null when it says
- * nothing about it (network, overload, something else that answers in its place).
+ * Checks the key with the smallest call there is. True or false when Reducto says so; null when the answer says nothing
+ * about the key (network, overload, a proxy's answer).
  */
 export type ProbeAccount = (signal: AbortSignal) => Promise<boolean | null>
 
-/** Statuses of the client's that are told before anybody looks at a key. */
+/** Client-error statuses that may be sent before the key is checked. */
 const SAYS_NOTHING: ReadonlySet<number> = new Set([407, 408, 425, 429])
 
 export function createProbeAccount(client: Client, now: () => number): ProbeAccount {

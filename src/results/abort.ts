@@ -1,9 +1,9 @@
-/** A limit in time, and the error that tells of it. */
+/** A time limit, and the error to throw when it is exceeded. */
 export type Limit = { readonly ms: number; readonly error: () => Error }
 
 /**
  * Runs `work` with a signal of its own, which aborts with `signal` or after `limit`. Rejects at once then, even when
- * `work` hangs. Nothing is left on `signal`, however often this is called with the same one.
+ * `work` hangs. Leaves no listener on `signal`, however often it is called with the same one.
  */
 export function withSignal<T>(
   signal: AbortSignal | undefined,
@@ -29,7 +29,7 @@ export function withSignal<T>(
   })
 }
 
-/** How often `work` counted until it ended, or `signal` aborted. */
+/** Runs `work` and returns how often it called `count` until it ended or `signal` aborted. */
 export async function countUntil(
   signal: AbortSignal | undefined,
   work: (own: AbortSignal, count: () => void) => Promise<void>,
@@ -41,7 +41,7 @@ export async function countUntil(
   return counted
 }
 
-/** What `source` yields, until `signal` aborts: then throws the signal's reason, even while `source` hangs. */
+/** Yields what `source` yields until `signal` aborts; then throws the signal's reason, even while `source` hangs. */
 export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]()
   let isOver = false
@@ -58,12 +58,15 @@ export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSi
     isOver = !signal.aborted
     throw error
   } finally {
-    // Whoever stops reading lets the source end, as `for await` does; an interrupted one is not waited for.
+    // A consumer that stops early lets the source finish, as `for await` does; an interrupted source is not awaited.
     if (!isOver) await orAborted(signal, async () => iterator.return?.()).catch(() => {})
   }
 }
 
-/** One step of `work`, or the signal's reason. For steps that are many: a race with one promise would keep every result. */
+/**
+ * One step of `work`, or the signal's reason. Suited to many steps: a race with one long-lived promise would retain
+ * every result.
+ */
 function orAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const onAbort = () => reject(signal.reason)

@@ -14,21 +14,21 @@ import { writeDurably } from './file/write.ts'
 import { isResultPath, type JobRecord, MAX_RECORD_BYTES, parseRecord, RECORD } from './record.ts'
 import { type DraftOptions, type Expiry, type OpenFile, type Results, ResultsUnavailable } from './results.ts'
 
-/** Drafts, and results on their way out, live here. No job id begins with a dot. */
+/** Drafts, and results that are being removed, are stored here. No job id begins with a dot. */
 const DRAFTS = '.tmp'
 
 export type FileResultsOptions = {
   readonly root: string
   readonly minFree: number
-  /** 16 hex digits: whose drafts these are. The same for all processes that share an inbox. */
+  /** 16 hex digits that identify the owner of drafts; the same for all processes that share an inbox. */
   readonly owner?: string
   readonly onWarning?: (message: string) => void
 }
 
 /**
- * Results as folders of a local file system, readable by the service's user alone. A draft is synced file by file, then
- * renamed into place, then the parent is synced: after a power cut at any moment there is a whole result or none. Several
- * services may share a folder.
+ * Results as folders of a local file system, readable by the service's user only. A draft is synced file by file, then
+ * renamed into place, then the parent is synced: after a power cut at any moment there is a complete result or none.
+ * Several services may share a folder.
  */
 export function createFileResults({ minFree, ...options }: FileResultsOptions): Results {
   const root = resolve(options.root)
@@ -67,12 +67,12 @@ export function createFileResults({ minFree, ...options }: FileResultsOptions): 
     return await withSignal(signal, (own) =>
       guarded(async () => {
         if (from === 'saved' && !(await isSaved(jobId)))
-          throw new ResultsUnavailable('results', `there is no saved result of ${jobId} to begin with`)
+          throw new ResultsUnavailable('results', `there is no saved result of ${jobId} to start from`)
         const made = await createFileDraft({
           jobId,
           folder: drafts.pathFor('draft', jobId, token),
           signal,
-          makeFolder,
+          makeDraftFolder,
           saved: from === 'saved' ? join(root, jobId) : null,
           checkRoom,
           install: (folder, replace) => drafts.install(folder, jobId, replace),
@@ -84,8 +84,8 @@ export function createFileResults({ minFree, ...options }: FileResultsOptions): 
     )
   }
 
-  /** Once: were it made again after somebody removed it, half a draft could become a result. */
-  async function makeFolder(folder: string): Promise<void> {
+  /** Made only once: if it were made again after somebody removed it, half a draft could become a result. */
+  async function makeDraftFolder(folder: string): Promise<void> {
     const make = () => mkdir(folder, { mode: 0o700 })
     if ((await make().then(() => true, absent)) === true) return
     await mkdirDurably(draftsFolder)
@@ -107,19 +107,19 @@ export function createFileResults({ minFree, ...options }: FileResultsOptions): 
     }
   }
 
-  /** Only what is a result of ours: a folder with another's file of that name in it is left alone. */
+  /** Only a result of this service: a folder in which another program keeps a file of that name is not touched. */
   async function isExpired(jobId: string, before: number): Promise<boolean> {
     const saved = await lstat(join(root, jobId, RECORD)).catch(absent)
     return saved !== null && saved.mtimeMs < before && (await isSaved(jobId))
   }
 
-  /** What cannot be read or removed keeps nothing else from being. It is told once. */
+  /** An entry that cannot be read or removed does not stop the rest. It is reported once. */
   async function orSkip(path: string, step: () => Promise<boolean>): Promise<boolean> {
     try {
       return await guarded(step)
     } catch (error) {
       if (!(error instanceof ResultsUnavailable) || error.trouble === 'busy') throw error
-      if (!warned) options.onWarning?.(`${path} cannot be read or removed, and is left alone: ${error.message}`)
+      if (!warned) options.onWarning?.(`${path} cannot be read or removed, and is skipped: ${error.message}`)
       warned = true
       return false
     }
@@ -129,7 +129,7 @@ export function createFileResults({ minFree, ...options }: FileResultsOptions): 
     await mkdirDurably(draftsFolder)
     await checkRoom()
     await access(root, constants.W_OK | constants.X_OK)
-    // A name of its own: two that look at once do not meet.
+    // A unique name, so that concurrent checks do not collide.
     const probe = join(draftsFolder, `.probe-${randomBytes(8).toString('hex')}`)
     await writeDurably(probe, probeText(), { signal: own })
     await rm(probe, { force: true })
@@ -165,7 +165,7 @@ async function* probeText(): AsyncIterable<Uint8Array> {
   yield Buffer.from('a result could be saved here\n')
 }
 
-/** For those who write: they are to have checked it. */
+/** Writers must have checked the id already. */
 function checkJobId(jobId: string): void {
   if (!isJobId(jobId)) throw new Error('not a job id')
 }

@@ -1,10 +1,10 @@
-/** Where the value of a member of JSON text stands: [start, end). */
+/** The position of a member's value in JSON text: [start, end). */
 export type Span = readonly [start: number, end: number]
 
 /**
- * The same as `memberSpan` for text as `JSON.stringify` writes it with two spaces: members of the outermost object, and
- * nothing else, begin a line with these, since a line break within a text is escaped. Takes next to no time. Null for
- * other text.
+ * The same as `memberSpan` for text that `JSON.stringify` wrote with two spaces of indentation: only members of the
+ * outermost object begin a line with two spaces, since line breaks within strings are escaped. Takes almost no time.
+ * Null for other text.
  */
 export function lineSpan(text: string, name: string): Span | null {
   if (!text.startsWith('{\n  "')) return null
@@ -18,9 +18,9 @@ export function lineSpan(text: string, name: string): Span | null {
 }
 
 /**
- * Where the value of a member of the outermost object stands in JSON text. Null when there is none, and for
- * text that has no such form. Makes nothing of the text and takes no stack: a MiB takes some milliseconds, where parsing takes up
- * to half a second. What is between its brackets is not checked.
+ * The position of the value of a member of the outermost object in JSON text. Null when there is no such member, and
+ * for text of another form. Builds no values and does not recurse: a MiB takes some milliseconds, where parsing takes
+ * up to half a second. The text between brackets is not validated.
  */
 export function memberSpan(text: string, name: string): Span | null {
   let at = skipSpace(text, 0)
@@ -56,7 +56,7 @@ function skipSpace(text: string, from: number): number {
   }
 }
 
-/** The index after a string that begins at `from`. */
+/** The index after the string that begins at `from`. */
 function stringEnd(text: string, from: number): number {
   for (let at = from + 1; at < text.length; at++) {
     const code = text.charCodeAt(at)
@@ -66,7 +66,7 @@ function stringEnd(text: string, from: number): number {
   return text.length
 }
 
-/** The index after a value that begins at `from`. */
+/** The index after the value that begins at `from`. */
 function valueEnd(text: string, from: number): number {
   let depth = 0
   for (let at = from; at < text.length; at++) {
@@ -76,7 +76,7 @@ function valueEnd(text: string, from: number): number {
       if (depth === 0) return at + 1
     } else if (code === OPEN_BRACKET || code === OPEN_BRACE) depth++
     else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) {
-      // The end of the object itself, behind a number or a word.
+      // The end of the enclosing object, after a number or a word.
       if (depth === 0) return at
       if (--depth === 0) return at + 1
     } else if (depth === 0 && (code === COMMA || code <= 0x20)) return at

@@ -7,17 +7,17 @@ export type ResultsChoice = { readonly kind: 'file'; readonly path: string } | (
 export type OpenResultsOptions = {
   readonly minFree: number
   /**
-   * 16 hex digits: whose drafts these are. The same for all processes that share an inbox, and for no others; without it
-   * a process knows only its own, and what a killed one left waits for a day.
+   * 16 hex digits that identify the owner of drafts: the same for all processes that share an inbox, and for no others.
+   * Without it a process recognises only its own drafts, and those of a killed process remain for a day.
    */
   readonly owner?: string
   readonly onWarning?: (message: string) => void
 }
 
-/** The store that RESULTS_URL names. */
+/** Opens the store that RESULTS_URL names. */
 export async function openResults(choice: ResultsChoice, options: OpenResultsOptions): Promise<Results> {
   if (choice.kind === 'file') return createFileResults({ root: choice.path, ...options })
-  // Loaded when it is used: the AWS SDK is larger than all of this service.
+  // Loaded on demand: the AWS SDK is larger than this whole service.
   const { createS3Results } = await import('./s3.ts')
   return createS3Results(choice, options)
 }

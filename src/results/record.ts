@@ -10,32 +10,32 @@ import { lineSpan, memberSpan } from './member-span.ts'
 export type JobRecord = {
   readonly version: 1
   readonly job_id: string
-  /** As Reducto reports it: `Completed`, `Failed`, `Cancelled`. */
+  /** The status that Reducto reports: `Completed`, `Failed`, `Cancelled`. */
   readonly status: string
-  /** The kind of job; null when it cannot be told. */
+  /** The kind of job; null when it is unknown. */
   readonly type: 'Parse' | 'Extract' | 'Split' | 'Edit' | 'Pipeline' | 'Classify' | (string & {}) | null
-  /** Why it failed; null when it did not. */
+  /** Why the job failed; null when it did not. */
   readonly reason: string | null
-  /** As it was submitted; numbers keep their digits. */
+  /** The metadata as submitted; numbers keep their digits. */
   readonly metadata: unknown
   readonly endpoint: string
   readonly endpoints: readonly string[]
-  /** In which queueing of the job it was fetched; 0 in records of versions that did not say. */
+  /** The round of the job in which it was fetched; 0 in records of versions without rounds. */
   readonly round: number
   readonly svix_id: string | null
   readonly received_at: string
   readonly fetched_at: string
   /** False when a file is missing, or was saved although it could not be read. */
   readonly complete: boolean
-  /** Why the answer itself cannot be relied on; absent when it can. */
+  /** Why the answer itself is unreliable; absent when it is reliable. */
   readonly warning?: string
-  /** Why the job was given up: what is here is what was had, and not its result. Absent when it is the result. */
+  /** Why the job was given up: the saved files are only a part of its result. Absent for a complete result. */
   readonly gave_up?: { readonly code: string; readonly message: string }
   readonly job: SavedFile
   readonly files: SavedFile & { readonly count: number; readonly failed: number }
 }
 
-/** A record that is about to be saved: what Reducto gave as the reason has been scrubbed. */
+/** A record to be saved, in which Reducto's reason is already scrubbed. */
 export type NewRecord = JobRecord & {
   readonly reason: CleanText | null
   readonly gave_up?: { readonly code: string; readonly message: CleanText }
@@ -46,7 +46,7 @@ export type SavedFile = { readonly path: string; readonly bytes: number; readonl
 
 /**
  * A line of `files.jsonl`: what was downloaded for the URL at `pointer` (RFC 6901) within the document `in`. `warning`
- * says why a file that was saved cannot be relied on, `error` why there is none. Fields are only ever added.
+ * says why a saved file is unreliable, `error` why there is none. Fields are only ever added.
  */
 export type FileEntry = { readonly in: string; readonly pointer: string } & (
   | (SavedEntry & { readonly warning?: string })
@@ -64,12 +64,12 @@ export const RECORD = 'record.json'
 export const JOB = 'job.json'
 export const FILES = 'files.jsonl'
 
-/** A record larger than this is not one of ours: it holds the metadata of a body of 1 MiB at most. Bytes. */
+/** A larger record was not written by this service: a record holds the metadata of a body of at most 1 MiB. Bytes. */
 export const MAX_RECORD_BYTES = 16 * 1024 * 1024
 
-/** A name that a draft takes: plain characters, no dot in front, no two dots in a row. */
+/** A valid file name in a draft: plain characters, no leading dot, no two dots in a row. */
 const NAME = /^(?:job\.json|files\.jsonl|files\/(?![.])(?!.*\.\.)[A-Za-z0-9._-]{1,200})$/
-/** On S3 every draft has a folder of its own: the claim's token and something random. */
+/** On S3 every draft has its own folder: the claim's token and a random part. */
 const DRAFT_FOLDER = /^\d{1,16}-[0-9a-f]{8,32}\//
 
 /** Whether a draft may have a file of this name. */
@@ -77,12 +77,15 @@ export function isDraftName(name: unknown): name is string {
   return typeof name === 'string' && NAME.test(name)
 }
 
-/** Whether a record, or its `files.jsonl`, can name this path: the one check of a path, for every door of every store. */
+/**
+ * Whether a record, or its `files.jsonl`, may name this path: the one check of paths for every entry point of every
+ * store.
+ */
 export function isResultPath(path: unknown): path is string {
   return typeof path === 'string' && (path === RECORD || isDraftName(path.replace(DRAFT_FOLDER, '')))
 }
 
-/** What this service relies on when it reads a record back. */
+/** The fields that this service relies on when it reads a record back. */
 const readBack = z.looseObject({
   version: z.literal(1),
   job_id: z.string(),
@@ -92,11 +95,11 @@ const readBack = z.looseObject({
   files: z.looseObject({ count: z.number(), failed: z.number() }),
 })
 
-/** Null when `text` is no record of this job that the service can rely on: there is no result then. */
+/** Parses a record; null when `text` is not a valid record of this job, which then has no result. */
 export function parseRecord(text: string, jobId: string): JobRecord | null {
   try {
     const [start, end] = lineSpan(text, 'metadata') ?? memberSpan(text, 'metadata') ?? [0, 0]
-    const isLarge = end - start > MAX_PARSED_METADATA
+    const isLarge = end - start > MAX_PARSED_METADATA_CHARS
     const small = isLarge ? `${text.slice(0, start)}null${text.slice(end)}` : text
     const record = readBack.parse(parseExact(small)) as unknown as JobRecord
     if (record.job_id !== jobId) return null
@@ -107,15 +110,15 @@ export function parseRecord(text: string, jobId: string): JobRecord | null {
 }
 
 /**
- * Metadata is whatever a sender wrote, up to a MiB, and parsing that takes up to half a second in which no delivery is
- * acknowledged. Larger ones stay text until somebody asks for them. Characters.
+ * Larger metadata stays text until it is read, characters. A sender may write up to a MiB of metadata, and parsing it
+ * takes up to half a second, in which no delivery is acknowledged.
  */
-const MAX_PARSED_METADATA = 8 * 1024
+const MAX_PARSED_METADATA_CHARS = 8 * 1024
 
 /** The metadata of records that keep it as text. */
 const largeMetadata = new WeakMap<JobRecord, string>()
 
-/** `record` with metadata that is parsed when it is asked for. */
+/** `record` with metadata that is parsed on first access. */
 function withLargeMetadata(record: JobRecord, text: string, parse: (text: string) => unknown): JobRecord {
   let parsed: { readonly value: unknown } | null = null
   const get = () => {
@@ -132,7 +135,7 @@ export function metadataText(record: JobRecord): string {
   return largeMetadata.get(record) ?? stringifyExact(record.metadata ?? null)
 }
 
-/** A copy of a result's record with changes. Large metadata is not looked at. */
+/** A copy of a result's record with changes. Large metadata is not parsed. */
 export function changedRecord<Changes extends Partial<JobRecord>>(
   record: JobRecord,
   changes: Changes,
@@ -144,7 +147,7 @@ export function changedRecord<Changes extends Partial<JobRecord>>(
   return copy
 }
 
-/** A copy whose numbers are JavaScript's, as its readers expect them. */
+/** A copy with JavaScript's numbers, as its readers expect them. */
 export function plainRecord(record: JobRecord): JobRecord {
   const text = largeMetadata.get(record)
   if (text === undefined) return JSON.parse(stringifyExact(record)) as JobRecord
@@ -153,7 +156,7 @@ export function plainRecord(record: JobRecord): JobRecord {
   return withLargeMetadata(JSON.parse(stringifyExact(small)) as JobRecord, text, JSON.parse)
 }
 
-/** The text of `record.json`: for people, but for metadata that nobody reads line by line. */
+/** The text of `record.json`: indented for people, except large metadata, which nobody reads line by line. */
 export function recordText(record: JobRecord): string {
   const lines = Object.keys(record).map((name) => {
     const large = name === 'metadata' ? largeText(record) : null
@@ -163,8 +166,8 @@ export function recordText(record: JobRecord): string {
   return `{\n${lines.filter((line) => line !== '').join(',\n')}\n}\n`
 }
 
-/** On one line, where `lineSpan` finds it. Null for metadata that is short. */
+/** Large metadata on one line, where `lineSpan` finds it. Null for small metadata. */
 function largeText(record: JobRecord): string | null {
   const text = metadataText(record)
-  return text.length > MAX_PARSED_METADATA ? text.replace(/[\r\n]\s*/g, '') : null
+  return text.length > MAX_PARSED_METADATA_CHARS ? text.replace(/[\r\n]\s*/g, '') : null
 }

@@ -12,20 +12,20 @@ import { readAll } from './s3/read.ts'
 
 export type { S3Options } from './s3/client.ts'
 
-/** The most that SigV4 allows, s. */
-const LINK_LIFETIME = 7 * 86_400
-/** A look at the store must not hold up the worker for longer, ms. */
+/** The maximum that SigV4 allows, s. */
+const LINK_LIFETIME_S = 7 * 86_400
+/** Maximum time of a check, ms, so that it does not delay the worker for longer. */
 const CHECK_TIMEOUT_MS = 30_000
-/** Rounds of listing and deleting until nothing of a job may be left. */
+/** Maximum rounds of listing and deleting until nothing of a job is left. */
 const MAX_REMOVAL_ROUNDS = 3
 
 /**
- * Results as objects. There is no rename, so every draft has keys of its own, and the record, which names them, is put
- * last: a reader sees the old result, the new one or none, never a mix. What a dead process left behind is deleted when its
- * job is saved or removed; unfinished multipart uploads are for a lifecycle rule of the bucket.
+ * Results as objects. There is no rename, so every draft has its own keys, and the record, which names them, is put
+ * last: a reader sees the old result, the new one or none, never a mix. Objects that a dead process left are deleted
+ * when their job is saved or removed; unfinished multipart uploads are left to a lifecycle rule of the bucket.
  */
 export function createS3Results(s3: S3Options, { owner = randomBytes(8).toString('hex') } = {}): Results {
-  /** Nothing is known of the store yet, or something has failed since. */
+  /** The store has not been checked yet, or a call has failed since. */
   let isSuspect = true
   const bucket = createBucket(s3, () => {
     isSuspect = true
@@ -43,7 +43,7 @@ export function createS3Results(s3: S3Options, { owner = randomBytes(8).toString
     return { exists: true, record, savedAt: found.savedAt }
   }
 
-  /** Only what a result can have: others may keep something of their own under such a key. */
+  /** Only keys that a result can have: others may keep objects of their own under such a prefix. */
   async function listJob(jobId: string, signal: AbortSignal): Promise<ReadonlyMap<string, Listed>> {
     const start = keyOf(jobId, '')
     const found = new Map<string, Listed>()
@@ -69,7 +69,7 @@ export function createS3Results(s3: S3Options, { owner = randomBytes(8).toString
   }
 
   async function remove(jobId: string, own: AbortSignal): Promise<void> {
-    // The record first: what is left of a removal that breaks off is no result.
+    // The record first: what an interrupted removal leaves is not a result.
     await bucket.deleteAll([keyOf(jobId, RECORD)], own)
     for (let round = 0; ; round++) {
       const objects = [...(await listJob(jobId, own)).values()]
@@ -91,7 +91,7 @@ export function createS3Results(s3: S3Options, { owner = randomBytes(8).toString
         const jobId = key.slice(root.length, -`/${RECORD}`.length)
         if (keyOf(jobId, RECORD) !== key || !isJobId(jobId) || !(savedAt < before)) continue
         if (await keep?.(jobId)) continue
-        // The list may be minutes old by now, and the object another's.
+        // The list may be minutes old by now, and the object may have been replaced.
         const now = await find(jobId, own)
         if (now.record === null || !(now.savedAt < before)) continue
         await remove(jobId, own)
@@ -107,14 +107,14 @@ export function createS3Results(s3: S3Options, { owner = randomBytes(8).toString
   }
 
   return {
-    // A list of the whole bucket would be needed. They go when their job is saved or removed.
+    // This would need a list of the whole bucket. Drafts are deleted when their job is saved or removed.
     removeAbandonedDrafts: async () => {},
     record: (jobId, signal) =>
       withSignal(signal, async (own) => (isJobId(jobId) ? (await find(jobId, own)).record : null)),
     open,
     async link(jobId, path, now) {
       if (!isJobId(jobId) || !isResultPath(path)) return null
-      return await bucket.link(keyOf(jobId, path), LINK_LIFETIME, new Date(now))
+      return await bucket.link(keyOf(jobId, path), LINK_LIFETIME_S, new Date(now))
     },
     draft,
     async remove(jobId, signal) {
@@ -130,7 +130,7 @@ export function createS3Results(s3: S3Options, { owner = randomBytes(8).toString
   }
 }
 
-/** For those who write: they are to have checked it. */
+/** Writers must have checked the id already. */
 function checkJobId(jobId: string): void {
   if (!isJobId(jobId)) throw new Error('not a job id')
 }

@@ -6,20 +6,20 @@ import type { TrustProxy } from './network.ts'
 import { ENDPOINT_SECRET, SETTING_NAMES, SETTINGS, type SettingName, type SettingValue } from './settings.ts'
 import type { DatabaseConfig, ResultsConfig } from './stores.ts'
 
-/** Everything that can be set, checked. Durations in ms, sizes in bytes. */
+/** All settings, checked. Durations in ms, sizes in bytes. */
 export type Config = {
   readonly host: string
   readonly port: number
   readonly publicUrl: string | null
-  /** Whose word about the client's address counts, as Express takes it. */
+  /** The proxies that are trusted to report the client's address, in Express's form. */
   readonly trustProxy: TrustProxy
-  /** Endpoint name → its signing secrets, the newest wherever it is: `default` is `/webhook`, NAME `/webhook/NAME`. */
+  /** Endpoint name → its signing secrets in any order: `default` is `/webhook`, NAME is `/webhook/NAME`. */
   readonly endpoints: ReadonlyMap<string, readonly string[]>
   readonly directToken: string | null
   readonly reducto: { readonly apiKey: string; readonly baseUrl: string }
   readonly database: DatabaseConfig
   readonly results: ResultsConfig
-  /** What is called with each result: a module, or a service of the user's. */
+  /** The code that is called with each result: a module, or a service of the user's. */
   readonly handler: HandlerConfig | null
   readonly handlerTimeout: number
   readonly handlerRetryFor: number
@@ -29,13 +29,16 @@ export type Config = {
   readonly resultsRetention: number | null
   readonly maxResultBytes: number
   readonly minFreeDisk: number
-  /** `host`, `host:port` or `[address]:port`, in the form that URLs give them. */
+  /** `host`, `host:port` or `[address]:port`, normalised as in URLs. */
   readonly allowPrivateHosts: ReadonlySet<string>
-  /** URLs of the proxies for https and http, maybe with credentials; `no`: the hosts called without, by commas. */
+  /**
+   * URLs of the proxies for https and http, possibly with credentials; `no`: the hosts that bypass them, separated by
+   * commas.
+   */
   readonly proxy: { readonly https: string | null; readonly http: string | null; readonly no: string }
   readonly shutdownGrace: number
   readonly logLevel: string
-  /** Everything that must never leave the process. */
+  /** All texts that must never leave the process. */
   readonly secrets: readonly string[]
 }
 
@@ -43,7 +46,7 @@ type HandlerConfig =
   | { readonly kind: 'module'; readonly path: string }
   | { readonly kind: 'forward'; readonly url: string; readonly secrets: readonly string[] }
 
-/** The environment does not make a valid Config. `problems`: one line each, the setting's name first. */
+/** The environment is not a valid Config. `problems`: one line each, beginning with the setting's name. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
   readonly problems: readonly string[]
@@ -62,7 +65,7 @@ const REDUCTO_ENVIRONMENTS = {
 
 type Values<N extends SettingName> = { readonly [K in N]: SettingValue<K> }
 
-/** A part of the Config, the settings it is made of, and what must hold between them. */
+/** A part of the Config, the settings it is made from, and the rules between them. */
 type Field<T> = {
   readonly settings: readonly SettingName[]
   readonly make: (values: Values<SettingName>) => T
@@ -118,9 +121,9 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
 const ALL = [...Object.keys(FIELDS), 'endpoints', 'secrets'] as (keyof Config)[]
 
 /**
- * Reads what the caller needs, by default everything; settings of other parts may be wrong or missing. `secrets` is
- * always there. Empty settings count as unset.
- * @throws SettingsError with every problem there is
+ * Reads the parts that the caller needs, by default all of them; settings of other parts may be wrong or missing.
+ * `secrets` is always present. Empty settings count as unset.
+ * @throws SettingsError with all problems
  */
 export function loadConfig(env: Env): Config
 export function loadConfig<K extends keyof Config>(env: Env, needs: readonly K[]): Pick<Config, K | 'secrets'>
@@ -152,7 +155,7 @@ function parseSettings(names: ReadonlySet<SettingName>, given: Given, problems: 
   for (const name of SETTING_NAMES.filter((one) => names.has(one))) {
     const { parse, default: standard, required, secret } = SETTINGS[name]
     const text = given[name] ?? standard
-    // An empty secret is one whose file could not be read, which is told already.
+    // An empty secret means that its file could not be read, which is reported already.
     if (text === null || (secret && text === '') || isUnused(name, given)) {
       if (text === null && required !== null) problems.push(`${name}: ${required}`)
       continue
@@ -166,12 +169,12 @@ function parseSettings(names: ReadonlySet<SettingName>, given: Given, problems: 
   return values as Values<SettingName>
 }
 
-/** Desktops set ALL_PROXY to SOCKS beside HTTP proxies for both kinds of addresses: then nobody asks for it. */
+/** Desktops set ALL_PROXY to a SOCKS proxy beside HTTP proxies for both schemes: then it is unused and not checked. */
 function isUnused(name: SettingName, given: Given): boolean {
   return name === 'ALL_PROXY' && Boolean(given.HTTPS_PROXY && given.HTTP_PROXY)
 }
 
-/** What was given, as far as it may be shown: it can hold a password in a place that nobody thought of. */
+/** The given text, as far as it may be shown: it can contain a password in an unexpected position. */
 function shown(text: string, scrub: (text: string, longest?: number) => string): string {
   const harmless = text.replace(/^.*@/s, '…@').replace(/\?.*$/s, '?…')
   return `; given: ${JSON.stringify(scrub(harmless, 80))}`
@@ -182,21 +185,26 @@ function cure(text: string): string {
   return ' (Kubernetes sets this for a Service of that name: rename the Service, or set enableServiceLinks: false)'
 }
 
-/** Names that are nearly ours. What Kubernetes sets for Services, and everything else, is nobody's slip. */
+/** Names that resemble a setting's. Names that Kubernetes sets for Services, and all others, are not typing errors. */
 function slips(given: Given, names: readonly SettingName[], endpoints: boolean): string[] {
   const ours = names.flatMap((name) => (isSecret(name) ? [name, `${name}_FILE`] : [name]))
   const small = names.flatMap((name) => (SETTINGS[name].shared ? [name.toLowerCase()] : []))
-  const told = endpoints ? endpointSlips(given) : new Map<string, string>()
+  const messages = endpoints ? endpointSlips(given) : new Map<string, string>()
   for (const [name, value] of Object.entries(given)) {
-    if (told.has(name) || small.includes(name as Lowercase<SettingName>) || isKnown(name) || isInjected(name, value))
+    if (
+      messages.has(name) ||
+      small.includes(name as Lowercase<SettingName>) ||
+      isKnown(name) ||
+      isInjected(name, value)
+    )
       continue
     const meant = nearMiss(name, ours)
-    if (meant !== null) told.set(name, `${name}: is not a setting; did you mean ${meant}?`)
+    if (meant !== null) messages.set(name, `${name}: is not a setting; did you mean ${meant}?`)
   }
-  return [...told.values()]
+  return [...messages.values()]
 }
 
-/** Also of parts that are not needed now: HTTP_PROXY is no slip for HTTPS_PROXY. */
+/** Includes parts that are not needed now: HTTP_PROXY is not a misspelt HTTPS_PROXY. */
 function isKnown(name: string): boolean {
   return Object.hasOwn(SETTINGS, name) || name.startsWith(ENDPOINT_SECRET)
 }
@@ -206,7 +214,7 @@ function handlerProblems({ HANDLER, FORWARD_URL, FORWARD_SECRET, PUBLIC_URL }: G
   if (HANDLER && FORWARD_URL) problems.push('FORWARD_URL: set either this or HANDLER, not both')
   if (FORWARD_URL && FORWARD_SECRET === undefined)
     problems.push(
-      'FORWARD_SECRET: is required with FORWARD_URL; make one with: echo "whsec_$(openssl rand -base64 24)"',
+      'FORWARD_SECRET: is required with FORWARD_URL; create one with: echo "whsec_$(openssl rand -base64 24)"',
     )
   if (FORWARD_SECRET && !FORWARD_URL) problems.push('FORWARD_URL: is required with FORWARD_SECRET')
   if (FORWARD_URL && !PUBLIC_URL)
@@ -220,7 +228,7 @@ function handlerOf(set: Values<'HANDLER' | 'FORWARD_URL' | 'FORWARD_SECRET'>): H
   return { kind: 'forward', url: set.FORWARD_URL, secrets: set.FORWARD_SECRET ?? [] }
 }
 
-/** Those that the AWS SDK reads by itself. */
+/** Secrets that the AWS SDK reads from the environment. */
 const AWS_SECRETS = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_CONTAINER_AUTHORIZATION_TOKEN']
 
 function secretsOf(given: Given): readonly string[] {

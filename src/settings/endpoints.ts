@@ -3,17 +3,17 @@ import { isInjected, nearMiss } from './near-misses.ts'
 import { ENDPOINT_SECRET, endpointSecrets } from './settings.ts'
 
 const NAME = new RegExp(`^${ENDPOINT_SECRET}(?:_([A-Z0-9]+))?$`)
-/** `/webhook/direct` is another route, and SVIX_WEBHOOK_SECRET_FILE names a file. */
+/** `/webhook/direct` is a different route, and SVIX_WEBHOOK_SECRET_FILE names a file. */
 const RESERVED: ReadonlySet<string> = new Set(['FILE', 'DEFAULT', 'DIRECT'])
 
-/** The endpoint whose secrets a setting holds: `default`, or its name in small letters; null for no endpoint. */
+/** The endpoint of a setting: `default`, or its name in lower case; null if the setting is not for an endpoint. */
 function endpointOf(setting: string): string | null {
   const match = NAME.exec(setting)
   if (!match || RESERVED.has(match[1] ?? '')) return null
   return match[1]?.toLowerCase() ?? 'default'
 }
 
-/** The signing secrets of each endpoint that is given. */
+/** The signing secrets of each configured endpoint. */
 export function endpointsOf(given: Given, problems: string[]): ReadonlyMap<string, readonly string[]> {
   const endpoints = new Map<string, readonly string[]>()
   const meant = Object.entries(given).filter(
@@ -35,21 +35,21 @@ export function endpointsOf(given: Given, problems: string[]): ReadonlyMap<strin
   return endpoints
 }
 
-/** Names that begin nearly as those of endpoints' secrets do, or have an end that they cannot have. By name. */
+/** Names that resemble the prefix of endpoint secrets, or have an invalid ending. Messages by name. */
 export function endpointSlips(given: Given): Map<string, string> {
-  const told = new Map<string, string>()
+  const messages = new Map<string, string>()
   for (const [name, value] of Object.entries(given)) {
     if (isInjected(name, value)) continue
     if (name.startsWith(ENDPOINT_SECRET)) {
       if (endpointOf(name) === null)
-        told.set(
+        messages.set(
           name,
-          `${name}: is not a setting; ${ENDPOINT_SECRET}_<NAME> has a name of A-Z and 0-9, and not FILE, DEFAULT or DIRECT`,
+          `${name}: is not a setting; ${ENDPOINT_SECRET}_<NAME> needs a NAME of A-Z and 0-9 other than FILE, DEFAULT and DIRECT`,
         )
     } else if (beginnings(name).some((beginning) => nearMiss(beginning, [ENDPOINT_SECRET]) !== null))
-      told.set(name, `${name}: is not a setting; did you mean ${ENDPOINT_SECRET} or ${ENDPOINT_SECRET}_<NAME>?`)
+      messages.set(name, `${name}: is not a setting; did you mean ${ENDPOINT_SECRET} or ${ENDPOINT_SECRET}_<NAME>?`)
   }
-  return told
+  return messages
 }
 
 /** `A_B_C` → `A_B_C`, `A_B`, `A`. */

@@ -6,18 +6,21 @@ import { additionsTo, isShared } from './forms.ts'
 import { type Env, isSecret } from './given.ts'
 import { NotAFile, readFileBounded } from './read-file.ts'
 
-/** Make libraries and Node print requests, keys among them. The entry takes them away before anything is loaded. */
+/**
+ * These make libraries and Node print requests, including keys. The entry point removes them before anything is loaded.
+ */
 const NEVER_FROM_FILE = ['DEBUG', 'NODE_DEBUG']
 
-/** Far more than all settings take: what is larger is not a file of settings. */
+/** Far more than all settings need: a larger file is not a settings file. */
 const MAX_ENV_FILE_BYTES = 1024 * 1024
 
 let whole: Env | null = null
 let shell: Env | null = null
 
 /**
- * The process's environment, with `.env` for what it does not set, in whichever form. Read once; what else `.env` says is
- * for the user's handler, while secrets leave `process.env`: neither handlers nor child processes find them there.
+ * The process's environment, completed by `.env` for settings that it lacks in every form. Read once. Other variables
+ * of `.env` are passed on to the user's handler. Secrets are removed from `process.env`, so that neither handlers nor
+ * child processes find them there.
  * @throws SettingsError when there is a `.env` that cannot be read
  */
 export function environment(): Env {
@@ -30,7 +33,7 @@ export function environment(): Env {
   return whole
 }
 
-/** Without `.env`: for the demo, whose simulated jobs must not reach what real ones are for. */
+/** Ignores `.env`: for the demo, whose simulated jobs must not reach real services. */
 export function shellEnvironment(): Env {
   if (shell) return shell
   shell = { ...process.env }
@@ -38,13 +41,15 @@ export function shellEnvironment(): Env {
   return shell
 }
 
-/** Secrets that only this service reads, and the names of their files, which may be the secret by mistake. */
+/**
+ * Secrets that only this service reads, and the settings that name their files, which may hold the secret by mistake.
+ */
 function leaves(name: string): boolean {
   const target = name.replace(/_FILE$/, '')
   return isSecret(target) && !isShared(target)
 }
 
-/** The settings in a file, none if there is no file. With CRLF or a byte order mark it is read all the same. */
+/** The settings in a file; none if there is no file. CRLF and a byte order mark are accepted. */
 function readEnvFile(path: string): Env {
   const text = decode(path, readBytes(path))
   const all = Object.entries(parseEnv(text.replace(/\r\n?/g, '\n')))
@@ -62,11 +67,11 @@ function readBytes(path: string): Buffer {
 }
 
 function explainKind({ message }: NotAFile): string {
-  return `is ${message}; put the settings into a file (a container engine makes a folder where the file to mount is missing)`
+  return `is ${message}; put the settings into a file (a container engine creates a folder if the file to mount is missing)`
 }
 
 function explain(code: string | undefined, path: string): string {
-  if (code === 'ENOENT') return 'is a link to a file that is not there'
+  if (code === 'ENOENT') return 'is a link to a file that does not exist'
   if (code !== 'EACCES' && code !== 'EPERM') return `cannot be read (${code})`
   return `cannot be read: it ${ownership(path)}; chown or chmod it, or pass the settings as environment variables`
 }
@@ -77,7 +82,7 @@ function decode(path: string, bytes: Buffer): string {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     if (!text.includes('\0')) return text
   } catch {
-    // Told below.
+    // The error is thrown below.
   }
-  throw new SettingsError([`${path}: is not text in UTF-8 (UTF-16 perhaps): save it as UTF-8`])
+  throw new SettingsError([`${path}: is not UTF-8 text (perhaps UTF-16): save it as UTF-8`])
 }

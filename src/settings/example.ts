@@ -3,15 +3,15 @@ import { ENDPOINT_SECRET, endpointSecrets, SETTING_NAMES, SETTINGS } from './set
 
 const WIDTH = 120
 
-const HEAD = `# Copy to .env and fill in the first two. Each line is NAME=value: no quotes, no comments behind a value
+const HEAD = `# Copy to .env and fill in the first two. Each line is NAME=value: no quotes, no comments after a value
 # (container engines would keep both). What is commented out shows its default.
 # Every secret of these can also come from a file: SVIX_WEBHOOK_SECRET_FILE=/run/secrets/svix, REDUCTO_API_KEY_FILE=…
 `
 
 const FURTHER_ENDPOINT =
-  'A second endpoint in Svix (for another channel, say) gets a URL and a secret of its own: SVIX_WEBHOOK_SECRET_<NAME> is for /webhook/<name>. NAME is of A-Z and 0-9.'
+  'A second endpoint in Svix (for example for another channel) has its own URL and secret: SVIX_WEBHOOK_SECRET_<NAME> is for /webhook/<name>. NAME consists of A-Z and 0-9.'
 
-/** The text of `.env.example`: every setting with its default and what it is for. */
+/** The text of `.env.example`: every setting with its default and description. */
 export function exampleFile(): string {
   return [HEAD, ...GROUPS.map((group) => `${heading(group)}\n${entriesOf(group).join('\n')}`)].join('\n')
 }
@@ -33,7 +33,7 @@ function entry(name: string, { doc, default: standard, required }: Setting<unkno
   return `${comment(doc)}${required === null ? '# ' : ''}${name}=${standard ?? ''}\n`
 }
 
-/** Wrapped to the width of a line. */
+/** Wraps a comment to the line width. */
 function comment(text: string): string {
   const lines = ['#']
   for (const word of text.split(' ')) {

@@ -2,8 +2,8 @@ import { type Env, secretOfFile } from './given.ts'
 import { SETTINGS, type SettingName } from './settings.ts'
 
 /**
- * Settings that stand for each other: who gives the first one has decided against the others, wherever they are given
- * with less weight. FORWARD_SECRET alone, without its URL, would be a mistake.
+ * Settings that replace each other: setting the first one overrides the others in sources of lower precedence.
+ * FORWARD_SECRET without its URL would be an error.
  */
 const DECIDES: ReadonlyMap<string, readonly string[]> = new Map([
   ['REDUCTO_ENVIRONMENT', ['REDUCTO_BASE_URL']],
@@ -21,14 +21,14 @@ function settingOf(variable: string): string {
   return isShared(upper) && variable === upper.toLowerCase() ? upper : variable
 }
 
-/** Whether other programs read the setting too, in small letters as well. */
+/** Whether other programs read the setting too, also in lower case. */
 export function isShared(name: string): boolean {
   return Object.hasOwn(SETTINGS, name) && SETTINGS[name as SettingName].shared
 }
 
 /**
- * What `file` adds to the environment: no variable that the environment has, and no other form of a setting that it gives.
- * An empty variable gives no setting; it only stands for itself.
+ * The variables that `file` adds to the environment: none that the environment has, and no other form of a setting that
+ * the environment provides. An empty variable provides no setting; it only blocks the same variable.
  */
 export function additionsTo(environment: Env, file: Env): Env {
   const given = Object.keys(environment)

@@ -2,36 +2,36 @@ import { NotAFile, readFileBounded } from './read-file.ts'
 import { ENDPOINT_SECRET, endpointSecrets, SETTING_NAMES, SETTINGS, type SettingName } from './settings.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
-/** What is given for each name; empty values are none. */
+/** The given text for each name; empty values are omitted. */
 export type Given = Readonly<Record<string, string>>
 
-/** More than any secret has. What is longer, or has no end, is the wrong file. */
+/** Longer than any secret: a larger or endless file is the wrong one. */
 const MAX_SECRET_FILE_BYTES = 64 * 1024
 
-/** Whether a name is one of an endpoint's secrets, or meant to be. */
+/** Whether a name is, or is intended to be, one of an endpoint's secrets. */
 function isEndpointName(name: string): boolean {
   return name.startsWith(ENDPOINT_SECRET)
 }
 
-/** Whether the setting may come from NAME_FILE, and is nobody's business. */
+/** Whether the setting may come from NAME_FILE and must be kept secret. */
 export function isSecret(name: string): boolean {
   return isEndpointName(name) || (Object.hasOwn(SETTINGS, name) && SETTINGS[name as SettingName].secret)
 }
 
-/** The secret whose file a variable names: NAME of NAME_FILE; null for every other variable. */
+/** The secret whose file a variable names: NAME for NAME_FILE; null for every other variable. */
 export function secretOfFile(variable: string): string | null {
   const target = variable.replace(/_FILE$/, '')
   return target !== variable && target !== `${ENDPOINT_SECRET}_` && isSecret(target) ? target : null
 }
 
-/** What must not leave the process of the value of a secret. */
+/** The parts of a secret's value that must not leave the process. */
 export function secretParts(name: string, value: string): readonly string[] {
   return (isEndpointName(name) ? endpointSecrets : SETTINGS[name as SettingName]).secretParts(value)
 }
 
 /**
- * The settings as they are given, those that `wanted` wants: directly, in small letters where others write them so, or,
- * for secrets, in a file. Problems never say what was given for a secret, nor for its file: that may be the secret.
+ * The given settings that `wanted` selects: set directly, in lower case where that is usual, or, for secrets, in a
+ * file. Problems never quote a secret or the path of its file: the path may be the secret.
  */
 export function readGiven(env: Env, wanted: (name: string) => boolean, problems: string[]): Given {
   const given: Record<string, string> = {}
@@ -49,8 +49,8 @@ export function readGiven(env: Env, wanted: (name: string) => boolean, problems:
 }
 
 /**
- * Takes settings in small letters for those that they are, and returns which. Many machines set both forms to the same;
- * where they differ nobody can tell which one is meant.
+ * Replaces settings in lower case by their upper-case names and returns those names. Many machines set both forms to
+ * the same value; if they differ, the intended one is unknown.
  */
 function takeSmall(
   given: Record<string, string>,
@@ -63,7 +63,7 @@ function takeSmall(
     if (small === undefined) continue
     if (given[name] === undefined) taken.add(name)
     else if (given[name] !== small && wanted(name))
-      problems.push(`${name}: set either this or ${name.toLowerCase()}, or both to the same: they differ`)
+      problems.push(`${name}: set either this or ${name.toLowerCase()}, or both to the same value: they differ`)
     given[name] = small
   }
   return taken
@@ -75,7 +75,7 @@ function readSecretFile(name: string, path: string, problems: string[]): string 
       .toString('utf8')
       .replace(/^\ufeff/, '')
       .replace(/\r?\n$/, '')
-    const wrong = text === '' ? 'is empty' : /[\0\ufffd]/.test(text) ? 'is not text in UTF-8' : null
+    const wrong = text === '' ? 'is empty' : /[\0\ufffd]/.test(text) ? 'is not UTF-8 text' : null
     if (wrong === null) return text
     problems.push(`${name}: the file ${wrong}`)
   } catch (error) {

@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path'
 import { whyNoFile, whyNoFolder } from '../permissions.ts'
 import type { Config } from './config.ts'
 
-/** What only this machine can tell about where things are kept: whether this process may write there. A line for each. */
+/** Problems of the storage settings on this machine: whether this process may write there. One line each. */
 export function storageProblems({ database, results }: Pick<Config, 'database' | 'results'>): readonly string[] {
   return [databaseProblem(database.path), resultsProblem(results)].filter((problem) => problem !== null)
 }
 
-/** The files beside a database are written as well. None may be opened here: closing one would drop SQLite's locks. */
+/** SQLite also writes files beside the database. None may be opened here: closing one would release SQLite's locks. */
 function databaseProblem(path: string): string | null {
   const files = ['', '-wal', '-shm', '.lock'].map((end) => `${path}${end}`)
   const why = [whyNoFolder(dirname(path)), ...files.map((file) => whyNoFile(file))].find((found) => found !== null)
@@ -21,7 +21,9 @@ function resultsProblem(results: Config['results']): string | null {
   return why ? `RESULTS_URL: ${why}` : null
 }
 
-/** Null where the AWS SDK finds a home folder, or is not used: it looks for ~/.aws, and fails for a user without one. */
+/**
+ * Null if the AWS SDK finds a home folder, or is not used: it looks for ~/.aws, and fails for a user without a home.
+ */
 export function homeProblem(results: Config['results'], home: () => string = homedir): string | null {
   if (results.kind !== 's3') return null
   try {

@@ -1,29 +1,31 @@
-/** Names in an environment that are nearly one of ours: a slip that would silently leave a default in place. */
+/** Names in an environment that resemble a setting: a typing error would silently leave the default in place. */
 
-/** Letters that a slip changes at most. */
+/** Maximum number of changed letters. */
 const MAX_SLIP = 2
-/** Of shorter names (HANDLER, NO_PROXY) one letter: two make ordinary words of them. */
+/** In shorter names (HANDLER, NO_PROXY) only one letter: two changes reach ordinary words. */
 const MIN_LENGTH_FOR_TWO = 9
-/** Of names up to this (HOST, PORT) only letters that changed places, stand twice or are missing: HOSTS and PORT0 are ordinary. */
+/**
+ * In names up to this length (HOST, PORT) only swapped, doubled or missing letters: HOSTS and PORT0 are ordinary names.
+ */
 const MAX_SHORT_LENGTH = 4
 
-/** Other programs' names that are close to ours. */
+/** Names of other programs that resemble ours. */
 const ORDINARY: ReadonlySet<string> = new Set([
   ...['API', 'APP', 'APT', 'AWS', 'FTP', 'MAIL', 'SOCKS', 'SQL', 'SSL', 'URL'].map((kind) => `${kind}_PROXY`),
   '_HANDLER',
 ])
 
-/** The one of `ours` that `name` was probably meant to be; null when it is one of them, or nothing of ours. */
+/** The setting that `name` was probably intended to be; null when it is a setting itself or resembles none. */
 export function nearMiss(name: string, ours: readonly string[]): string | null {
   if (ours.includes(name) || ORDINARY.has(name.toUpperCase())) return null
   const near = ours.map((own) => ({ own, slip: slipOf(name, own) })).filter(({ slip }) => slip !== null)
   return near.toSorted((one, other) => one.slip! - other.slip!)[0]?.own ?? null
 }
 
-/** How far a name is off, or null when it is another name. */
+/** The number of typing errors in a name, or null when it is a different name. */
 function slipOf(name: string, own: string): number | null {
   if (own.length <= MAX_SHORT_LENGTH) return swapped(name, own) || doubled(name, own) || shortened(name, own) ? 1 : null
-  // Written in small letters, or without what joins its words, it is the same name to people.
+  // In lower case, or without separators, it is the same name to people.
   const upper = name.toUpperCase()
   if (own.length >= MIN_LENGTH_FOR_TWO && joined(upper) === joined(own)) return 0
   const most = own.length >= MIN_LENGTH_FOR_TWO ? MAX_SLIP : 1
@@ -69,8 +71,8 @@ export function distance(a: string, b: string, most: number): number {
 }
 
 /**
- * What Kubernetes sets for every Service of a namespace (and Docker for a link): NAME_SERVICE_HOST, NAME_PORT=tcp://…,
- * NAME_PORT_80_TCP_ADDR and others. Told by name and value, so that nothing else passes for it.
+ * Variables that Kubernetes sets for every Service of a namespace (and Docker for a link): NAME_SERVICE_HOST,
+ * NAME_PORT=tcp://…, NAME_PORT_80_TCP_ADDR and others. Recognised by name and value, so that nothing else matches.
  */
 export function isInjected(name: string, value: string): boolean {
   if (isServiceUrl(value)) return /_PORT(?:_\d+_(?:TCP|UDP|SCTP))?$/.test(name)
@@ -79,7 +81,7 @@ export function isInjected(name: string, value: string): boolean {
   return /_PORT_\d+_(?:TCP|UDP|SCTP)_PROTO$/.test(name) && /^(?:tcp|udp|sctp)$/.test(value)
 }
 
-/** `tcp://10.0.0.1:80`: no setting of ours looks like that. */
+/** `tcp://10.0.0.1:80`: no setting has such a value. */
 export function isServiceUrl(value: string): boolean {
   return /^(?:tcp|udp|sctp):\/\/\S+:\d+$/.test(value)
 }

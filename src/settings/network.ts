@@ -2,14 +2,17 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { separated } from './parsers.ts'
 
-/** Which proxies' word about the client counts: all, none, so many hops, or these addresses. As Express takes it. */
+/**
+ * The proxies that are trusted to report the client: all, none, a number of hops, or these addresses. In Express's
+ * form.
+ */
 export type TrustProxy = boolean | number | readonly string[]
 
-/** More hops than anybody has: it would be a port or a year. */
+/** More hops than any installation has: a larger number would be a port or a year. */
 const MAX_HOPS = 32
 const NAMED_RANGES = ['loopback', 'linklocal', 'uniquelocal']
 
-/** An address, or a name whose syntax is right; whether it is one of this machine shows when it is listened on. */
+/** An address, or a syntactically valid name; whether this machine has it is known only when the server listens. */
 export function host(text: string): string {
   const bare = text.replace(/^\[(.*)\]$/, '$1')
   if (isIP(bare)) return bare
@@ -41,13 +44,13 @@ function isRange(text: string): boolean {
 }
 
 /**
- * `http://user:password@proxy:3128`; without a scheme it is http, as curl reads it. Returns the URL. Its user and
- * password can be decoded.
+ * `http://user:password@proxy:3128`; without a scheme it is http, as in curl. Returns the URL. Its user and password
+ * can be decoded.
  */
 export function proxyUrl(text: string): string {
   if (/^socks[a-z0-9]*:/i.test(text))
     throw new Error(
-      'is a SOCKS proxy, which is not supported: name an HTTP proxy (http:// or https://), or take the setting out',
+      'is a SOCKS proxy, which is not supported: name an HTTP proxy (http:// or https://), or remove the setting',
     )
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   const url = URL.canParse(withScheme) && !/\s/.test(text) ? new URL(withScheme) : null
@@ -56,11 +59,11 @@ export function proxyUrl(text: string): string {
   if (url.search || url.hash || url.pathname !== '/')
     throw new Error(`must be without path, query and fragment${escapes(text)}`)
   if (!isDecodable(url.username) || !isDecodable(url.password))
-    throw new Error('has a % in its user or password that begins no escape of UTF-8: write %25 for a %')
+    throw new Error('has a % in its user or password that is not part of a valid UTF-8 escape: write %25 for a %')
   return url.href
 }
 
-/** A URL ends its host at these characters; in a password they look like the end of it. */
+/** A URL ends its host at these characters; in a password they look like its end. */
 function escapes(text: string): string {
   if (!text.includes('@')) return ''
   return ' (in a user or password write %25 for %, %2F for /, %3F for ?, %23 for #, %40 for @)'
@@ -78,7 +81,7 @@ function isProxyHost(hostname: string): boolean {
   return isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0 || isHostName(hostname)
 }
 
-/** The user, the password, both, and both as they stand in a header. Nothing of the host. */
+/** The user, the password, both together, and both as in a header. No part of the host. */
 export function proxyCredentials(text: string): readonly string[] {
   const userInfo = /^(?:[a-z][a-z0-9+.-]*:\/\/)?([^\s/]*)@/i.exec(text)?.[1]
   if (!userInfo) return []
@@ -96,7 +99,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Hosts that no proxy is used for. Everybody reads these a little differently, so they are passed on as they are. */
+/** Hosts without a proxy. Programs read these in slightly different ways, so they are passed on unchanged. */
 export function noProxy(text: string): string {
   const parts = separated(text)
   if (parts.some((part) => /^[a-z]+:\/\/|["'`#@]/i.test(part)))
@@ -105,8 +108,8 @@ export function noProxy(text: string): string {
 }
 
 /**
- * Hosts on private addresses, each with the port that it is allowed on, or without one: `minio:9000`,
- * `[fd00::1]:9000`, `10.0.0.5`, `fd00::1`. Names in lower case, addresses in the one form that URLs give them.
+ * Hosts on private addresses, each with its allowed port, or without a port: `minio:9000`, `[fd00::1]:9000`,
+ * `10.0.0.5`, `fd00::1`. Names in lower case, addresses normalised as in URLs.
  */
 export function privateHosts(text: string): ReadonlySet<string> {
   return new Set(separated(text).map(privateHost))
@@ -118,13 +121,18 @@ function privateHost(entry: string): string {
   const port = isIP(entry) || portText === undefined ? null : Number(portText)
   const known = bracketed === undefined ? isIP(name) !== 0 || isHostName(name) : isIP(name) === 6
   if (!known || (port !== null && (port < 1 || port > 65_535)))
-    throw new Error('must be host names or addresses, each maybe with a port, without scheme and user name: minio:9000')
+    throw new Error(
+      'must be host names or addresses, each optionally with a port, without scheme and user name: minio:9000',
+    )
   const address = isIP(name) ? ipaddr.parse(name).toString() : name
   if (port === null) return address
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
-/** A name's syntax, also of names that only private networks know. What looks like an address and is none is no name. */
+/**
+ * The syntax of a name, including names that only private networks resolve. A text that looks like an invalid address
+ * is not a name.
+ */
 function isHostName(text: string): boolean {
   return (
     text.length <= 253 &&

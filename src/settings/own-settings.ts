@@ -3,7 +3,7 @@ import type { Env } from './given.ts'
 import type { ENDPOINT_SECRET, SettingName } from './settings.ts'
 import { SETTINGS } from './settings.ts'
 
-/** Settings of a server and a process, which an app that mounts the receiver has of its own. */
+/** Settings of a server and a process; an app that mounts the receiver has its own. */
 const OF_THE_SERVICE = ['HOST', 'PORT', 'TRUST_PROXY', 'LOG_LEVEL'] as const
 type OfTheService = (typeof OF_THE_SERVICE)[number]
 
@@ -15,15 +15,15 @@ type EndpointName = typeof ENDPOINT_SECRET | `${typeof ENDPOINT_SECRET}_${string
 type OwnName = Exclude<SettingName, OfTheService> | `${SecretName}_FILE` | EndpointName
 
 /**
- * Settings by the names that they have in the environment, and written as they are there: `{ WORKER_CONCURRENCY: 4,
- * RETENTION: '100d' }`. What is undefined or empty is not set.
+ * Settings by their environment names, written as in the environment: `{ WORKER_CONCURRENCY: 4, RETENTION: '100d' }`.
+ * An undefined or empty value is not set.
  */
 export type OwnSettings = { readonly [N in OwnName]?: string | number | boolean | undefined }
 
-/** What a receiver in an app needs. */
+/** The part of the Config that a receiver in an app needs. */
 export type OwnConfig = Omit<Config, 'host' | 'port' | 'trustProxy' | 'logLevel'>
 
-/** All of them: a part of the Config that is added later does not compile without a decision. */
+/** All members: a part of the Config that is added later does not compile without a decision. */
 const NEEDS: Readonly<Record<keyof OwnConfig, true>> = {
   publicUrl: true,
   endpoints: true,
@@ -47,9 +47,10 @@ const NEEDS: Readonly<Record<keyof OwnConfig, true>> = {
 }
 
 /**
- * Reads settings that an app gives, over those of an environment that it passes on; never the process's own. In the app's
- * own ones every name must be a setting; an environment holds other programs' names too. `problems`: what else is wrong.
- * @throws SettingsError with every problem there is
+ * Reads an app's settings, which take precedence over those of an environment that it passes; never reads the process's
+ * own. In the app's settings every name must be a setting; an environment holds other programs' names too. `problems`:
+ * problems found elsewhere.
+ * @throws SettingsError with all problems
  */
 export function loadOwnConfig(own: OwnSettings, environment: Env, problems: readonly string[] = []): OwnConfig {
   const given = Object.entries(own as Readonly<Record<string, unknown>>).filter(
@@ -61,20 +62,20 @@ export function loadOwnConfig(own: OwnSettings, environment: Env, problems: read
   const { config, told } = load(Object.fromEntries(texts))
   if (config && wrong.size === 0 && problems.length === 0) return config
 
-  // A name that is close to a setting's is told with the one that was meant; of a value that is no text, only that.
-  const slips = new Set(told.map(nameIn).filter((name) => wrong.get(name) === UNKNOWN))
+  // A name that resembles a setting is reported with that setting. For a value that is not text, only that is reported.
+  const slips = new Set(invalid.map(nameIn).filter((name) => wrong.get(name) === UNKNOWN))
   throw new SettingsError([
     ...problems,
     ...[...wrong].filter(([name]) => !slips.has(name)).map(([name, problem]) => `${name}: ${problem}`),
-    ...told.filter((problem) => slips.has(nameIn(problem)) || !wrong.has(nameIn(problem))),
+    ...invalid.filter((problem) => slips.has(nameIn(problem)) || !wrong.has(nameIn(problem))),
   ])
 }
 
-function load(env: Env): { readonly config?: OwnConfig; readonly told: readonly string[] } {
+function load(env: Env): { readonly config?: OwnConfig; readonly invalid: readonly string[] } {
   try {
-    return { config: loadConfig(env, keysOf(NEEDS)), told: [] }
+    return { config: loadConfig(env, keysOf(NEEDS)), invalid: [] }
   } catch (error) {
-    if (error instanceof SettingsError) return { told: error.problems }
+    if (error instanceof SettingsError) return { invalid: error.problems }
     throw error
   }
 }
@@ -91,8 +92,7 @@ function problemsOf(entries: Entries, check: (name: string, value: unknown) => s
 const UNKNOWN = 'is not a setting'
 
 function problemOf(name: string, value: unknown): string | null {
-  if (OF_THE_SERVICE.some((one) => one === name))
-    return 'is for the service alone; your app has a server and a log of its own'
+  if (OF_THE_SERVICE.some((one) => one === name)) return 'is only for the service; your app has its own server and log'
   if (!isName(name)) return UNKNOWN
   if (isText(value)) return null
   return `must be text, as in the environment, a number or a boolean, not ${typeName(value)}`

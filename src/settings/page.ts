@@ -5,7 +5,7 @@ const BEGIN = '<!-- settings: written from src/settings/settings.ts -->'
 const END = '<!-- end of settings -->'
 
 const FURTHER_ENDPOINT = {
-  doc: 'The signing secrets of one more endpoint, at /webhook/<name>. NAME is of A-Z and 0-9, and not FILE, DEFAULT or DIRECT.',
+  doc: 'The signing secrets of an additional endpoint at /webhook/<name>. NAME consists of A-Z and 0-9, and is not FILE, DEFAULT or DIRECT.',
   default: null,
   required: null,
   secret: true,
@@ -14,8 +14,8 @@ const FURTHER_ENDPOINT = {
 type Row = Pick<Setting<unknown>, 'doc' | 'default' | 'required' | 'secret'>
 
 /**
- * The page of settings, with the tables between its two marks as the table of settings says.
- * @throws Error when the page has lost its marks
+ * The settings page with its tables, between the two marks, generated from the table of settings.
+ * @throws Error when a mark is missing
  */
 export function withSettings(page: string): string {
   const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)]
@@ -42,7 +42,7 @@ function defaultOf({ default: standard, required, secret }: Row): string {
   return secret ? `${value}, secret` : value
 }
 
-/** A text as a cell of a table shows it. */
+/** Escapes a text for a table cell. */
 function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('<', '\\<')
 }

@@ -1,16 +1,16 @@
 import { parseDuration } from '../units.ts'
 
-/** Readers of single values. Each throws an Error that says what is accepted. */
+/** Parsers of single values. Each throws an Error that says what is accepted. */
 
-/** Svix replays for up to 90 days, so an id must be remembered at least as long. */
+/** Svix can replay for up to 90 days, so ids must be kept at least that long. */
 const MIN_RETENTION_MS = parseDuration('90d')
-/** An orchestrator kills long before. */
+/** An orchestrator kills the process long before. */
 const MAX_GRACE_MS = parseDuration('1h')
-/** Node's fetch gives up by itself after five minutes without an answer. */
+/** Node's fetch gives up after five minutes without an answer. */
 const MIN_HANDLER_TIMEOUT_MS = parseDuration('1s')
 const MAX_HANDLER_TIMEOUT_MS = parseDuration('5m')
 
-/** The parts of a list, separated by spaces, commas or line breaks. */
+/** The items of a list, separated by spaces, commas or line breaks. */
 export function separated(text: string): string[] {
   return text.split(/[\s,]+/).filter((part) => part !== '')
 }

@@ -6,9 +6,9 @@ export class NotAFile extends Error {
 }
 
 /**
- * Reads a file of `maxBytes` at most. Never waits for another program: a named pipe, a socket or a device is refused
- * before it is opened, and what takes the file's place meanwhile is refused too.
- * @throws NotAFile, or what `node:fs` throws
+ * Reads a file of at most `maxBytes`. Never waits for another program: a named pipe, a socket or a device is refused
+ * before it is opened, and also if it replaces the file meanwhile.
+ * @throws NotAFile, or an error of `node:fs`
  */
 export function readFileBounded(path: string, maxBytes: number): Buffer {
   checkKind(statSync(path))

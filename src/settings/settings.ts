@@ -16,52 +16,52 @@ import { databaseUrl, resultsUrl } from './stores.ts'
 import { webUrl } from './urls.ts'
 
 const FROM_SVIX = 'copy the signing secret of this endpoint from the Svix dashboard'
-const MAKE_SECRET = 'make one with: echo "whsec_$(openssl rand -base64 24)"'
+const MAKE_SECRET = 'create one with: echo "whsec_$(openssl rand -base64 24)"'
 
-/** The name that begins those of all endpoints' secrets. */
+/** The common prefix of the names of endpoint secrets. */
 export const ENDPOINT_SECRET = 'SVIX_WEBHOOK_SECRET'
 
-/** How an endpoint's secrets are read; each endpoint has a setting of its own. */
+/** Parses an endpoint's secrets; each endpoint has its own setting. */
 export const endpointSecrets = secret(signingSecrets(FROM_SVIX), {
   secretParts: separated,
   group: 'Required',
-  doc: 'The signing secret of your endpoint, from the Svix dashboard (whsec_…). While one is rotated, give the old and the new one, separated by a space or comma.',
+  doc: 'The signing secret of your endpoint, from the Svix dashboard (whsec_…). During a rotation, give the old and the new secret, separated by a space or comma.',
 })
 
 /**
- * Every setting apart from the endpoints' secrets, and the only list of them: `.env.example`, reading from files,
- * scrubbing and the search for slips are derived from it.
+ * Every setting except the endpoints' secrets, and the only list of them: `.env.example`, reading from files, scrubbing
+ * and the search for typing errors are derived from it.
  */
 export const SETTINGS = {
   REDUCTO_API_KEY: requiredSecret(apiKey, {
-    required: 'is required; make a key in Reducto Studio (https://studio.reducto.ai) under API Keys',
+    required: 'is required; create a key in Reducto Studio (https://studio.reducto.ai) under API Keys',
     group: 'Required',
     doc: 'Your Reducto API key.',
   }),
   DIRECT_WEBHOOK_TOKEN: secret(directToken, {
     group: 'More endpoints',
-    doc: 'Takes Reducto’s unsigned direct webhooks at /webhook/direct/<token>. At least 24 characters; openssl rand -hex 24',
+    doc: 'Accepts Reducto’s unsigned direct webhooks at /webhook/direct/<token>. At least 24 characters; openssl rand -hex 24',
   }),
   REDUCTO_ENVIRONMENT: setting(oneOf(['production', 'eu', 'au'], ' (for another address use REDUCTO_BASE_URL)'), {
     default: 'production',
     group: 'Reducto',
-    doc: 'Where your account lives: production, eu or au.',
+    doc: 'The platform of your account: production, eu or au.',
   }),
   REDUCTO_BASE_URL: optional((text) => webUrl(text, { called: true }), {
     group: 'Reducto',
-    doc: 'Or the base URL of an on-premises installation.',
+    doc: 'The base URL of an on-premises installation, instead of REDUCTO_ENVIRONMENT.',
   }),
   DOWNLOAD_ALLOW_PRIVATE_HOSTS: setting(privateHosts, {
     list: true,
     default: '',
     group: 'Reducto',
-    doc: 'Hosts on private addresses that results may be downloaded from (on-premises storage), each maybe with a port: minio:9000, [fd00::1]:9000, 10.0.0.5. Separated by spaces or commas.',
+    doc: 'Hosts on private addresses that results may be downloaded from (on-premises storage), each optionally with a port: minio:9000, [fd00::1]:9000, 10.0.0.5. Separated by spaces or commas.',
   }),
   HTTPS_PROXY: secret(proxyUrl, {
     secretParts: proxyCredentials,
     shared: true,
     group: 'Reducto',
-    doc: 'A proxy for calls to https:// addresses (Reducto, downloads, forwards), http://user:password@proxy:3128, with %25 for a % in the password. Also in small letters. SOCKS is not supported.',
+    doc: 'A proxy for calls to https:// addresses (Reducto, downloads, forwards), http://user:password@proxy:3128, with %25 for a % in the password. The name may also be in lower case. SOCKS is not supported.',
   }),
   HTTP_PROXY: secret(proxyUrl, {
     secretParts: proxyCredentials,
@@ -79,42 +79,42 @@ export const SETTINGS = {
     default: '',
     shared: true,
     group: 'Reducto',
-    doc: 'Hosts and domains that are called without the proxy: localhost,.internal,10.0.0.5',
+    doc: 'Hosts and domains that bypass the proxy: localhost,.internal,10.0.0.5',
   }),
   HOST: setting(host, {
     default: '0.0.0.0',
     group: 'Where it listens',
-    doc: 'An address of this machine, or a name of it.',
+    doc: 'An address or name of this machine.',
   }),
   PORT: setting(wholeNumber(0, 65_535), {
     default: '3000',
     group: 'Where it listens',
-    doc: 'The port. 0 takes any free one.',
+    doc: 'The port. 0 selects any free one.',
   }),
   PUBLIC_URL: optional((text) => webUrl(text), {
     group: 'Where it listens',
-    doc: 'Where the world reaches this service, for links to results and the hint at start: https://receiver.example.com',
+    doc: 'The public URL of this service, for links to results and the hint at start: https://receiver.example.com',
   }),
   TRUST_PROXY: setting(trustProxy, {
     list: true,
     default: 'false',
     group: 'Where it listens',
-    doc: 'Whose X-Forwarded-For is believed, for the addresses in the log: true, false, how many proxies stand in front, or their addresses and subnets (loopback, 10.0.0.0/8).',
+    doc: 'The proxies whose X-Forwarded-For is trusted, for the addresses in the log: true, false, the number of proxies in front, or their addresses and subnets (loopback, 10.0.0.0/8).',
   }),
   DATABASE_URL: setting(databaseUrl, {
     default: 'sqlite:./data/receiver.db',
     group: 'Where things are kept',
-    doc: 'The database on a local disk: it does not work on a network file system.',
+    doc: 'The database file, on a local disk: it does not work on a network file system.',
   }),
   RESULTS_URL: setting(resultsUrl, {
     default: 'file:./data/results',
     group: 'Where things are kept',
-    doc: 'Results in a folder, or in a bucket: s3://BUCKET/PREFIX?region=REGION, for a store that is not Amazon’s with &endpoint=https://HOST. Credentials are found the AWS way (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role).',
+    doc: 'Results in a folder, or in a bucket: s3://BUCKET/PREFIX?region=REGION, for other stores than Amazon’s with &endpoint=https://HOST. Credentials come from the usual AWS sources (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role).',
   }),
   RETENTION: setting(retention, {
     default: '100d',
     group: 'Where things are kept',
-    doc: 'How long deliveries and finished jobs are remembered after their last activity. At least 90d: Svix can replay a delivery for that long, and a forgotten one would be new.',
+    doc: 'How long deliveries and finished jobs are kept after their last activity. At least 90d: Svix can replay a delivery for that long, and a deleted one would count as new.',
   }),
   RESULTS_RETENTION: setting(resultsRetention, {
     default: 'forever',
@@ -127,47 +127,47 @@ export const SETTINGS = {
   }),
   FORWARD_URL: optional((text) => webUrl(text, { query: true, called: true }), {
     group: 'Your code',
-    doc: 'Or a service of yours that each result’s record is posted to, signed with the secret: verify it with the svix library. http only to loopback and private hosts.',
+    doc: 'A service of yours that receives each result’s record by POST, instead of HANDLER. Calls are signed with FORWARD_SECRET: verify them with the svix library. http only to loopback and private hosts.',
   }),
   FORWARD_SECRET: secret(signingSecrets(MAKE_SECRET), {
     secretParts: separated,
     group: 'Your code',
-    doc: 'Signs the calls to FORWARD_URL. Make one with: echo "whsec_$(openssl rand -base64 24)"',
+    doc: 'Signs the calls to FORWARD_URL. Create one with: echo "whsec_$(openssl rand -base64 24)"',
   }),
   HANDLER_TIMEOUT: setting(handlerTimeout, {
     default: '60s',
     group: 'Your code',
-    doc: 'How long one call may take, and loading the module.',
+    doc: 'The time limit of one call, and of loading the module.',
   }),
   HANDLER_RETRY_FOR: setting(parseDuration, {
     default: '7d',
     group: 'Your code',
-    doc: 'How long a saved result is tried to be handed over.',
+    doc: 'How long handing over a saved result is retried.',
   }),
   WORKER_CONCURRENCY: setting(wholeNumber(0, 256), {
     default: '8',
     group: 'The worker',
-    doc: 'Jobs fetched and saved at once, and as many results handed over at once. 0: this process only receives.',
+    doc: 'The number of jobs fetched and saved at once, and of results handed over at once. 0: this process only receives.',
   }),
   FETCH_RETRY_FOR: setting(parseDuration, {
     default: '12h',
     group: 'The worker',
-    doc: 'How long a job is tried to be fetched. Reducto keeps results for about 12 hours.',
+    doc: 'How long fetching a job is retried. Reducto keeps results for about 12 hours.',
   }),
   MAX_RESULT_BYTES: setting(parseBytes, {
     default: '10gb',
     group: 'The worker',
-    doc: 'The most that one job’s result may take.',
+    doc: 'The maximum size of one job’s result.',
   }),
   MIN_FREE_DISK: setting(parseBytes, {
     default: '256mb',
     group: 'The worker',
-    doc: 'With less free disk the worker pauses; deliveries are accepted all the same.',
+    doc: 'With less free disk space the worker pauses; deliveries are still accepted.',
   }),
   SHUTDOWN_GRACE: setting(shutdownGrace, {
     default: '8s',
     group: 'The process',
-    doc: 'How long running jobs get after SIGTERM. Docker kills after 10 s.',
+    doc: 'The time for running jobs to end after SIGTERM. Docker kills after 10 s.',
   }),
   LOG_LEVEL: setting(oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), {
     default: 'info',

@@ -1,7 +1,7 @@
 import { separated } from './parsers.ts'
 
 /**
- * What is wrong with a signing secret, or null. Svix's library accepts secrets after which nothing verifies (stray
+ * The problem of a signing secret, or null. Svix's library accepts secrets with which nothing verifies (stray
  * characters make another key) or that are far too weak: the standard demands 24 to 64 bytes, Svix makes up to 75.
  */
 function secretProblem(secret: string): string | null {
@@ -14,7 +14,7 @@ function secretProblem(secret: string): string | null {
   return null
 }
 
-/** Several while one is rotated. `cure`: where a good one is found. */
+/** Several during a rotation. `cure`: where to get a valid one. */
 export function signingSecrets(cure: string): (text: string) => readonly string[] {
   return (text) => {
     const secrets = separated(text)

@@ -11,7 +11,7 @@ export type ResultsConfig =
   | {
       readonly kind: 's3'
       readonly bucket: string
-      /** Without slashes at its ends; empty for none. */
+      /** Without leading or trailing slashes; empty for none. */
       readonly prefix: string
       readonly region: string | null
       readonly endpoint: string | null
@@ -36,14 +36,14 @@ export function resultsUrl(text: string): ResultsConfig {
   return { kind: 'file', path: pathAfter('file:', text, './data/results') }
 }
 
-/** What is written like a part of a URL would become part of a file's name. */
+/** Text that looks like a part of a URL would become part of a file's name. */
 function pathAfter(scheme: string, text: string, example: string): string {
   const path = text.startsWith(scheme) ? text.slice(scheme.length) : ''
   if (path === '' || path.startsWith('//')) throw new Error(`must be ${scheme}PATH, for example ${scheme}${example}`)
   if (/^["'`]|["'`]$/.test(path)) throw new Error('must be without quotes')
-  if (path !== path.trim()) throw new Error('must be without spaces at its ends')
+  if (path !== path.trim()) throw new Error('must be without leading or trailing spaces')
   if (/[?#]/.test(path))
-    throw new Error(`takes no options and no comment (? or #) behind the path: ${scheme}${example}`)
+    throw new Error(`must be without options or a comment (? or #) after the path: ${scheme}${example}`)
   const why = whyNothingIsKept(withoutTilde(path))
   if (why) throw new Error(why)
   return path
@@ -56,11 +56,11 @@ function bucketUrl(text: string): ResultsConfig {
   if (!url || !/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(url.hostname) || url.port)
     throw new Error('must name a bucket: s3://BUCKET/PREFIX?region=REGION')
   if (url.username || url.password)
-    throw new Error('must be without credentials: they are taken the AWS way (AWS_ACCESS_KEY_ID, a role, …)')
+    throw new Error('must be without credentials: they come from the usual AWS sources (AWS_ACCESS_KEY_ID, a role, …)')
   if (url.hash) throw new Error('must be without a fragment (#)')
   if (/\s/.test(text)) throw new Error('must be without spaces (write %20)')
   const unknown = [...url.searchParams.keys()].find((name) => !S3_OPTIONS.includes(name))
-  if (unknown !== undefined) throw new Error(`knows region and endpoint behind the ?, not ${unknown}`)
+  if (unknown !== undefined) throw new Error(`accepts region and endpoint after the ?, not ${unknown}`)
   const region = url.searchParams.get('region')
   if (region !== null && !/^[a-z0-9-]+$/i.test(region)) throw new Error('must have a region such as eu-central-1')
   const endpoint = url.searchParams.get('endpoint')
@@ -74,19 +74,19 @@ function bucketUrl(text: string): ResultsConfig {
 }
 
 /**
- * Only what reads the same to everybody on the way to the bucket: `URL` and many proxies resolve `.` and `..`, join
- * slashes, turn backslashes, and take escapes off once more.
+ * Accepts only a prefix that every program on the way to the bucket reads alike: `URL` and many proxies resolve `.` and
+ * `..`, join slashes, convert backslashes, and decode escapes again.
  */
 function prefixOf(text: string): string {
   const path = /^s3:\/\/[^/?#]*\/?([^?#]*)/.exec(text)?.[1] ?? ''
   if (path.includes('\\')) throw new Error('must have a prefix without a backslash: separate its parts with /')
   const prefix = path.replace(/\/$/, '').replaceAll('%20', ' ')
   if (prefix.includes('%'))
-    throw new Error('must have a prefix without escapes but %20 for a space: write the characters themselves')
+    throw new Error('must have a prefix without escapes other than %20 for a space: write the characters themselves')
   if (prefix === '' && path === '') return ''
   const parts = prefix.split('/')
   if (parts.includes('')) throw new Error('must have a prefix without an empty part: write one / between two parts')
   if (parts.some((part) => part === '.' || part === '..'))
-    throw new Error('must have a prefix without . and .. as parts: write the path that is meant')
+    throw new Error('must have a prefix without . and .. as parts: write the resolved path')
   return prefix
 }

@@ -2,7 +2,7 @@ import ipaddr from 'ipaddr.js'
 import { isBlockedPort } from '../blocked-ports.ts'
 
 /**
- * An http(s) URL, without its last slash unless a query is allowed. http only where nobody else can listen in.
+ * An http(s) URL, without a trailing slash unless a query is allowed. http only where nobody else can eavesdrop.
  * `called`: this service calls it with fetch, which refuses some ports.
  * @throws Error
  */
@@ -14,13 +14,13 @@ export function webUrl(text: string, { query = false, called = false } = {}): st
     throw new Error(`must be without user name, password${query ? '' : ', query'} and fragment`)
   if (url.protocol === 'http:' && !isPrivateHost(url.hostname))
     throw new Error('must be https:// (http:// is for loopback and private hosts)')
-  // Nobody listens on port 0.
+  // Nothing listens on port 0.
   if (called && (url.port === '0' || isBlockedPort(url)))
     throw new Error(`must have another port: calls to port ${url.port} are blocked, as in browsers`)
   return query ? url.href : url.href.replace(/\/+$/, '')
 }
 
-/** Loopback, private address, or a name that only a private network resolves. */
+/** A loopback or private address, or a name that only a private network resolves. */
 function isPrivateHost(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '')
   if (ipaddr.isValid(host))

@@ -7,22 +7,22 @@ import { type Document, type Kind, makeDocument } from './documents/documents.ts
 import { createStorage, type Storage } from './storage.ts'
 
 /**
- * A Reducto: the calls that this service and its users make, over a real socket, with answers of every kind and faults
- * by script.
+ * A simulated Reducto: the calls that this service and its users make, over a real socket, with answers of every kind
+ * and scripted faults.
  */
 export type Reducto = {
   readonly url: string
   readonly apiKey: string
   readonly storage: Storage
-  /** A job of its own making, ended unless said otherwise. Returns its id. */
+  /** Adds a job; it has ended unless `job` says otherwise. Returns its id. */
   addJob(job?: Partial<NewJob>): string
-  /** The job ends now; `onEnd` is told. */
+  /** Ends the job now and calls `onEnd`. */
   end(jobId: string, status?: 'Completed' | 'Failed'): void
-  /** The job is purged: unknown from now on. */
+  /** Purges the job: it is unknown from now on. */
   purge(jobId: string): void
-  /** What goes wrong with the next calls of `GET /job/{id}`, one fault a call; `*` for any job. */
+  /** Makes the next calls of `GET /job/{id}` fail, one fault per call; `*` for any job. */
   fail(jobId: string, ...faults: Fault[]): void
-  /** What every call with the key is answered while it is set. */
+  /** The answer to every call with the key while it is set. */
   setAccountFault(fault: AnsweredFault | null): void
   /** Calls of `GET /job/{id}` so far, by job id. */
   readonly fetches: ReadonlyMap<string, number>
@@ -32,7 +32,7 @@ export type Reducto = {
 }
 
 export type Fault =
-  /** The job looks as if it were still worked on. */
+  /** The job appears to be running. */
   | { readonly is: 'unfinished'; readonly status?: string }
   | {
       readonly is: 'status'
@@ -42,15 +42,15 @@ export type Fault =
     }
   /** A proxy's page instead of an answer. */
   | { readonly is: 'html'; readonly status: number }
-  /** Headers, half a body, then nothing. */
+  /** Headers, half of a body, then nothing. */
   | { readonly is: 'stall' }
   | { readonly is: 'truncate' }
   | { readonly is: 'reset' }
   | { readonly is: 'body'; readonly body: string; readonly status?: number }
-  /** An answer that comes late. */
+  /** A late answer. */
   | { readonly is: 'slow'; readonly ms: number }
 
-/** Every fault but lateness takes the place of the answer. */
+/** Every fault except lateness replaces the answer. */
 type AnsweredFault = Exclude<Fault, { is: 'slow' }>
 
 export type NewJob = {
@@ -60,20 +60,20 @@ export type NewJob = {
   readonly reason: string | null
   readonly metadata: unknown
   readonly channels: readonly string[]
-  /** Instead of a document of `kind`. */
+  /** Replaces the document of `kind`. */
   readonly document: (storage: Storage) => Document
 }
 
 type Job = NewJob & { createdAt: Date; current: NewJob['status'] }
 
 export type ReductoOptions = {
-  /** How long a submitted job takes, ms. */
+  /** Duration of a submitted job, ms. */
   readonly jobTime?: number
-  /** How long a link to storage is good, ms. */
+  /** Lifetime of a link to storage, ms. */
   readonly linkLifetime?: number
-  /** `GET /job/{id}` is called. */
+  /** Called for each `GET /job/{id}`. */
   readonly onFetch?: (jobId: string) => void
-  /** A submitted job has ended. */
+  /** Called when a submitted job has ended. */
   readonly onEnd?: (job: { id: string; status: string; metadata: unknown; channels: readonly string[] }) => void
 }
 

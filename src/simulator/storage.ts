@@ -7,36 +7,36 @@ import { pipeline } from 'node:stream/promises'
 /** What the storage holds under a name. A function makes the body anew for every download (for large ones). */
 type StoredObject = {
   readonly contentType: string
-  /** The body is sent as it is, whatever is said here. */
+  /** The body is sent unchanged, whatever coding is declared. */
   readonly contentEncoding?: string
   readonly body: Buffer | (() => AsyncIterable<Buffer>)
 }
 
-/** What goes wrong with the next download of an object. */
+/** The fault of the next download of an object. */
 export type StorageFault =
-  /** Half a body, then nothing. */
+  /** Half of a body, then nothing. */
   | 'stall'
   | 'truncate'
   | 'expired'
-  /** No answer at all. */
+  /** No answer. */
   | 'hang'
-  /** A file of no bytes. */
+  /** An empty file. */
   | 'empty'
   | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string }
 
-/** Object storage with signed links that expire, as results are linked to. */
+/** Object storage with signed links that expire, like the storage that results link to. */
 export type Storage = {
   put(name: string, object: StoredObject): void
-  /** Forgets all objects, and what was asked for. */
+  /** Deletes all objects and resets the counters. */
   clear(): void
-  /** A fresh link, good for `lifetime` ms. */
+  /** A fresh link, valid for `lifetime` ms. */
   link(name: string): string
   fail(name: string, ...faults: StorageFault[]): void
   /** Downloads so far, by name. */
   readonly downloads: ReadonlyMap<string, number>
-  /** Resolves when this object is asked for next. */
+  /** Resolves at the next request for this object. */
   nextDownload(name: string): Promise<void>
-  /** Requests that carried an Authorization header: there must be none. */
+  /** The number of requests with an Authorization header: there must be none. */
   readonly authorized: number
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>
 }
@@ -103,7 +103,7 @@ async function sendObject(
   response.setHeader('content-type', object.contentType)
   if (object.contentEncoding !== undefined) response.setHeader('content-encoding', object.contentEncoding)
   if (typeof object.body === 'function') {
-    // A client that hangs up is none of the storage's trouble.
+    // A client that disconnects is not an error of the storage.
     await pipeline(Readable.from(object.body()), response).catch(() => {})
     return
   }

@@ -3,32 +3,32 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { newMessageId, newSecret, sign, signatureHeaders } from '../signing.ts'
 
 /**
- * A Svix: signs with the real library and delivers over real sockets, at least once and in no promised order, on Svix's
- * own schedule of retries, which can be run faster.
+ * A simulated Svix: signs with the real library and delivers over real sockets, at least once and in no guaranteed
+ * order, on Svix's own retry schedule, which can run faster.
  */
 export type Svix = {
   addEndpoint(endpoint: { url: string; secret?: string; channels?: readonly string[] }): Endpoint
-  /** Sends a message to every endpoint that listens to one of its channels. Resolves to its id at once. */
+  /** Sends a message to every endpoint that subscribes to one of its channels. Returns its id at once. */
   send(payload: unknown, options?: { channels?: readonly string[]; id?: string; prefix?: 'svix' | 'webhook' }): string
   /** The test message of the dashboard. */
   ping(): string
-  /** The dashboard's *Resend*: the same id and body, signed anew, also when it was delivered. */
+  /** The dashboard's *Resend*: the same id and body with a new signature, even if it was delivered. */
   resend(id: string): Promise<readonly Attempt[]>
-  /** `copies` of one message at once, over so many connections as it takes. */
+  /** Sends `copies` of one message at once, over as many connections as needed. */
   burst(id: string, copies: number): Promise<readonly Attempt[]>
   /** Every attempt so far, of one message or of all. */
   attempts(id?: string): readonly Attempt[]
-  /** Resolves when no delivery is under way or planned. */
+  /** Resolves when no delivery is running or scheduled. */
   settled(): Promise<void>
-  /** Plans nothing any more. */
+  /** Cancels all scheduled deliveries. */
   stop(): Promise<void>
 }
 
 type Endpoint = {
   readonly url: string
-  /** The newest first. The older ones still sign, until `endOverlap`. */
+  /** Newest first. Older secrets still sign until `endOverlap`. */
   readonly secrets: string[]
-  /** A new secret; the old one goes on signing beside it. */
+  /** Adds a new secret; the old one continues to sign. */
   rotate(): string
   endOverlap(): void
   /** Svix disables an endpoint after days of failures. */
@@ -37,7 +37,7 @@ type Endpoint = {
 
 type Attempt = {
   readonly id: string
-  /** What was sent. */
+  /** The body that was sent. */
   readonly payload: string
   readonly url: string
   /** The HTTP status; 0 when there was no answer. */
@@ -46,11 +46,11 @@ type Attempt = {
   readonly ms: number
 }
 
-/** Seconds after the attempt before: eight attempts over 27 h 35 min. */
+/** Seconds after the previous attempt: eight attempts over 27 h 35 min. */
 export const SCHEDULE = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000] as const
-/** Svix waits so long for an answer, ms. */
+/** How long Svix waits for an answer, ms. */
 const TIMEOUT = 15_000
-/** Five days in which every delivery failed, s. */
+/** Five days of failed deliveries, s. */
 const DISABLED_AFTER = 5 * 86_400
 
 type Message = {

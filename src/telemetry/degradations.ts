@@ -11,22 +11,22 @@ export type Trouble = {
   readonly since?: number
 }
 
-/** Jobs that a trouble holds up. `oldest`: since when the first of them waits, ms since 1970. */
+/** Jobs that wait because of a problem. `oldest`: since when the first of them has waited, ms since 1970. */
 export type Waiting = { readonly waiting: number; readonly oldest: number | null }
 
-/** A trouble with what an operator asks next. `since`: when it was first seen, ms since 1970. */
+/** A problem with what an operator asks next. `since`: when it was first seen, ms since 1970. */
 export type Degradation = Trouble & { readonly since: number } & Partial<Waiting>
 
 export type Degradations = {
-  /** Now, also between two looks. */
+  /** The current problems, also between two checks. */
   current(): readonly Degradation[]
-  /** Ends the looks. What is under way is said no more. */
+  /** Ends the checks. A check that is running reports nothing any more. */
   stop(): void
 }
 
-/** How often it is looked whether something is wrong, or over, ms. */
+/** How often the state is checked, ms. */
 export const LOOK_EVERY_MS = 5_000
-/** How often a trouble that lasts is told again, ms. */
+/** How often a lasting problem is reported again, ms. */
 export const TELL_AGAIN_MS = 600_000
 /** How often waiting jobs are counted while something is wrong, ms. */
 const COUNT_EVERY_MS = 10_000
@@ -36,8 +36,8 @@ const MAX_COUNT_AGE_MS = 3 * COUNT_EVERY_MS
 type Known = { readonly trouble: Trouble; readonly since: number; readonly began: number; toldAt: number }
 
 /**
- * Follows what is wrong behind the inbox: tells when a trouble begins, every ten minutes while it lasts, and when it is
- * over. `look` says what is wrong now, from memory; `count` asks the inbox, only while something is.
+ * Follows problems after the inbox: reports when a problem begins, every ten minutes while it lasts, and when it ends.
+ * `look` returns the current problems from memory; `count` asks the inbox, only while there is a problem.
  */
 export function watchDegradations(deps: {
   readonly look: () => readonly Trouble[]
@@ -82,7 +82,7 @@ export function watchDegradations(deps: {
     }
   }
 
-  /** One question at a time: an inbox that does not answer must not gather them. */
+  /** One query at a time: they must not pile up while the inbox does not answer. */
   function count(): void {
     if (known.size === 0 || counting || clock.monotonic() - countedAt < COUNT_EVERY_MS) return
     counting = recount().finally(() => {
@@ -90,7 +90,7 @@ export function watchDegradations(deps: {
     })
   }
 
-  /** An inbox that cannot be read shows elsewhere. */
+  /** An unreadable inbox is reported elsewhere. */
   async function recount(): Promise<void> {
     counted = await deps.count().catch(() => null)
     countedAt = clock.monotonic()

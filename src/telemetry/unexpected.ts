@@ -1,9 +1,12 @@
 import type { EventBus } from '../events.ts'
 
-/** So many signed deliveries in a row that are no job update and no test of Svix: Reducto's payloads may have changed. */
+/**
+ * After this many consecutive signed deliveries that are neither job updates nor tests of Svix, Reducto's payloads may
+ * have changed.
+ */
 const UNEXPECTED_IN_A_ROW = 3
 
-/** Follows whether signed deliveries are still understood. Returns what is wrong, or null. */
+/** Checks whether signed deliveries are still understood. Returns the problem, or null. */
 export function watchPayloads(events: EventBus): () => string | null {
   let inARow = 0
   events.on('delivery', ({ outcome, unexpected }) => {
@@ -12,6 +15,6 @@ export function watchPayloads(events: EventBus): () => string | null {
   })
   return () =>
     inARow >= UNEXPECTED_IN_A_ROW
-      ? `the last ${inARow} signed deliveries were not understood, though their signatures are right: has the payload of Reducto changed? They are kept; look for a newer version of this service, then have them read again with "deliveries retry"`
+      ? `the last ${inARow} signed deliveries were not understood, although their signatures are valid: has Reducto's payload changed? They are kept; look for a newer version of this service, then read them again with "deliveries retry"`
       : null
 }

@@ -133,7 +133,7 @@ describe.each(Object.entries(STORES))('what a call opens in a %s is closed when 
       30_000,
       neverAborts,
     )
-    await expect(opening!()).rejects.toThrow('the call of the handler is over')
+    await expect(opening!()).rejects.toThrow('the call of the handler has ended')
     expect(bodies).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createLinks, isSavedPath, LIFETIME, type SavedLink } from '../../src/handler/links.ts'
+import { createLinks, isSavedPath, LINK_LIFETIME_MS, type SavedLink } from '../../src/handler/links.ts'
 import { newSecret } from '../../src/signing.ts'
 
 const key = randomBytes(32)
@@ -22,8 +22,8 @@ describe('links', () => {
     )
     const link = read(url)
     expect(links.isGood(link, 0)).toBe(true)
-    expect(links.isGood(link, LIFETIME)).toBe(true)
-    expect(links.isGood(link, LIFETIME + 1)).toBe(false)
+    expect(links.isGood(link, LINK_LIFETIME_MS)).toBe(true)
+    expect(links.isGood(link, LINK_LIFETIME_MS + 1)).toBe(false)
   })
 
   const good = read(links.to('job-1', 'files/1-url.json', 0))

@@ -329,7 +329,7 @@ describe('loading a module', () => {
       /FILE imports the package no-such-package, which is not installed: npm install no-such-package/,
     )
     expect(await problem("import './other'\nexport default () => {}")).toMatch(
-      /other.* which is not there: write the whole name/,
+      /other.* which does not exist: write the full file name/,
     )
     expect(await problem('export default () => {}\nthrow new Error("no settings")')).toBe(
       'FILE:2: it failed when it was loaded: no settings',

@@ -96,7 +96,7 @@ describe('a schema that throws', () => {
 
   it('nothing, because it is no schema, is named', async () => {
     for (const none of [{}, { validate: () => 1 }, () => 1] as unknown as Schema<unknown>[])
-      await expect(fitted(none, 1)).rejects.toThrow('takes a schema with parse() or parseAsync()')
+      await expect(fitted(none, 1)).rejects.toThrow('needs a schema with parse() or parseAsync()')
   })
 
   it('very many issues: tells the first', async () => {

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { TimeUp, withinTime } from '../../src/handler/time-limit.ts'
+import { TimeoutError, withTimeout } from '../../src/handler/time-limit.ts'
 
 /** A minute: longer than any test. */
 const LONG = 60_000
@@ -24,11 +24,11 @@ describe('a call with a time limit', () => {
   const service = new AbortController().signal
 
   it('gives what the call gives, and throws what it throws, at once or later', async () => {
-    expect(await withinTime(LONG, service, async () => 7)).toBe(7)
+    expect(await withTimeout(LONG, service, async () => 7)).toBe(7)
     const thrown = new Error('no')
-    await expect(withinTime(LONG, service, () => Promise.reject(thrown))).rejects.toBe(thrown)
+    await expect(withTimeout(LONG, service, () => Promise.reject(thrown))).rejects.toBe(thrown)
     await expect(
-      withinTime(LONG, service, () => {
+      withTimeout(LONG, service, () => {
         throw thrown
       }),
     ).rejects.toBe(thrown)
@@ -36,42 +36,42 @@ describe('a call with a time limit', () => {
 
   it('ends when the time is over, and tells the call', async () => {
     let told: AbortSignal | null = null
-    const call = withinTime(10, service, (signal) => {
+    const call = withTimeout(10, service, (signal) => {
       told = signal
       return never()
     })
-    await expect(call).rejects.toBeInstanceOf(TimeUp)
+    await expect(call).rejects.toBeInstanceOf(TimeoutError)
     expect(told!.aborted).toBe(true)
   })
 
   it('ends when the service stops, and does not begin when it has stopped', async () => {
     const stopping = new AbortController()
     let told: AbortSignal | null = null
-    const call = withinTime(LONG, stopping.signal, (signal) => {
+    const call = withTimeout(LONG, stopping.signal, (signal) => {
       told = signal
       return never()
     })
     stopping.abort()
-    await expect(call).rejects.toBeInstanceOf(TimeUp)
+    await expect(call).rejects.toBeInstanceOf(TimeoutError)
     expect(told!.aborted).toBe(true)
     let begun = false
     await expect(
-      withinTime(LONG, stopping.signal, async () => {
+      withTimeout(LONG, stopping.signal, async () => {
         begun = true
       }),
-    ).rejects.toBeInstanceOf(TimeUp)
+    ).rejects.toBeInstanceOf(TimeoutError)
     expect(begun).toBe(false)
   })
 
   it('takes no notice of a call that fails after its time', async () => {
     const call = Promise.withResolvers<void>()
-    await expect(withinTime(5, service, () => call.promise)).rejects.toBeInstanceOf(TimeUp)
+    await expect(withTimeout(5, service, () => call.promise)).rejects.toBeInstanceOf(TimeoutError)
     call.reject(new Error('late'))
     await new Promise(setImmediate)
   })
 
   it('waits as long as it is told, also where Node has no timers that long', async () => {
-    expect(await withinTime(2 ** 40, service, () => new Promise((resolve) => setTimeout(resolve, 5, 'in time')))).toBe(
+    expect(await withTimeout(2 ** 40, service, () => new Promise((resolve) => setTimeout(resolve, 5, 'in time')))).toBe(
       'in time',
     )
   })
@@ -95,7 +95,7 @@ describe('a call with a time limit', () => {
       made.push(new WeakRef(signal))
       return run()
     }
-    await Promise.all(Array.from({ length: 500 }, () => withinTime(ms, service, listening).catch(() => {})))
+    await Promise.all(Array.from({ length: 500 }, () => withTimeout(ms, service, listening).catch(() => {})))
     expect(listeners(service)).toBe(0)
     expect(made).toHaveLength(500)
     expect(await surviving(made)).toBe(0)
@@ -105,7 +105,7 @@ describe('a call with a time limit', () => {
     const hung: Promise<void>[] = []
     const made: WeakRef<object>[] = []
     const one = async () => {
-      const call = withinTime(1, service, (signal) => {
+      const call = withTimeout(1, service, (signal) => {
         made.push(new WeakRef(signal))
         const promise = never()
         hung.push(promise)

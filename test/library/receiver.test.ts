@@ -98,7 +98,11 @@ describe('in an app beside express.json()', () => {
     app.use(express.json())
     app.use('/late', receiver.router)
     await receiver.start()
-    expect(lines).toContainEqual(['error', expect.stringMatching(/^express\.json\(\) stands before the receiver/), {}])
+    expect(lines).toContainEqual([
+      'error',
+      expect.stringMatching(/^express\.json\(\) is mounted before the receiver/),
+      {},
+    ])
     const jobId = reducto.addJob()
     expect(await deliver(app, signDelivery({ secret, jobId }), '/late/webhook')).toEqual({
       status: 500,

@@ -34,7 +34,7 @@ describe('the settings of a receiver in an app', () => {
     expect(problems).toEqual([
       'handler: must be a function, or a module whose default export is one',
       'log: must have the methods debug, info, warn and error',
-      'PORT: is for the service alone; your app has a server and a log of its own',
+      'PORT: is only for the service; your app has its own server and log',
       'COLOUR: is not a setting',
       'HANDLER_TIMEOUT: must be text, as in the environment, a number or a boolean, not of type object',
       'MAX_RESULT_BYTES: must be text, as in the environment, a number or a boolean, not null',

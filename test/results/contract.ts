@@ -264,7 +264,7 @@ export function resultsContract(name: string, openForTest: OpenForTest): void {
         'files/a\0',
         'x',
       ])
-        await expect(draft.write(name, pieces('x')), name).rejects.toThrow(/no file named/)
+        await expect(draft.write(name, pieces('x')), name).rejects.toThrow(/cannot have a file named/)
     })
 
     it.each(ODD_IDS)('has no result of %j, and makes none', async (id) => {

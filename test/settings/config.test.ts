@@ -59,7 +59,7 @@ describe('all problems are told at once, by name', () => {
   it('with what to do', () => {
     expect(problems({ SVIX_WEBHOOK_SECRET: '', REDUCTO_API_KEY: undefined, PORT: 'abc', RETENTION: '30d' })).toEqual([
       expect.stringMatching(/^SVIX_WEBHOOK_SECRET: is required; copy the signing secret/),
-      expect.stringMatching(/^REDUCTO_API_KEY: is required; make a key/),
+      expect.stringMatching(/^REDUCTO_API_KEY: is required; create a key/),
       expect.stringMatching(/^PORT: must be a whole number from 0 to 65535; given: "abc"$/),
       expect.stringMatching(/^RETENTION: must be at least 90d/),
     ])

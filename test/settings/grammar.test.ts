@@ -91,11 +91,14 @@ describe('what a container engine keeps of a line in .env is refused, never part
 
 describe('a prefix in a bucket that does not read the same to everybody is refused, with what to do', () => {
   const kinds: [cure: RegExp, prefixes: readonly string[]][] = [
-    [/without \. and \.\. as parts: write the path/, ['..', '../x', 'a/../x', 'a/..', '.', './a', 'a/.', 'a/./b']],
+    [
+      /without \. and \.\. as parts: write the resolved path/,
+      ['..', '../x', 'a/../x', 'a/..', '.', './a', 'a/.', 'a/./b'],
+    ],
     [/one \/ between two parts/, ['/', '/a', 'a//b', 'a//', '//', 'a///b']],
     [/without a backslash: separate/, ['\\', '..\\x', 'a\\b', 'a\\..\\b']],
     [
-      /without escapes but %20 for a space/,
+      /without escapes other than %20 for a space/,
       ['%2e%2e/x', '%2E', 'a%2Fb', 'a%2f..', 'a%5Cb', 'a%00', 'a%252e', '%41', 'a%zz', 'a%', 'a%3Fb', 'a%0a', '%c3%bc'],
     ],
   ]
@@ -346,7 +349,7 @@ describe('proxies, as everybody reads them', () => {
     (name) => {
       const small = name.toLowerCase()
       expect(problems({ [name]: 'sentinel-a', [small]: 'sentinel-b' })).toEqual([
-        `${name}: set either this or ${small}, or both to the same: they differ`,
+        `${name}: set either this or ${small}, or both to the same value: they differ`,
       ])
     },
   )

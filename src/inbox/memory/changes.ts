@@ -24,10 +24,10 @@ import {
 import { createClaims } from './claims.ts'
 import type { JobEntry, Memory, StoredDelivery } from './memory.ts'
 
-/** Everything that changes the inbox, each change at once and as a whole. */
+/** All changes of the inbox; each is made synchronously and as a whole. */
 export type Changes = ReturnType<typeof createChanges>
 
-/** `onQueued`: a stage has something to claim that it did not have before. */
+/** `onQueued`: a stage has something new to claim. */
 export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) {
   const claims = createClaims(memory)
 
@@ -123,7 +123,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     if (!entry) return false
     note(entry, claim.token, attempt)
     putSideFiles(entry, next)
-    // A fetch may have waited for the end of this.
+    // A fetch may have waited for the end of these side files.
     onQueued('fetch')
     wakeAfter({ crashes: 0 }, now)
     return true
@@ -147,7 +147,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     if (entry.attempts.size > ATTEMPTS_KEPT) entry.attempts.delete(oldest!)
   }
 
-  /** What was running when the inbox was closed. */
+  /** Recovers the jobs that were running when the inbox was closed. */
   function recover(now: number): void {
     const asked = memory.isStopAsked
     for (const entry of memory.jobs.values()) {

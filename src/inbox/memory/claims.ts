@@ -6,19 +6,19 @@ import { afterClaim, afterClockJump, claimOf } from '../transitions.ts'
 import type { NextDue } from '../wake-up.ts'
 import { firstDeliveryOf, type JobEntry, type Memory } from './memory.ts'
 
-/** A job that may be given out, or its side files. */
+/** A job that may be claimed, or its side files. */
 type Candidate = { readonly entry: JobEntry; readonly stage: Stage; readonly dueAt: number }
 
-/** Gives out due jobs: what there is by a look at all, since there are few. */
+/** Claims due jobs: scans all of them, since there are few. */
 export function createClaims(memory: Memory) {
   let turn = 0
-  /** What was due by then has been looked at by the last claim of the stage. */
+  /** The last claim of the stage has seen everything that was due by this time. */
   const claimedAt: Record<Stage, number> = { fetch: 0, hand_over: 0 }
 
   const entries = () => [...memory.jobs.values()]
   const candidate = (entry: JobEntry): Candidate => ({ entry, ...entry.job.progress })
   const byDue = (a: Candidate, b: Candidate) => a.dueAt - b.dueAt
-  /** Due jobs, the longest due first. */
+  /** Due jobs, longest due first. */
   const queued = (now: number, matches: (entry: JobEntry) => boolean) =>
     entries()
       .filter((entry) => entry.job.progress.state === 'queued' && entry.job.progress.dueAt <= now && matches(entry))
@@ -39,7 +39,7 @@ export function createClaims(memory: Memory) {
       .sort(byDue)
   }
 
-  /** What is due of a stage, by endpoint. A job is not fetched while side files are added to its saved result. */
+  /** The due jobs of a stage by endpoint. A job is not fetched while side files are added to its saved result. */
   function dueOf(stage: Stage, now: number) {
     const due = queued(
       now,
@@ -112,7 +112,7 @@ export function createClaims(memory: Memory) {
     return Number.isFinite(next) ? next : null
   }
 
-  /** Looked up when it is asked for, rather than after every change. */
+  /** Computed on access rather than after every change. */
   const nextDue: NextDue = {
     get fetch() {
       return nextDueOf('fetch')
@@ -122,7 +122,7 @@ export function createClaims(memory: Memory) {
     },
   }
 
-  /** Pulls back what a clock that jumped back has left far ahead. Returns whether anything was. */
+  /** Moves due times back that a clock that jumped back has left too far ahead. Returns whether it moved any. */
   function clampDue(now: number): boolean {
     for (const stage of ['fetch', 'hand_over'] as const) claimedAt[stage] = Math.min(claimedAt[stage], now)
     let isFar = false

@@ -7,8 +7,8 @@ import { createMemory, type Memory } from './memory.ts'
 import { createQueries } from './queries.ts'
 
 /**
- * The inbox in memory: for tests, which it makes fast. It keeps every promise of the port but that of durability: what it
- * holds ends with the process. Every change is made at once, so that nothing comes between its parts.
+ * The inbox in memory, which makes tests fast. It keeps every promise of the port except durability: its contents end
+ * with the process. Every change is synchronous, so that nothing runs between its parts.
  */
 export function openMemory({ clock, memory = createMemory() }: { clock: Clock; memory?: Memory }): Inbox {
   let isClosed = false
@@ -22,7 +22,7 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
     look: async () => ({ changed: changes.clampDue(clock.now()) }),
   })
 
-  /** Makes a change, and wakes those to whom it is news. */
+  /** Makes a change and wakes the stages that it concerns. */
   async function change<T>(run: (changes: Changes) => T, claimed: readonly Stage[] = []): Promise<T> {
     ensureOpen()
     queued = { fetch: false, hand_over: false }

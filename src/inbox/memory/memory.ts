@@ -2,14 +2,17 @@ import { randomBytes } from 'node:crypto'
 import type { Attempt, Content, OperatorPause } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 
-/** What an inbox in memory holds. It outlives the inbox, as a file would: opened again, it is the same after a restart. */
+/**
+ * The contents of an inbox in memory. They outlive the inbox, like a file: an inbox opened on them behaves as after a
+ * restart.
+ */
 export type Memory = {
   /** By `svixId`. */
   readonly deliveries: Map<string, StoredDelivery>
-  /** By job id, in the order in which they were created. */
+  /** By job id, in order of creation. */
   readonly jobs: Map<string, JobEntry>
   readonly linkKey: Buffer
-  /** The last number of a delivery, a job, a claim. */
+  /** The last number given to a delivery, a job, a claim. */
   lastDelivery: number
   lastJob: number
   lastToken: number
@@ -34,11 +37,11 @@ export type StoredDelivery = {
   readonly receivedAt: number
   lastAt: number
   arrivals: number
-  /** Null when it was erased. */
+  /** Null after it was erased. */
   body: Buffer | null
 }
 
-/** A job with all that belongs to it. Its record is replaced, never changed. */
+/** A job and everything that belongs to it. Its record is replaced, never modified. */
 export type JobEntry = {
   readonly seq: number
   job: StoredJob
@@ -47,7 +50,7 @@ export type JobEntry = {
   deliveries: readonly StoredDelivery[]
   /** Endpoints that announced it, beside the first. */
   readonly otherEndpoints: Set<string>
-  /** By the token of their claim, the earliest first. */
+  /** By the token of their claim, earliest first. */
   readonly attempts: Map<number, Attempt>
 }
 

@@ -7,7 +7,7 @@ import { type Conditions, isEvery, lower } from './match.ts'
 import { firstDeliveryOf, type JobEntry, type Memory } from './memory.ts'
 import { pageOf } from './page.ts'
 
-/** Everything that only looks. */
+/** All functions that only read. */
 export function createQueries(memory: Memory) {
   function get(jobId: string): JobDetail | null {
     const entry = memory.jobs.get(jobId)
@@ -22,7 +22,7 @@ export function createQueries(memory: Memory) {
     }
   }
 
-  /** The newest first. */
+  /** Newest first. */
   function matching(filter: JobFilter): JobEntry[] {
     return [...memory.jobs.values()].filter((entry) => isEvery(CONDITIONS, entry, filter)).reverse()
   }

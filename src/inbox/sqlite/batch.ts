@@ -4,7 +4,7 @@ import { type Failure, failureOf } from './failure.ts'
 import { createPrune, type PruneCursor } from './prune.ts'
 import { createWriter, type Writer } from './writer.ts'
 
-/** The changes that may be asked for, by the name of the writer's function. */
+/** The changes that can be requested, by the name of the writer's function. */
 export type Changes = Pick<
   Writer,
   | 'accept'
@@ -27,8 +27,8 @@ export type Change = { [K in keyof Changes]: readonly [name: K, args: Parameters
 export type ChangeResult = { readonly value: unknown } | { readonly failure: Failure }
 
 /**
- * What the main thread is told after a transaction. `failed`: as a whole, nothing of it was kept. The rest is the state that
- * the transaction left, as far as the worker has to know it.
+ * The thread's answer to a transaction. `failed`: the whole transaction failed and nothing was kept. The rest is the
+ * state after the transaction, as far as the worker needs it.
  */
 export type Committed = {
   readonly results: readonly ChangeResult[]
@@ -38,7 +38,7 @@ export type Committed = {
   readonly paused: boolean
 }
 
-/** SQLite result codes that mean the database, not the row, is the trouble: nothing of the batch can be kept. */
+/** SQLite result codes that concern the database, not the row: nothing of the batch can be kept. */
 const WHOLE_BATCH: ReadonlySet<number> = new Set([
   5, // BUSY
   7, // NOMEM
@@ -75,7 +75,7 @@ export function createBatches(db: DatabaseSync) {
       const failure = failureOf(error)
       if (WHOLE_BATCH.has(failure.code)) return failed(batch, failure)
     }
-    // One of the rows is bad: the same again, each under a savepoint, so that it fails alone.
+    // One of the rows is at fault: repeat the batch with a savepoint per row, so that only that row fails.
     try {
       return transaction(() => batch.map(applyAlone))
     } catch (error) {
@@ -118,7 +118,10 @@ export function createBatches(db: DatabaseSync) {
     }
   }
 
-  /** Whether another process has written since the last look, or due times had to be pulled back to a clock that jumped. */
+  /**
+   * Whether another process has written since the last call, or due times had to be moved back because the clock
+   * jumped.
+   */
   function tick(now: number): { changed: boolean; paused: boolean } {
     const version = versionOf()
     const isNew = version !== seenVersion

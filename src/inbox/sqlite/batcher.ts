@@ -3,20 +3,23 @@ import type { Change, ChangeResult, Changes, Committed } from './batch.ts'
 import { DatabaseError } from './connection.ts'
 
 /**
- * Lets changes share transactions, since an acknowledgement costs one sync of the disk and a sync costs the same for many.
+ * Combines changes into transactions: an acknowledgement costs one disk sync, and a sync costs the same for many changes.
  *
- * - Idle: the first change waits for the end of this turn of the event loop, so that what arrives together is committed
- *   together; no timer, so that a lone request waits for nothing.
- * - Committing: changes gather. From `eager` rows on they are worth a transaction of their own, which the thread finds when
- *   it has finished the last one: one half of the connections is answered while the other half's disk works.
- * - Full: more than WAITING may not gather; the sender is told to come again.
+ * - Idle: the first change waits for the end of this turn of the event loop, so that changes that arrive together are
+ *   committed together. There is no timer, so that a single request does not wait.
+ * - Committing: changes accumulate. From `eager` rows on they get a transaction of their own, which the thread starts
+ *   after the current one: half of the connections is answered while the disk works for the other half.
+ * - Full: at most WAITING may accumulate; further senders must retry later.
  */
 
-/** Limits of a batch. `eager`: rows that justify another one while one is committed; `inFlight`: transactions at once. */
+/**
+ * Limits of a batch. `eager`: rows that justify another transaction while one is in flight; `inFlight`: transactions at
+ * once.
+ */
 const BATCH = { rows: 256, bytes: 4 * 1024 * 1024, eager: 32, inFlight: 4 } as const
-/** Rows and bytes that may wait for a transaction. */
+/** Maximum rows and bytes that wait for a transaction. */
 const WAITING = { rows: 10_000, bytes: 64 * 1024 * 1024 } as const
-/** A delivery that is not durable by then is answered with 503, ms. Svix waits 15 s. */
+/** A delivery that is not durable after this time is answered with 503, ms. Svix waits 15 s. */
 export const ACCEPT_TIMEOUT_MS = 10_000
 
 type Pending = {
@@ -30,20 +33,20 @@ type Pending = {
 export type Batcher = {
   /** Makes a change. Resolves when it is durable. @throws InboxUnavailable */
   change<K extends keyof Changes>(name: K, ...args: Parameters<Changes[K]>): Promise<ReturnType<Changes[K]>>
-  /** Answers the accepts that have waited too long. They may yet land. */
+  /** Rejects the accepts that have waited too long. They may still be committed. */
   giveUpSlowAccepts(): void
   /** The last transaction failed as a whole. */
   readonly isFailing: boolean
   readonly isIdle: boolean
-  /** Takes no more changes, and resolves when the last ones are through. */
+  /** Accepts no more changes, and resolves when the last ones have been committed. */
   close(): Promise<void>
 }
 
 export function createBatcher(options: {
-  /** One transaction. Rejects when there is no telling what became of it. */
+  /** Runs one transaction. Rejects when its result is unknown. */
   readonly commit: (batch: readonly Change[]) => Promise<Committed>
   readonly onCommitted: (batch: readonly Change[], committed: Committed) => void
-  /** Never jumps, ms. */
+  /** A clock that never jumps, ms. */
   readonly monotonic?: () => number
 }): Batcher {
   const monotonic = options.monotonic ?? (() => performance.now())
@@ -116,12 +119,12 @@ export function createBatcher(options: {
 
   return {
     change,
-    /** One look at all, rather than a timer for each. */
+    /** One check of all, rather than a timer for each. */
     giveUpSlowAccepts() {
       const longAgo = monotonic() - ACCEPT_TIMEOUT_MS
       for (const pending of [...committing, waiting].flat())
         if (pending.change[0] === 'accept' && pending.since < longAgo)
-          pending.reject(new InboxUnavailable('slow', 'the disk has not taken the delivery in time'))
+          pending.reject(new InboxUnavailable('slow', 'the disk did not store the delivery in time'))
     },
     get isFailing() {
       return failing

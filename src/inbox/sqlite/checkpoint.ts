@@ -3,26 +3,32 @@ import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 
 /**
- * Moving the write-ahead log into the database. A checkpoint within a commit held acknowledgements up for seconds on slow
- * disks, so the bulk is moved by a connection of its own while the writer goes on; only the rest, some pages, is moved by
- * the writer between two transactions, which also empties the log.
+ * Checkpoints: moves the write-ahead log into the database. A checkpoint within a commit delayed acknowledgements by
+ * seconds on slow disks. Therefore a separate connection moves most of the log while the writer continues. The writer
+ * moves only the rest, some pages, between two transactions, and then empties the log.
  */
 
-/** The most that the log may hold. A random page of an index is written many times to it, and then once to the database. */
+/**
+ * The upper limit of the log's bound. A random page of an index is written to the log many times, and then to the
+ * database once.
+ */
 export const MAX_LOG_BYTES = 256 * 1024 * 1024
-/** The least: below, checkpoints would cost more than they save. */
+/** The lower limit: below it, checkpoints would cost more than they save. */
 const MIN_LOG_BYTES = 1024 * 1024
-/** The part of its volume that the log may take. */
+/** The part of its volume that the log may use. */
 const LOG_PART_OF_VOLUME = 1 / 16
-/** Pages that the writer itself should have to move: 20 ms on a disk of 3000 operations a second. */
+/** Pages that the writer itself should have to move: 20 ms on a disk with 3000 operations per second. */
 const MAX_REST_PAGES = 50
-/** How often the bulk is moved before the writer moves the rest, however much it is: the log must not grow without end. */
+/** Maximum passes before the writer moves the rest, however large it is: the log must not grow without bound. */
 const MAX_PASSES = 8
 
-/** `pages` are in the log, `left` of them not yet in the database. `busy`: a reader kept it from being emptied. */
+/**
+ * `pages` are in the log, `left` of them not yet in the database. `busy`: a reader prevented the log from being
+ * emptied.
+ */
 export type Checkpointed = { readonly busy: boolean; readonly pages: number; readonly left: number }
 
-/** Runs in a thread of the database. Never waits for others: what is busy is done next time. */
+/** Runs in a database thread. Never waits for others: a busy log is moved the next time. */
 export function checkpoint(db: DatabaseSync, mode: 'passive' | 'truncate'): Checkpointed {
   const { timeout } = db.prepare('PRAGMA busy_timeout').get() as { timeout: number }
   db.exec('PRAGMA busy_timeout = 0')
@@ -36,25 +42,28 @@ export function checkpoint(db: DatabaseSync, mode: 'passive' | 'truncate'): Chec
 
 type CheckpointRow = { busy: number; log: number; checkpointed: number }
 
-/** How large the log may grow on the volume of `path`, bytes. */
+/** Maximum size of the log on the volume of `path`, bytes. */
 export async function logBound(path: string): Promise<number> {
   const { blocks, bsize } = await statfs(dirname(path))
   return Math.max(MIN_LOG_BYTES, Math.min(MAX_LOG_BYTES, blocks * bsize * LOG_PART_OF_VOLUME))
 }
 
 export type Checkpointer = {
-  /** To be called now and then: moves the log when it is larger than its bound. Never rejects. */
+  /** To be called periodically: moves the log when it exceeds its bound. Never rejects. */
   look(): Promise<void>
-  /** Moves and empties it now: nothing that was erased stays in it, unless a reader is in the way until the next look. */
+  /**
+   * Moves and empties the log now, so that erased data does not remain in it. If a reader prevents that, the next
+   * `look` does it.
+   */
   now(): Promise<void>
 }
 
 export function createCheckpointer(options: {
   readonly path: string
   readonly bound: number
-  /** Runs it on the connection that only moves the log. */
+  /** Checkpoints on the connection that only moves the log. */
   readonly bulk: () => Promise<Checkpointed>
-  /** Runs it on the writer's connection, between two transactions. */
+  /** Checkpoints on the writer's connection, between two transactions. */
   readonly rest: () => Promise<Checkpointed>
 }): Checkpointer {
   let running: Promise<void> | null = null
@@ -64,7 +73,7 @@ export function createCheckpointer(options: {
     let inDatabase = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const { pages, left } = await options.bulk()
-      // What was written meanwhile is not in its counts. It is less than this pass had to move, since it took less time.
+      // Pages written meanwhile are not counted. They are fewer than this pass moved, since they had less time.
       const wasSmall = pages - inDatabase <= MAX_REST_PAGES
       inDatabase = pages - left
       if (wasSmall) break
@@ -73,7 +82,7 @@ export function createCheckpointer(options: {
   }
 
   function start(): Promise<void> {
-    // What fails here, on a full disk say, shows in the next commit too; it is tried again at the next look.
+    // A failure, for example on a full disk, also shows in the next commit; the next call tries again.
     running ??= run()
       .catch(() => {})
       .finally(() => {
@@ -84,7 +93,7 @@ export function createCheckpointer(options: {
 
   return {
     async look() {
-      // A look at its size opens nothing: closing a descriptor would drop SQLite's locks.
+      // Reading its size opens nothing: closing a descriptor would release SQLite's locks.
       const size = await stat(`${options.path}-wal`).then(
         (file) => file.size,
         () => 0,

@@ -8,10 +8,13 @@ import { type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } f
 import type { Statements } from './statements.ts'
 import type { Tally } from './tally.ts'
 
-/** Gives out due jobs: reads what there is, lets `claims.ts` choose, and marks the rows. One writer: no other lock. */
+/**
+ * Claims due jobs: reads the candidates, lets `claims.ts` choose, and marks the rows. There is one writer, so no other
+ * lock is needed.
+ */
 export function createClaims(sql: Statements, tally: Tally) {
   let turn = 0
-  /** What was due by then has been looked at by the last claim of the stage. */
+  /** The last claim of the stage has seen everything that was due by this time. */
   const claimedAt: Record<Stage, number> = { fetch: 0, hand_over: 0 }
 
   const lanes = () => sql.lanes.all() as { stage: Stage; endpoint: string }[]
@@ -36,7 +39,7 @@ export function createClaims(sql: Statements, tally: Tally) {
       })
     const sideFiles = stage === 'fetch' ? seqsOf(sql.dueSideFiles.all({ now, limit })) : []
     const chosen = chooseClaims<number>({
-      // Numbers of jobs: negative ones stand for their side files.
+      // Numbers of jobs; negative numbers stand for their side files.
       ...{ due, sideFiles: sideFiles.map((seq) => -seq), limit, places: places.total },
       ...{ runningRetries, newestFirst: places.newestFirst, turn },
     })
@@ -89,7 +92,7 @@ export function createClaims(sql: Statements, tally: Tally) {
     return { fetch: of('fetch'), hand_over: of('hand_over') }
   }
 
-  /** Pulls back what a clock that jumped back has left far ahead. Returns whether anything was. */
+  /** Moves due times back that a clock that jumped back has left too far ahead. Returns whether it moved any. */
   function clampDue(now: number): boolean {
     const furthest = furthestDue(now)
     for (const stage of ['fetch', 'hand_over'] as const) claimedAt[stage] = Math.min(claimedAt[stage], now)
@@ -109,7 +112,7 @@ function seqsOf(rows: readonly unknown[]): number[] {
   return (rows as { seq: number }[]).map(({ seq }) => seq)
 }
 
-/** Of a row that holds the least or the latest of due times; null when there are none. */
+/** Reads a row with the earliest or latest due time; null when there is none. */
 function dueAtOf(row: unknown): number | null {
   return (row as { dueAt: number | null }).dueAt
 }

@@ -6,10 +6,10 @@ import type { Checkpointed } from './checkpoint.ts'
 import type { Failure } from './failure.ts'
 import type { ThreadOptions, ThreadReply, ThreadRequest } from './thread.ts'
 
-/** The module of the thread: `.ts` where this one is, `.js` in the built package. */
+/** The thread's module: `.ts` like this one, `.js` in the built package. */
 const THREAD = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
 
-/** Talks with a database thread: one promise a request. */
+/** Sends requests to a database thread: one promise per request. */
 export type Connection = {
   request<R extends RequestBody>(message: R): Promise<ReplyTo<R>>
   close(): Promise<void>
@@ -36,8 +36,8 @@ export class DatabaseError extends Error {
 }
 
 /**
- * Starts a thread and waits until its database is open. `onDeath` is called once if it dies by itself: the requests
- * under way are rejected, and nothing can be asked any more.
+ * Starts a thread and waits until its database is open. `onDeath` is called once if the thread dies without being
+ * closed: pending requests are rejected, and further ones fail.
  */
 export async function connect(options: ThreadOptions, onDeath: (error: Error) => void): Promise<Connection> {
   const worker = new Worker(THREAD, {
@@ -84,7 +84,7 @@ export async function connect(options: ThreadOptions, onDeath: (error: Error) =>
     await opened
   } catch (error) {
     await worker.terminate()
-    // Errors cross threads without their class.
+    // Errors lose their class between threads.
     if (error instanceof Error && error.name === 'DatabaseRefused') throw new DatabaseRefused(error.message)
     throw error
   }

@@ -5,8 +5,9 @@ import { formatBytes } from '../../units.ts'
 import { DatabaseRefused } from '../inbox.ts'
 
 /**
- * `f_type` (Linux, statfs(2)) of file systems that several machines or hosts share. SQLite's write-ahead log needs memory
- * that all its users share, and its locks need POSIX locks that hold: here one or the other does not, or not always.
+ * `f_type` (Linux, statfs(2)) of file systems that several machines or hosts share. SQLite's write-ahead log needs
+ * shared memory between all its users, and reliable POSIX locks: on these file systems one of the two is missing or
+ * unreliable.
  */
 const SHARED: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
@@ -33,33 +34,33 @@ const SHARED: ReadonlyMap<number, string> = new Map([
   [0x786f4256, 'a VirtualBox shared folder'],
   [0x7c7c6673, 'a Parallels shared folder'],
 ])
-/** A container's own layer: gone with the container. */
+/** A container's own layer, which is deleted with the container. */
 const LAYERS: ReadonlyMap<number, string> = new Map([
   [0x794c7630, 'overlayfs'],
   [0x61756673, 'aufs'],
 ])
-/** Gone with the machine, or with the container. */
+/** Lost when the machine or container stops. */
 const MEMORY: ReadonlyMap<number, string> = new Map([
   [0x01021994, 'tmpfs'],
   [0x858458f6, 'ramfs'],
 ])
-/** All of FUSE, virtiofs too: which one it is, only the table of mounts tells. */
+/** All of FUSE, including virtiofs; only the table of mounts shows which one it is. */
 const FUSE = 0x65735546
-/** Of FUSE, those that reach over a network or into an object store. */
+/** FUSE file systems on a network or an object store. */
 const SHARED_FUSE =
   /sshfs|s3|gcs|blob|goofys|rclone|gluster|ceph|juicefs|seaweed|mfs|lizard|nfs|smb|cifs|hdfs|dav|curlftp|gdrive|drive|afs|beegfs|alluxio/i
-/** Of FUSE, the layer of a container that an ordinary user runs. */
+/** FUSE as the layer of a container that an ordinary user runs. */
 const LAYER_FUSE = /overlay/i
 
-/** What is asked about a disk. */
+/** Queries about a disk. */
 export type DiskProbe = {
-  /** `f_type` of the file system, in 32 bits without a sign, as it is defined. */
+  /** `f_type` of the file system as an unsigned 32-bit number, as it is defined. */
   type(directory: string): number
-  /** Its name in the table of mounts (`fuse.sshfs`, `virtiofs`), null when that cannot be told. */
+  /** Its name in the table of mounts (`fuse.sshfs`, `virtiofs`); null when unknown. */
   name(directory: string): string | null
 }
 
-/** Refuses a database on a disk that several machines share; returns what to warn about, or null. */
+/** Refuses a database on a disk that several machines share. Returns a warning, or null. */
 export function checkDisk(path: string, probe: DiskProbe = systemDisk): string | null {
   const directory = dirname(path)
   const type = probe.type(directory)
@@ -75,7 +76,7 @@ function checkFuse(path: string, name: string | null): string | null {
   const kind = name ?? 'FUSE'
   if (LAYER_FUSE.test(kind)) return layer(path)
   if (SHARED_FUSE.test(kind)) throw refused(path, kind)
-  return `${path} is on ${kind}: locks and syncs are what its driver makes of them, and nothing else may open the file, on the host neither. A local disk is safe (in a container, a volume instead of a shared folder)`
+  return `${path} is on ${kind}: its locks and syncs depend on the driver, and no other program may open the file, not even on the host. A local disk is safe (in a container, a volume instead of a shared folder)`
 }
 
 function layer(path: string): string {
@@ -88,7 +89,7 @@ function refused(path: string, kind: string): DatabaseRefused {
   )
 }
 
-/** As this machine tells. */
+/** Queries of this machine. */
 export const systemDisk: DiskProbe = {
   type: (directory) => statfsSync(directory).type >>> 0,
   name(directory) {
@@ -100,7 +101,7 @@ export const systemDisk: DiskProbe = {
   },
 }
 
-/** `major:minor`, as the table of mounts has it. */
+/** `major:minor`, as in the table of mounts. */
 function deviceOf(directory: string): string {
   const { dev } = statSync(directory, { bigint: true })
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn)
@@ -108,7 +109,7 @@ function deviceOf(directory: string): string {
   return `${major}:${minor}`
 }
 
-/** The type of what is mounted from a device, by the table of mounts (proc_pid_mountinfo(5)). */
+/** The type of the file system mounted from a device, according to the table of mounts (proc_pid_mountinfo(5)). */
 export function mountedAs(table: string, device: string): string | null {
   for (const line of table.split('\n')) {
     const [mount = '', source = ''] = line.split(' - ')
@@ -117,7 +118,7 @@ export function mountedAs(table: string, device: string): string | null {
   return null
 }
 
-/** What to say when less than `minFree` bytes are free on the disk of `path`; null while there is enough. */
+/** The message when fewer than `minFree` bytes are free on the disk of `path`; null while there are enough. */
 export async function freeRoom(path: string, minFree: number): Promise<string | null> {
   const { bavail, bsize } = await statfs(dirname(path))
   const free = bavail * bsize

@@ -15,28 +15,28 @@ import type { Question } from './thread.ts'
 export type SqliteOptions = {
   readonly path: string
   readonly clock: Clock
-  /** Below so many free bytes on its disk `lowDisk` says so. */
+  /** With fewer free bytes than this on its disk, `lowDisk` reports it. */
   readonly minFree: number
   /**
-   * Whether this process is the service, which alone migrates, takes over what a dead one left running, and moves the log:
-   * only for the holder of the instance lock.
+   * Whether this process is the service. Only the service migrates, recovers jobs that a dead process left running, and
+   * moves the log; it must hold the instance lock.
    */
   readonly isService: boolean
-  /** How long a write waits for another process's write, ms; 5 s when it is not given. */
+  /** How long a write waits for another process's write, ms; default 5 s. */
   readonly busyTimeout?: number
-  /** A database thread died: the process cannot go on. */
+  /** A database thread died: the process cannot continue. */
   readonly onDeath: (error: Error) => void
 }
 
-/** How often the disk, the log and slow accepts are looked at, ms. */
+/** How often the disk, the log and slow accepts are checked, ms. */
 const LOOK_EVERY_MS = 1_000
-/** How often the log is looked at while there are commits, ms: a small disk could be full of it within a second. */
+/** How often the log is checked while there are commits, ms: a small disk could be full of it within a second. */
 const LOG_LOOK_EVERY_MS = 100
-/** Jobs that one transaction queues again, and the pause before the next, ms. */
+/** Jobs requeued per transaction, and the pause before the next one, ms. */
 const REQUEUE_BATCH = 200
 const REQUEUE_PAUSE_MS = 10
 
-/** The inbox on SQLite. Changes share transactions: under load many acknowledgements cost one sync of the disk. */
+/** The inbox on SQLite. Changes share transactions: under load many acknowledgements cost one disk sync. */
 export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const { path, clock, isService, busyTimeout, onDeath } = options
   await using opening = new AsyncDisposableStack()
@@ -44,9 +44,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     opening.adopt(await connect({ path, mode, migrate: isService, busyTimeout }, onDeath), (connection) =>
       connection.close(),
     )
-  // Closed the last first: the writer must be able to put the log into the database.
+  // Closed in reverse order: the writer must be able to move the log into the database.
   const writer = await connectTo('write')
-  // The schema is there by now: the others need not wait for each other. Both have opened, or failed, before one is closed.
+  // The schema exists by now, so the others need not wait for each other. Both have opened, or failed, before one is
+  // closed.
   const others = [connectTo('read'), connectTo('checkpoint')] as const
   await Promise.allSettled(others)
   const [reader, mover] = await Promise.all(others)
@@ -105,7 +106,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     // The command line pauses from another process, and loops that wait for a slot do not look.
     if (isService) service().catch(() => {})
     batcher.giveUpSlowAccepts()
-    // While writes fail, probe: a load balancer that saw the failure sends no traffic that would tell.
+    // While writes fail, probe: a load balancer that saw the failure sends no traffic that would show the recovery.
     if (batcher.isFailing && batcher.isIdle) change('probe').catch(() => {})
     lookAtLog()
   }
@@ -116,7 +117,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     await batcher.close()
   })
 
-  /** Walked beside the writer: with a million jobs that takes a second, and accepts cannot wait for it. */
+  /** Walked beside the writer: with a million jobs this takes a second, and accepts cannot wait for it. */
   async function requeueable(filter: Parameters<Inbox['requeue']>[0]): Promise<readonly number[]> {
     const seqs: number[] = []
     let before: number | null = null
@@ -134,7 +135,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     claim: (stage, places) => change('claim', stage, places, clock.now()),
     ready: wakeUp.ready,
     async lost(claims: readonly ClaimId[]) {
-      // The process lock is the lease: a claim can only be lost to someone who erased or requeued the job.
+      // The instance lock protects claims: a claim can only be lost to an operator who erased or requeued the job.
       const held = await Promise.all(claims.map(({ jobId, task, token }) => change('holds', { jobId, task, token })))
       return claims.filter((_, index) => !held[index])
     },
@@ -180,7 +181,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     async erase(jobId) {
       const found = await change('erase', jobId, clock.now())
-      // What was erased stands in the log until that is emptied.
+      // Erased data remains in the log until the log is emptied.
       if (found === 'erased') await checkpointer.now()
       return found
     },
@@ -210,7 +211,7 @@ function stageOfClaim([name, args]: Change): Stage[] {
   return name === 'claim' ? [args[0] as Stage] : []
 }
 
-/** The body has been read by then: it need not go to the thread and back. */
+/** The body has been read by now: it need not be sent to the thread and back. */
 function withoutBody(claim: Claim): Claim {
   return { ...claim, body: null }
 }

@@ -6,10 +6,10 @@ import { whyNoFile, whyNoFolder } from '../../permissions.ts'
 import { DatabaseRefused } from '../inbox.ts'
 import { ensurePrivateFile } from './private-file.ts'
 
-/** How long a service waits for the one before it to end, ms. */
-export const LOCK_PATIENCE = 60_000
-/** How often it looks, ms. */
-const LOOK_EVERY = 100
+/** How long a service waits for the previous one to end, ms. */
+export const LOCK_TIMEOUT_MS = 60_000
+/** How often it tries, ms. */
+const LOCK_RETRY_DELAY_MS = 100
 
 /** Another service holds the database. */
 export class InboxLocked extends Error {
@@ -20,14 +20,14 @@ export class InboxLocked extends Error {
 }
 
 /**
- * Makes this process the only service on the database, until it ends, however it ends: an exclusive transaction on a
- * file beside it, which the operating system releases with the process. While it is held, nothing in this process may
- * open that file otherwise: closing any descriptor of a file drops the process's POSIX locks on it. The transaction
- * writes, because one that only reads would lock nothing: SQLite opens a file that it may not write for reading, and
- * says so first when it is written.
+ * Makes this process the only service on the database until it ends, however it ends: an exclusive transaction on a
+ * file beside the database, which the operating system releases with the process. While it is held, no other code in
+ * this process may open that file: closing any descriptor of a file releases the process's POSIX locks on it. The
+ * transaction writes, because a reading one would lock nothing: SQLite opens a file without write permission for
+ * reading, and reports that only at the first write.
  *
- * `onWait` is called once if it is taken. Resolves to the release.
- * @throws InboxLocked after `LOCK_PATIENCE`, DatabaseRefused when the file cannot be locked
+ * `onWait` is called once if another process holds the lock. Resolves to the release.
+ * @throws InboxLocked after `LOCK_TIMEOUT_MS`, DatabaseRefused when the file cannot be locked
  */
 export async function lockInstance(
   path: string,
@@ -36,11 +36,11 @@ export async function lockInstance(
   const file = `${path}.lock`
   const db = openLock(file)
   try {
-    const deadline = clock.monotonic() + LOCK_PATIENCE
+    const deadline = clock.monotonic() + LOCK_TIMEOUT_MS
     for (let first = true; !tryLock(db, file); first = false) {
       if (first) onWait()
       if (clock.monotonic() >= deadline || signal.aborted) throw new InboxLocked(path)
-      await clock.sleep(LOOK_EVERY, signal)
+      await clock.sleep(LOCK_RETRY_DELAY_MS, signal)
     }
     return () => db.close()
   } catch (error) {
@@ -79,7 +79,7 @@ function openLock(file: string): DatabaseSync {
 
 function tryLock(db: DatabaseSync, file: string): boolean {
   try {
-    // Without a journal file there is nothing to recover after an unclean death. Nothing of it is ever committed.
+    // Without a journal file nothing needs recovery after an unclean death. The transaction is never committed.
     db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE; PRAGMA user_version = 1')
     return true
   } catch (error) {
@@ -94,7 +94,7 @@ function codeOf(error: unknown): number {
   return ((error as { errcode?: number }).errcode ?? 0) & 0xff
 }
 
-/** A service that goes on without its lock would share its database with another one. */
+/** A service that continued without its lock could share its database with another one. */
 function refused(file: string, error: unknown): DatabaseRefused {
   const why = whyNoFile(file) ?? whyNoFolder(dirname(file)) ?? `${file}: ${(error as Error).message}`
   return new DatabaseRefused(`this service cannot lock its database, so another one could run beside it: ${why}`)

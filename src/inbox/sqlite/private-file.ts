@@ -1,14 +1,15 @@
 import { closeSync, openSync } from 'node:fs'
 
 /**
- * Makes an empty file for this process's user alone, if there is none: SQLite would make it as the umask says, which in an
- * app is the app's. What SQLite makes beside it (`-wal`, `-shm`) gets the same mode. A file that is there is not opened:
- * closing it would drop the locks that this process has on it. What is wrong with the folder is for SQLite to tell.
+ * Creates an empty file that only this process's user can access, if there is none: SQLite would apply the umask, which
+ * in an app is the app's. SQLite gives the files beside it (`-wal`, `-shm`) the same mode. An existing file is not
+ * opened: closing it would release the locks that this process has on it. Problems of the folder are left for SQLite to
+ * report.
  */
 export function ensurePrivateFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600))
   } catch {
-    // It is there, or SQLite cannot make it either.
+    // It exists, or SQLite cannot create it either.
   }
 }

@@ -5,15 +5,15 @@ import type { Content } from '../inbox.ts'
 import { isJobPrunable } from '../transitions.ts'
 import type { Writer } from './writer.ts'
 
-/** Rows that one step looks at, so that accepts are not held up by it. */
+/** Rows per step, so that accepts are not delayed. */
 const STEP = 500
 
-/** Where a walk has got to; null when it has seen all that is old enough. */
+/** The position of a walk; null when it has seen everything that is old enough. */
 export type PruneCursor = { readonly job: number | null; readonly delivery: number | null }
 
 /**
- * Deletes what is older than `before`, a step at a time. Rows are in order of time, so a walk ends at the first that is
- * younger, and never reads what it will not delete, apart from the queued and dead jobs that stay.
+ * Deletes everything older than `before`, step by step. Rows are in order of time, so that a walk ends at the first
+ * younger row and reads only rows that it deletes, apart from queued and dead jobs, which stay.
  */
 export function createPrune(db: DatabaseSync, writer: Writer) {
   const p = (text: string) => db.prepare(text)
@@ -84,7 +84,7 @@ type JobAge = {
 }
 type DeliveryAge = { seq: number; disposition: Content['is']; receivedAt: number; lastAt: number }
 
-/** Where a walk goes on; null when it has come to the first row that is too young, or to the end. */
+/** The position where a walk continues; null when it has reached the first row that is too young, or the end. */
 function nextOf<Row extends { seq: number }>(found: readonly Row[], isOld: (row: Row) => boolean): number | null {
   return found.length === STEP && found.every(isOld) ? found.at(-1)!.seq : null
 }

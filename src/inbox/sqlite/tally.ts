@@ -3,8 +3,8 @@ import type { Queued } from '../wake-up.ts'
 import type { Statements } from './statements.ts'
 
 /**
- * What a transaction changes in sum: counters, and which stages got something to claim. Counters change with every row;
- * they are summed up here and written once a transaction, whose fate they share.
+ * The accumulated effects of a transaction: counters, and the stages that have something new to claim. Counters change
+ * with every row; they are accumulated here and written once per transaction, in that transaction.
  */
 export type Tally = ReturnType<typeof createTally>
 
@@ -31,7 +31,7 @@ export function createTally(sql: Statements) {
 
   return {
     count,
-    /** Only counts; the row itself is the caller's. */
+    /** Only counts; the caller changes the row. */
     countTransition(from: JobState | null, to: JobState | null): void {
       if (from === to) return
       if (from) count(`job:${from}`, -1)
@@ -43,14 +43,17 @@ export function createTally(sql: Statements) {
     verified(at: number): void {
       lastVerifiedAt = at
     },
-    /** A number that no claim has had: also not one whose transaction failed. */
+    /** A number that no claim has had, not even one of a failed transaction. */
     nextToken(): number {
       token = Math.max(token, stored('token')) + 1
       return token
     },
     value: (name: string) => stored(name) + (counts.get(name) ?? 0),
     set: (name: string, value: number) => void sql.setCounter.run({ name, value }),
-    /** The last thing of a transaction: writes the sums. One that changed nothing needs no fsync. */
+    /**
+     * Called at the end of a transaction: writes the accumulated counters. If nothing changed, nothing is written and
+     * the commit needs no fsync.
+     */
     finish(): Queued {
       for (const [name, by] of counts) if (by !== 0) sql.addCounter.run({ name, by })
       if (lastVerifiedAt !== null) sql.setCounter.run({ name: 'last_verified_at', value: lastVerifiedAt })
@@ -60,12 +63,12 @@ export function createTally(sql: Statements) {
       reset()
       return done
     },
-    /** The transaction failed. */
+    /** Discards the effects of a failed transaction. */
     drop(): void {
       reset()
       writtenToken = -1
     },
-    /** For a savepoint: what `restore` goes back to. */
+    /** For a savepoint: the state that `restore` returns to. */
     save: () => ({ counts: new Map(counts), queued: { ...queued } }),
     restore(saved: { counts: Map<string, number>; queued: Record<Stage, boolean> }): void {
       counts = new Map(saved.counts)

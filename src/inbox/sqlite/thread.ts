@@ -7,17 +7,17 @@ import type { Queries } from './queries.ts'
 import { openForReading, openForWriting } from './schema.ts'
 
 /**
- * A thread that holds a database connection. SQLite is synchronous and a commit waits for the disk: here that blocks
- * nobody. The writing thread takes batches, each one transaction; the reading thread takes single questions; a third one
- * moves the log into the database.
+ * A thread with a database connection. SQLite is synchronous and a commit waits for the disk; on a thread that blocks
+ * nothing else. The writing thread accepts batches, each one transaction; the reading thread answers single queries; a
+ * third one moves the log into the database.
  */
 
 export type ThreadOptions = {
   readonly path: string
   readonly mode: 'write' | 'read' | 'checkpoint'
-  /** Whether the schema is brought up to date: for the holder of the instance lock. */
+  /** Whether to migrate the schema: only for the holder of the instance lock. */
   readonly migrate: boolean
-  /** How long a write waits for another process's write, ms; as long as schema.ts says when it is not given. */
+  /** How long a write waits for another process's write, ms; default in schema.ts. */
   readonly busyTimeout?: number | undefined
 }
 
@@ -65,7 +65,7 @@ async function serve(port: MessagePort, { path, mode, migrate, ...more }: Thread
 
 type AnswerRequest = (request: ThreadRequest) => Answer
 
-/** What each thread answers. Loaded by the thread that needs it: loading takes most of the time of a start. */
+/** The request handlers of each thread. A thread loads only its own: loading takes most of the start time. */
 const ANSWERS: Readonly<Record<ThreadOptions['mode'], (db: DatabaseSync) => Promise<AnswerRequest>>> = {
   async read(db) {
     const { createQueries } = await import('./queries.ts')

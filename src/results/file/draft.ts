@@ -10,34 +10,36 @@ import { writeDurably } from './write.ts'
 
 export type FileDraftDeps = {
   readonly jobId: string
-  /** Of this draft alone. It is made once: writing into one that somebody removed fails. */
+  /** This draft's own folder. It is made once: writing into a removed folder fails. */
   readonly folder: string
   readonly signal: AbortSignal
-  /** Makes the folder. */
-  makeFolder(folder: string): Promise<void>
-  /** Begin with what lies in this folder of a saved result; null: with nothing. */
+  /** Makes the folder durably. */
+  makeDraftFolder(folder: string): Promise<void>
+  /** The folder of a saved result to start from; null: start empty. */
   readonly saved: string | null
   checkRoom(): Promise<void>
-  /** Puts the folder in the place of the job's result; false when a saved one is there that is not to be replaced. */
+  /**
+   * Moves the folder into the place of the job's result; false when a saved result exists that must not be replaced.
+   */
   install(folder: string, replace: boolean): Promise<boolean>
-  /** Removes the folder, so that nobody sees it half removed. */
+  /** Removes the folder; nobody can see it half removed. */
   dispose(folder: string): Promise<unknown>
 }
 
-/** A draft that is given up while the service stops is removed in so many ms, or by the next start. */
+/** A draft discarded while the service stops is removed within this time, ms, or by the next start. */
 const DISCARD_GRACE_MS = 500
-/** Files that are looked at side by side before a commit. */
+/** Files that are checked in parallel before a commit. */
 const MAX_PARALLEL = 16
 
 /**
- * A result in the making, in a folder of its own. Making it may throw the file system's errors; its methods throw
+ * A result in the making, in its own folder. Creating it may throw the file system's errors; its methods throw
  * ResultsUnavailable.
  */
 export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
   const { jobId, folder, signal } = deps
-  /** What the draft has, and how large it is. */
+  /** The draft's files and their sizes. */
   const has = new Map<string, number>()
-  /** Names at which a file lies or is being written. */
+  /** Names that are in use by a file or a running write. */
   const taken = new Set<string>()
   let asides = 0
   let writing = 0
@@ -45,14 +47,14 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
   let installed = false
 
   try {
-    await deps.makeFolder(folder)
+    await deps.makeDraftFolder(folder)
     if (deps.saved !== null) await begin(deps.saved)
   } catch (error) {
     await deps.dispose(folder).catch(() => {})
     throw error
   }
 
-  /** The saved files get a second name, where the file system knows that. */
+  /** Adds the saved files as hard links where the file system supports them. */
   async function begin(saved: string): Promise<void> {
     const names = (await readdir(join(saved, 'files')).catch(absent)) ?? []
     if (names.length > 0) await makeFilesFolder()
@@ -63,14 +65,14 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
       const info = await lstat(from)
       if (!info.isFile()) continue
       await linkOrCopy(from, join(folder, name))
-      // Results of earlier versions were readable by all.
+      // Earlier versions made results readable by everybody.
       if ((info.mode & 0o077) !== 0) await chmod(join(folder, name), 0o600)
       has.set(name, info.size)
       taken.add(name)
     }
   }
 
-  /** Once, like the draft's own: neither may come back empty after somebody has removed it. */
+  /** Made only once, like the draft's folder: neither may come back empty after somebody has removed it. */
   function makeFilesFolder(): Promise<unknown> {
     filesFolder ??= guarded(() => mkdir(join(folder, 'files'), { mode: 0o700 }))
     return filesFolder
@@ -82,7 +84,8 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
     const path = join(folder, name)
     const isNew = !taken.has(name)
     taken.add(name)
-    // What is there, perhaps a saved result's file, stays until the new one is whole. No name of ours has a tilde.
+    // An existing file, perhaps a saved result's, stays until the new one is complete. No other file name here has a
+    // tilde.
     const target = isNew ? path : `${path}~${++asides}`
     const digest = await writeDurably(target, source, options).catch((error) => {
       if (isNew) taken.delete(name)
@@ -93,7 +96,7 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
     return { path: name, ...digest }
   }
 
-  /** Another process, or a person, may have removed files: then this must not become a result. */
+  /** Another process or a person may have removed files: then this must not become a result. */
   async function verify(): Promise<void> {
     const names = [...has.keys()]
     const lane = async () => {
@@ -111,7 +114,7 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
 
   return {
     async write(name, source) {
-      if (!isDraftName(name)) throw new Error(`a draft takes no file named ${JSON.stringify(name)}`)
+      if (!isDraftName(name)) throw new Error(`a draft cannot have a file named ${JSON.stringify(name)}`)
       writing++
       return await withSignal(signal, (own) => write(name, source, own)).finally(() => writing--)
     },
@@ -120,7 +123,7 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
       if (writing > 0) throw new Error('a draft is committed when all its files are written')
       return await withSignal(signal, (own) =>
         guarded(async () => {
-          // Of an earlier try.
+          // Left by an earlier try.
           await unlink(join(folder, RECORD)).catch(absent)
           await writeDurably(join(folder, RECORD), text(recordText(record)), { signal: own })
           await verify()
@@ -141,7 +144,7 @@ export async function createFileDraft(deps: FileDraftDeps): Promise<Draft> {
   }
 }
 
-/** Leaves nothing of a file that cannot get its name. */
+/** Removes a file that cannot be renamed to its name. */
 function giveUp(path: string): (error: unknown) => Promise<never> {
   return async (error) => {
     await rm(path, { force: true }).catch(() => {})
@@ -153,7 +156,7 @@ async function* text(whole: string): AsyncIterable<Uint8Array> {
   yield Buffer.from(whole)
 }
 
-/** Where a file system knows no second names, or no more of them, the file is copied. */
+/** Copies the file where the file system supports no hard link, or no more of them. */
 async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
     await link(from, to)
@@ -165,7 +168,7 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   }
 }
 
-/** The folder and those below it, the deepest first. */
+/** The folder and its subfolders, deepest first. */
 async function foldersOf(folder: string): Promise<string[]> {
   const found: string[] = []
   for (const entry of await readdir(folder, { withFileTypes: true }))

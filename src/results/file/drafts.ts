@@ -6,8 +6,8 @@ import { absent } from './errors.ts'
 import { type Entry, nameOf, parseName } from './names.ts'
 
 /**
- * What another service made is taken for debris when nothing of it has changed for so long: an attempt that makes no
- * progress ends after minutes. ms.
+ * Another service's entry is removed when nothing in it has changed for this long, ms: an attempt without progress ends
+ * after minutes.
  */
 const FOREIGN_DEBRIS_AFTER_MS = 24 * 3_600_000
 
@@ -17,23 +17,23 @@ export type DraftsDeps = {
   /** Where the results are. */
   readonly root: string
   readonly owner: string
-  /** Whether a saved result is there. */
+  /** Whether a saved result exists. */
   isSaved(jobId: string): Promise<boolean>
-  /** Runs a step; one that cannot be done at `path`, which may be another user's, is told and false. */
+  /** Runs a step; a step that fails at `path`, which may belong to another user, is reported and returns false. */
   orSkip(path: string, step: () => Promise<boolean>): Promise<boolean>
 }
 
 export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDeps) {
-  /** What this process is moving about right now. */
+  /** Entries that this process is moving right now. */
   const underWay = new Set<string>()
 
   const pathFor = (kind: Entry['kind'], jobId: string, token = 0) => join(folder, nameOf({ kind, jobId, token, owner }))
 
-  /** Puts a draft in the place of its job's result; false when a saved one is there that is not to be replaced. */
+  /** Moves a draft into the place of its job's result; false when a saved result exists that must not be replaced. */
   async function install(draft: string, jobId: string, replace: boolean): Promise<boolean> {
     if (!replace) {
       if (await isSaved(jobId)) return await giveWay(draft, jobId)
-      // Of two services that come here at once, the second finds the place taken.
+      // If two services commit at once, the second finds the place occupied.
       if (await place(draft, jobId)) return true
       if (await isSaved(jobId)) return await giveWay(draft, jobId)
     }
@@ -46,7 +46,7 @@ export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDep
     return false
   }
 
-  /** False when something is there already. */
+  /** Returns false when something already exists there. */
   async function place(draft: string, jobId: string): Promise<boolean> {
     try {
       await rename(draft, join(root, jobId))
@@ -58,7 +58,7 @@ export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDep
     return true
   }
 
-  /** Moves what is there out of the way, and back again when the draft cannot be put there. */
+  /** Moves the existing entry aside, and back again when the draft cannot be moved there. */
   async function exchange(draft: string, jobId: string): Promise<void> {
     const target = join(root, jobId)
     const old = pathFor('replaced', jobId)
@@ -70,14 +70,16 @@ export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDep
         throw error
       })
       await fsyncPath(root)
-      // Debris is no reason to call a result unsaved that is saved: a later start clears it away.
+      // Left-over files do not make a saved result unsaved: a later start removes them.
       await rm(old, { recursive: true, force: true }).catch(() => {})
     } finally {
       underWay.delete(old)
     }
   }
 
-  /** Removes what lies at `path`. It is moved away first: what is half removed must look neither whole nor usable. */
+  /**
+   * Removes the entry at `path`. It is moved away first: a half-removed entry must look neither complete nor usable.
+   */
   async function dispose(path: string, jobId: string): Promise<boolean> {
     const away = pathFor('removed', jobId)
     underWay.add(away)
@@ -93,7 +95,7 @@ export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDep
     }
   }
 
-  /** Everything in the folder that a service made, one after another. */
+  /** Every entry of this folder that a service made, one after another. */
   async function* entries(): AsyncIterable<Entry & { readonly path: string }> {
     for (const name of (await readdir(folder).catch(absent)) ?? []) {
       const entry = parseName(name)
@@ -107,20 +109,20 @@ export function createDrafts({ folder, root, owner, isSaved, orSkip }: DraftsDep
     for await (const entry of entries()) {
       signal.throwIfAborted()
       const { kind, jobId, token, path } = entry
-      // Our claims say nothing of another service's drafts, which may be alive.
+      // Our claims say nothing about another service's drafts, which may be in use.
       if (entry.owner !== owner && !(await orSkip(path, () => isUntouched(path)))) continue
       if (kind === 'draft' && !(await isAbandoned({ jobId, token }))) continue
       await orSkip(path, () => (kind === 'replaced' ? settleReplaced(path, jobId) : dispose(path, jobId)))
     }
   }
 
-  /** The process died while it replaced a result: the old one comes back unless the new one is there. */
+  /** The process died while it replaced a result: restores the old one unless the new one exists. */
   async function settleReplaced(path: string, jobId: string): Promise<boolean> {
     if (await isSaved(jobId)) return await dispose(path, jobId)
     return await place(path, jobId)
   }
 
-  /** Removes all that is here of a job. */
+  /** Removes every entry of a job. */
   async function removeAllOf(jobId: string): Promise<void> {
     for await (const entry of entries()) if (entry.jobId === jobId) await dispose(entry.path, jobId)
   }
@@ -132,7 +134,7 @@ function isOccupied(error: unknown): boolean {
   return ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
-/** Whether nothing at `path`, nor within it, has changed for a day. */
+/** Whether nothing at `path` or within it has changed for a day. */
 async function isUntouched(path: string): Promise<boolean> {
   const info = await lstat(path).catch(absent)
   if (info === null || isRecent(info)) return false

@@ -3,12 +3,12 @@ import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { absent } from './errors.ts'
 
-/** Neither follows a link at the path's end, nor waits for somebody to write into a pipe. */
+/** Neither follows a link at the path's end, nor waits for a writer of a pipe. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
- * Opens the regular file `path` below `root`; null when there is none. Symbolic links below `root` are not followed: this
- * service makes none, so one that lies there leads to what is not a result.
+ * Opens the regular file `path` below `root`; null when there is none. Symbolic links below `root` are not followed:
+ * this service creates none, so any that exist lead outside of its results.
  */
 export async function openBelow(root: string, path: string): Promise<{ file: FileHandle; bytes: number } | null> {
   const file = await open(join(root, path), FLAGS).catch(noFile)
@@ -18,7 +18,7 @@ export async function openBelow(root: string, path: string): Promise<{ file: Fil
     const full = join(await realpath(root), path)
     const real = await realpath(full).catch(absent)
     const named = real === full ? await stat(full).catch(absent) : null
-    // The file that was opened is the one that lies there, not one that a folder on the way led to.
+    // Checks that the opened file is the one at the path, not one reached through a linked folder on the way.
     const isIt = named !== null && named.ino === opened.ino && named.dev === opened.dev
     if (isIt && opened.isFile()) return { file, bytes: opened.size }
   } catch (error) {
@@ -29,7 +29,7 @@ export async function openBelow(root: string, path: string): Promise<{ file: Fil
   return null
 }
 
-/** A link, a socket or a device without a driver is no file either. */
+/** A link, a socket or a device without a driver is not a file either. */
 function noFile(error: NodeJS.ErrnoException): null {
   return error.code === 'ELOOP' || error.code === 'ENXIO' || error.code === 'ENAMETOOLONG' ? null : absent(error)
 }

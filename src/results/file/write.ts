@@ -4,24 +4,24 @@ import { untilAborted } from '../abort.ts'
 import type { Digest } from '../results.ts'
 import { guarded } from './errors.ts'
 
-/** After so many bytes of a file it is looked whether there is room for more. */
+/** Free space is checked again after this many bytes of a file. */
 const ROOM_CHECK_BYTES = 16 * 1024 * 1024
 /**
- * A large file is synced in steps: a gigabyte that is synced at its end holds up the inbox's own syncs, and with them
- * acknowledgements, for a tenth of a second and more.
+ * A large file is synced in steps of this many bytes: syncing a gigabyte at its end delays the inbox's own syncs, and
+ * with them acknowledgements, by a tenth of a second or more.
  */
 const SYNC_STEP_BYTES = 1024 * 1024
 
 /**
- * Writes a new file, readable by the service's user alone, and syncs it; a file that fails is removed. `checkRoom` is
- * asked as it grows. Errors of `source` are passed on as they are.
+ * Writes a new file, readable by the service's user only, and syncs it; a file that fails is removed. `checkRoom` is
+ * called as the file grows. Errors of `source` are passed on unchanged.
  */
 export async function writeDurably(
   path: string,
   source: AsyncIterable<Uint8Array>,
   { signal, checkRoom }: { readonly signal: AbortSignal; readonly checkRoom?: () => Promise<void> },
 ): Promise<Digest> {
-  // Never over a file that is there: it may be a saved result's, under a second name.
+  // Never overwrites a file: it may be a saved result's, under a second name.
   const file = await guarded(() => open(path, 'wx', 0o600))
   try {
     const hash = createHash('sha256')
@@ -45,7 +45,7 @@ export async function writeDurably(
   }
 }
 
-/** `write` may take a part only, when the disk runs full. */
+/** `write` may write only a part when the disk becomes full. */
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let offset = 0; offset < chunk.byteLength; ) {
     const { bytesWritten } = await file.write(chunk, offset)

@@ -14,22 +14,22 @@ import { S3Unavailable } from './errors.ts'
 import { createWithIntegrity, integrityOf } from './integrity.ts'
 import { createUpload } from './upload.ts'
 
-/** An object, its size, and when it was put, ms. */
+/** An object, its size, and the time of its put, ms. */
 export type Listed = { readonly key: string; readonly bytes: number; readonly savedAt: number }
 
-/** Objects that one request lists at most: S3's limit. */
+/** Maximum objects listed per request: S3's limit. */
 const LIST_PAGE = 1_000
 
 type PutOptions = { readonly signal: AbortSignal; readonly ifAbsent?: boolean; readonly type?: string }
 
 export type Bucket = ReturnType<typeof createBucket>
 
-/** A bucket's calls. Each has an end and a signal, and throws S3Unavailable with the store's own words. */
+/** The calls of a bucket. Each has a timeout and a signal, and throws S3Unavailable with the store's own words. */
 export function createBucket(options: S3Options, onTrouble: () => void) {
   const Bucket = options.bucket
   const client = createClient(options)
   const call = createCall(onTrouble)
-  /** For what is no trouble when it fails. */
+  /** For calls whose failure is not a problem. */
   const quietCall = createCall(() => {})
   const withIntegrity = createWithIntegrity(options.endpoint === null)
 
@@ -43,7 +43,7 @@ export function createBucket(options: S3Options, onTrouble: () => void) {
     )
   }
 
-  /** An object and its size; null when there is none. The body has to be read or destroyed. */
+  /** An object and its size; null when there is none. The caller must read or destroy the body. */
   async function get(Key: string, signal: AbortSignal | undefined) {
     const found = await call('GetObject', signal, async (options) => {
       const answer = await client.send(new GetObjectCommand({ Bucket, Key }), options)
@@ -54,7 +54,7 @@ export function createBucket(options: S3Options, onTrouble: () => void) {
     const body = found.Body as Readable
     if (found.ContentLength === undefined) {
       body.destroy()
-      throw new S3Unavailable(new Error('the answer does not say how long it is'), 'GetObject')
+      throw new S3Unavailable(new Error('the answer does not state its length'), 'GetObject')
     }
     return { body, bytes: found.ContentLength, savedAt: found.LastModified?.getTime() ?? Number.NaN }
   }
@@ -66,7 +66,7 @@ export function createBucket(options: S3Options, onTrouble: () => void) {
     return found && listed({ Key, Size: found.ContentLength, LastModified: found.LastModified })
   }
 
-  /** Every object whose key begins with `prefix`, a page at a time. */
+  /** Every object whose key begins with `prefix`, page by page. */
   async function* list(Prefix: string, signal: AbortSignal, MaxKeys = LIST_PAGE): AsyncGenerator<readonly Listed[]> {
     let ContinuationToken: string | undefined
     do {
@@ -79,7 +79,7 @@ export function createBucket(options: S3Options, onTrouble: () => void) {
     } while (ContinuationToken !== undefined)
   }
 
-  /** Gives up unfinished uploads below `prefix`, where the store lets us: they are no objects, but hold bytes. */
+  /** Aborts unfinished uploads below `prefix`, where the store allows it: they are not objects, but use storage. */
   async function abortUploads(Prefix: string, isOurs: (key: string) => boolean, signal: AbortSignal): Promise<void> {
     try {
       const { Uploads = [] } = await quietCall('ListMultipartUploads', signal, (options) =>
@@ -95,7 +95,7 @@ export function createBucket(options: S3Options, onTrouble: () => void) {
     }
   }
 
-  /** A link to an object, good for so many seconds from `signingDate` on. */
+  /** A link to an object, valid for `expiresIn` seconds from `signingDate`. */
   async function link(Key: string, expiresIn: number, signingDate: Date): Promise<string> {
     const command = new GetObjectCommand({ Bucket, Key, ResponseContentDisposition: 'attachment' })
     return await call('GetObject', undefined, () => getSignedUrl(client, command, { expiresIn, signingDate }))

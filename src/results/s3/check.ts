@@ -7,11 +7,11 @@ import { readAll } from './read.ts'
 const PROBE = Buffer.from('a result could be saved here\n')
 
 /**
- * Does once what a commit does: an upload in parts, a put with a condition, a get, a list, a delete. Rights that are
- * missing, and what the store does not know, show before any job is fetched for it.
+ * Performs once what a commit does: a multipart upload, a conditional put, a get, a list, a delete. Missing rights and
+ * unsupported calls are found before any job is fetched.
  */
 export async function checkThoroughly(bucket: Bucket, prefix: string, signal: AbortSignal): Promise<void> {
-  // Names of its own: two that look at once do not meet.
+  // Unique names, so that concurrent checks do not collide.
   const folder = `${prefix}.probe-${randomBytes(8).toString('hex')}/`
   const [inParts, single] = [`${folder}parts`, `${folder}single`]
   try {
@@ -22,7 +22,7 @@ export async function checkThoroughly(bucket: Bucket, prefix: string, signal: Ab
     })
     await bucket.put(single, PROBE, { signal, ifAbsent: true }).catch(async (error) => {
       if (!(error instanceof S3Unavailable && error.isRefusal)) throw error
-      // A store that knows no conditions: results are saved without.
+      // A store without conditional writes: results are saved without conditions.
       await bucket.put(single, PROBE, { signal })
     })
     const found = await bucket.get(inParts, signal)
@@ -37,7 +37,7 @@ export async function checkThoroughly(bucket: Bucket, prefix: string, signal: Ab
   await bucket.deleteAll([inParts, single], signal)
 }
 
-/** Whether the bucket still answers and lets us in. */
+/** Whether the bucket still answers and grants access. */
 export async function checkQuickly(bucket: Bucket, prefix: string, signal: AbortSignal): Promise<void> {
   for await (const _ of bucket.list(`${prefix}.probe`, signal, 1)) return
 }

@@ -5,24 +5,24 @@ import { ensureHome } from './home.ts'
 
 export type S3Options = {
   readonly bucket: string
-  /** Without slashes at its ends; empty for none. */
+  /** Without leading or trailing slashes; empty for none. */
   readonly prefix: string
-  /** Null: the one that the AWS SDK finds. */
+  /** Null: the region that the AWS SDK finds. */
   readonly region: string | null
-  /** Of a store that is not Amazon's. */
+  /** The endpoint of a store other than Amazon's. */
   readonly endpoint: string | null
 }
 
-/** Until the answer of one request begins, and of a body that stalls, ms. */
+/** Maximum time until the answer of one request begins, and maximum idle time of a body, ms. */
 const REQUEST_TIMEOUT_MS = 60_000
 const CONNECT_TIMEOUT_MS = 10_000
-/** One call with all of the SDK's tries, ms: after that the store counts as not there. */
+/** Maximum time of one call with all of the SDK's retries, ms; after it the store counts as unavailable. */
 const CALL_TIMEOUT_MS = 150_000
-/** Connections at once. Bodies that are read slowly hold one each, and must not keep all others out. */
+/** Maximum connections. A slowly read body holds one, and must not block all other calls. */
 const MAX_SOCKETS = 256
 
 /**
- * Makes one call: `send` gets the signal to pass on. Ends with `signal` and after CALL_TIMEOUT_MS.
+ * Makes one call: `send` receives the signal to pass on. Ends with `signal` and after CALL_TIMEOUT_MS.
  * @throws S3Unavailable
  */
 export type Call = <T>(
@@ -35,9 +35,9 @@ export function createClient({ region, endpoint }: S3Options): S3Client {
   ensureHome()
   return new S3Client({
     ...(region ? { region } : endpoint ? { region: 'us-east-1' } : {}),
-    // Other stores know no bucket names in host names. Amazon's tell which region a bucket is in.
+    // Other stores do not support bucket names in host names. Amazon's answers name the region of a bucket.
     ...(endpoint ? { endpoint, forcePathStyle: true } : { followRegionRedirects: true }),
-    // Checksums are asked for call by call, since only some stores know them.
+    // Checksums are requested per call, since only some stores support them.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
@@ -51,7 +51,7 @@ export function createClient({ region, endpoint }: S3Options): S3Client {
   })
 }
 
-/** `onTrouble` hears of every failure that may mean that the store works no more. */
+/** `onTrouble` is called for every failure that may mean that the store no longer works. */
 export function createCall(onTrouble: () => void): Call {
   return async (operation, signal, send) => {
     try {

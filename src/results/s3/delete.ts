@@ -2,12 +2,12 @@ import { DeleteObjectCommand, DeleteObjectsCommand, type S3Client } from '@aws-s
 import type { Call } from './client.ts'
 import { S3Unavailable } from './errors.ts'
 
-/** Objects that one request deletes at most: S3's limit. */
+/** Maximum objects deleted per request: S3's limit. */
 const DELETE_BATCH = 1_000
-/** Objects that are deleted one by one, side by side. */
+/** Parallel deletions of single objects. */
 const MAX_PARALLEL = 8
 
-/** Deletes objects, many at once; one by one where the store refuses that, as Google's does. */
+/** Deletes many objects per request, or one by one where the store refuses that, as Google's does. */
 export function createDelete(client: S3Client, bucket: string, call: Call) {
   let takesBatches = true
 
@@ -19,7 +19,7 @@ export function createDelete(client: S3Client, bucket: string, call: Call) {
     }
   }
 
-  /** Resolves to those that are still there. */
+  /** Resolves to the keys that still exist. */
   async function deleteTogether(keys: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
     const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true }
     try {
@@ -28,7 +28,7 @@ export function createDelete(client: S3Client, bucket: string, call: Call) {
       )
       return Errors.flatMap(({ Key }) => (Key === undefined ? [] : [Key]))
     } catch (error) {
-      // One that is gone is none of ours, but one that does not know the call at all may say 404 too.
+      // A 404 does not mean a deleted object here: it comes from a store that does not support the call.
       const isRefused = error instanceof S3Unavailable && (error.isRefusal || error.isMissing)
       if (!isRefused) throw error
       takesBatches = false

@@ -15,48 +15,48 @@ import { type Draft, ResultsUnavailable } from '../results.ts'
 import type { Bucket, Listed } from './bucket.ts'
 import { S3Unavailable } from './errors.ts'
 
-/** What another service wrote is taken for debris when nothing was added for so long, ms. */
+/** Another service's objects are removed when nothing has been added to them for this long, ms. */
 const FOREIGN_DEBRIS_AFTER_MS = 24 * 3_600_000
-/** A draft that is given up while the service stops is removed in so many ms, or when its job is saved. */
+/** A draft discarded while the service stops is removed within this time, ms, or when its job is saved. */
 const DISCARD_GRACE_MS = 500
-/** Nobody waits for that any more, but it must end, ms. */
+/** The removal continues in the background for at most this long, ms. */
 const DISCARD_TIMEOUT_MS = 10_000
-/** Two that commit at the same moment are told to try again. */
+/** A put that conflicts with another commit at the same moment is tried this many times. */
 const MAX_CONFLICTS = 3
 
-/** What the store's drafts share. */
+/** What the drafts of a store share. */
 export type S3DraftDeps = {
   readonly bucket: Bucket
-  /** 16 hex digits: whose drafts these are. */
+  /** 16 hex digits that identify the owner of drafts. */
   readonly owner: string
   keyOf(jobId: string, path: string): string
-  /** `exists` without a record: something is there that is none. */
+  /** `exists` without a record: there is an object that is not a valid record. */
   find(jobId: string, signal: AbortSignal): Promise<{ exists: boolean; record: JobRecord | null }>
-  /** All objects of a job, by their paths. */
+  /** All objects of a job by their paths. */
   listJob(jobId: string, signal: AbortSignal): Promise<ReadonlyMap<string, Listed>>
-  /** Whether the store knows conditions, as far as is known. */
+  /** Whether the store supports conditional writes, as far as is known. */
   conditional: boolean
 }
 
-/** A result in the making, under keys of its own. */
+/** A result in the making, under its own keys. */
 export async function createS3Draft(
   deps: S3DraftDeps,
   at: { readonly jobId: string; readonly token: number; readonly signal: AbortSignal; readonly fromSaved: boolean },
 ): Promise<Draft> {
   const { bucket, owner, keyOf } = deps
   const { jobId, token, signal } = at
-  // A database that was restored counts anew: the token alone could name an older draft.
+  // A restored database starts counting again: the token alone could name an older draft.
   const base = `${token}-${owner}${randomBytes(8).toString('hex')}/`
-  /** What the result will have, and how large it is: files of this draft, and kept ones of the saved result. */
+  /** The files of the result and their sizes: this draft's, and kept ones of the saved result. */
   const has = at.fromSaved ? await savedFiles() : new Map<string, number>()
   let hasWritten = false
-  /** The record was sent: it may have landed, or land yet, whatever we were told. Then it names these files. */
+  /** The record was sent. It may be stored, now or later, whatever the store answered; then it names these files. */
   let sent = false
 
   async function savedFiles(): Promise<Map<string, number>> {
     const { record } = await deps.find(jobId, signal)
     const list = record && (await bucket.get(keyOf(jobId, record.files.path), signal))
-    if (!record || !list) throw new ResultsUnavailable('results', `there is no saved result of ${jobId} to begin with`)
+    if (!record || !list) throw new ResultsUnavailable('results', `there is no saved result of ${jobId} to start from`)
     const found = new Map([[record.job.path, record.job.bytes]])
     for await (const { path, bytes } of savedEntries(addAbortSignal(signal, list.body))) found.set(path, bytes)
     return found
@@ -65,7 +65,7 @@ export async function createS3Draft(
   /** Others may have removed objects: then this must not become a result. */
   async function verify(there: ReadonlyMap<string, Listed>, own: AbortSignal): Promise<void> {
     for (const [path, bytes] of has) {
-      // Not every store's lists know at once what was put.
+      // Not every store lists an object at once after its put.
       const found = there.get(path) ?? (await bucket.head(keyOf(jobId, path), own))
       if (found?.bytes === bytes) continue
       throw new ResultsUnavailable('results', `S3: ${path} of ${jobId} was removed or changed before it was saved`)
@@ -82,14 +82,14 @@ export async function createS3Draft(
     await verify(there, own)
     sent = true
     const saved = await putRecord(record, before.exists || replace, own)
-    // Debris is no reason to call a result unsaved that is saved.
+    // Left-over objects do not make a saved result unsaved.
     const obsolete = saved ? obsoleteOf(there, before.record) : []
     if (saved) await bucket.deleteAll(obsolete, own).catch(() => {})
     else await clear(own).catch(() => {})
     return saved
   }
 
-  /** Of two that commit at once one wins: the store itself sees to it, where it knows conditions. */
+  /** Of two commits at once one wins; the store ensures this where it supports conditions. */
   async function putRecord(record: NewRecord, overwrite: boolean, own: AbortSignal): Promise<boolean> {
     const key = keyOf(jobId, RECORD)
     const body = Buffer.from(recordText(record))
@@ -101,7 +101,7 @@ export async function createS3Draft(
         return true
       } catch (error) {
         if (!(ifAbsent && error instanceof S3Unavailable)) throw error
-        // What is there may be our own, of a first try whose answer was lost.
+        // The existing record may be our own, from a first try whose answer was lost.
         if (error.status === 412) return isOurs((await deps.find(jobId, own)).record)
         if (error.status === 409 && ++conflicts < MAX_CONFLICTS) continue
         if (error.status !== 501 && error.code !== 'NotImplemented') throw error
@@ -114,7 +114,9 @@ export async function createS3Draft(
     return record !== null && [record.job.path, record.files.path].some((path) => path.startsWith(base))
   }
 
-  /** What the new record does not name and nobody works on: the old result, and what dead processes left. */
+  /**
+   * Objects that the new record does not name and nobody works on: the old result, and those that dead processes left.
+   */
   function obsoleteOf(there: ReadonlyMap<string, Listed>, before: JobRecord | null): string[] {
     const replaced = new Set([before?.job.path, before?.files.path].map((path) => path && folderOf(path)))
     const changed = new Map<string, number>()
@@ -122,7 +124,7 @@ export async function createS3Draft(
       changed.set(folderOf(path), Math.max(changed.get(folderOf(path)) ?? 0, savedAt))
     const isDead = (folder: string) => {
       const [, its, whose] = /^(\d+)-([0-9a-f]{16})[0-9a-f]{16}$/.exec(folder) ?? []
-      // One of ours with another claim: that one was lost, since this one holds.
+      // Our own draft with another claim: that claim was lost, since this one holds.
       if (whose === owner) return Number(its) <= token
       return replaced.has(folder) || Date.now() - changed.get(folder)! > FOREIGN_DEBRIS_AFTER_MS
     }
@@ -140,7 +142,7 @@ export async function createS3Draft(
 
   return {
     async write(name, source) {
-      if (!isDraftName(name)) throw new Error(`a draft takes no file named ${JSON.stringify(name)}`)
+      if (!isDraftName(name)) throw new Error(`a draft cannot have a file named ${JSON.stringify(name)}`)
       hasWritten = true
       const path = `${base}${name}`
       const digest = await withSignal(signal, (own) => bucket.upload.write(keyOf(jobId, path), source, own))
@@ -162,7 +164,7 @@ export async function createS3Draft(
 }
 
 function timeLimit(ms: number) {
-  return { ms, error: () => new Error('left to whoever saves the job') }
+  return { ms, error: () => new Error('left to the next save of the job') }
 }
 
 function folderOf(path: string): string {

@@ -2,36 +2,36 @@ import { S3ServiceException } from '@aws-sdk/client-s3'
 import { causesOf } from '../../causes.ts'
 import { ResultsUnavailable } from '../results.ts'
 
-/** This process is out of descriptors: it passes, and says nothing of the store. */
+/** This process is out of descriptors: the condition passes and says nothing about the store. */
 const BUSY: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE'])
 
 /**
- * The operator reads these after they were scrubbed, which takes parameters (`?name=value`) out of every text: so none is
- * written that way.
+ * The scrubber removes parameters (`?name=value`) from every text before an operator reads it, so no hint is written in
+ * that form.
  */
 const HINTS: readonly (readonly [when: RegExp, hint: string])[] = [
   [/region is missing/i, 'name the region of the bucket in RESULTS_URL, as the parameter region'],
   [/\bkms:/i, 'a bucket encrypted with a KMS key needs kms:GenerateDataKey and kms:Decrypt on that key'],
 ]
 
-/** What stores answer when a bucket is in another region, or behind another endpoint, than they were asked for. */
+/** What stores answer when a bucket is in another region, or behind another endpoint, than the request. */
 const ELSEWHERE =
   /^(?:PermanentRedirect|TemporaryRedirect|Redirect|AuthorizationHeaderMalformed|IllegalLocationConstraint\w*|InvalidRegion\w*|InvalidLocationConstraint)$/
 const REDIRECTS: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 308])
 
-/** Longer words of a store would leave no room for what to do. Characters. */
-const MAX_WORDS = 250
+/** Maximum characters of the store's own words, so that there is room for the advice. */
+const MAX_WORDS_CHARS = 250
 
-/** A call failed: the store's own code and words, and what it was asked. */
+/** A call failed: the store's own code and words, and the call. */
 export class S3Unavailable extends ResultsUnavailable {
-  /** The code in the answer's body, `SlowDown`. */
+  /** The code in the answer's body, for example `SlowDown`. */
   readonly code: string
-  /** Of the answer; undefined when there was none. */
+  /** The HTTP status of the answer; undefined when there was none. */
   readonly status: number | undefined
   constructor(error: unknown, operation: string) {
     const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
     const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined
-    const words = message.length > MAX_WORDS ? `${message.slice(0, MAX_WORDS)}…` : message
+    const words = message.length > MAX_WORDS_CHARS ? `${message.slice(0, MAX_WORDS_CHARS)}…` : message
     const advice = adviceFor(error, name, message, status)
     const asked = status === undefined ? operation : `${operation}, HTTP ${status}`
     const isBusy = causesOf(error).some((cause) => BUSY.has((cause as NodeJS.ErrnoException | null)?.code))
@@ -40,11 +40,11 @@ export class S3Unavailable extends ResultsUnavailable {
     this.code = name
     this.status = status
   }
-  /** There is no such object. */
+  /** The object does not exist. */
   get isMissing(): boolean {
     return this.status === 404 && this.code !== 'NoSuchBucket'
   }
-  /** The store answered, and not that it is overloaded: asking in another way may help. */
+  /** The store refused the call for a reason other than overload: another form of the call may succeed. */
   get isRefusal(): boolean {
     const { status } = this
     if (status === undefined || this.code === 'NoSuchBucket') return false
@@ -60,14 +60,14 @@ function adviceFor(error: unknown, name: string, message: string, status: number
   return `the bucket is ${where}: name it in RESULTS_URL, as the parameter region${value} or endpoint`
 }
 
-/** The region that a store says the bucket is in: in a header, in the body, or in words. */
+/** The region that a store says the bucket is in: in a header, in the body, or in a message. */
 function regionOf(error: unknown, message: string): string | null {
   const { $response, Region } = (error ?? {}) as {
     readonly $response?: { readonly headers?: Readonly<Record<string, unknown>> }
     readonly Region?: unknown
   }
-  const told = [$response?.headers?.['x-amz-bucket-region'], Region, /expecting '([^']*)'/.exec(message)?.[1]]
-  return told.find((one): one is string => typeof one === 'string' && REGION.test(one)) ?? null
+  const found = [$response?.headers?.['x-amz-bucket-region'], Region, /expecting '([^']*)'/.exec(message)?.[1]]
+  return found.find((one): one is string => typeof one === 'string' && REGION.test(one)) ?? null
 }
 
 const REGION = /^[a-z0-9-]{1,40}$/

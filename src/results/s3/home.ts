@@ -1,9 +1,9 @@
 import { homedir } from 'node:os'
 
 /**
- * The AWS SDK looks for ~/.aws, also when it needs nothing from there. Under a user id without an entry in /etc/passwd,
- * as containers run with, and without HOME, that throws, once in a promise that nobody holds, which ends the process
- * (@smithy/core 3). A home that is not there is one without settings.
+ * The AWS SDK looks for ~/.aws even when it needs nothing from there. Under a user id without an entry in /etc/passwd,
+ * as in containers, and without HOME, that throws, once in an unhandled promise, which exits the process (@smithy/core
+ * 3). A home that does not exist counts as one without settings.
  */
 export function ensureHome(): void {
   try {

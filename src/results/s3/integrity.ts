@@ -1,18 +1,20 @@
 import { createHash } from 'node:crypto'
 import { S3Unavailable } from './errors.ts'
 
-/** How a body's integrity is told: Amazon's newer checksums, the old header that most stores know, or not at all. */
+/**
+ * How a body's integrity is declared: Amazon's newer checksums, the old header that most stores support, or not at all.
+ */
 export type Integrity = 'crc32' | 'md5' | 'none'
 
-/** What stores answer to an integrity header that they do not know, or to the lack of one. */
+/** What stores answer to an unsupported integrity header, or to a missing one. */
 const REFUSALS =
   /^(NotImplemented|InvalidArgument|InvalidRequest|InvalidDigest|BadRequest|MissingContentMD5|XAmzContentSHA256Mismatch|UnknownError|400|501)$/
 
 export type WithIntegrity = <T>(send: (integrity: Integrity) => Promise<T>) => Promise<T>
 
 /**
- * Sends with the integrity that this store takes, which is found out by what it refuses. Amazon gets checksums; stores
- * behind an endpoint of their own often refuse these, but a bucket with Object Lock wants at least an MD5.
+ * Sends with an integrity header that this store accepts, which is learned from its refusals. Amazon gets checksums.
+ * Stores behind another endpoint often refuse these, but a bucket with Object Lock requires at least an MD5.
  */
 export function createWithIntegrity(isAmazon: boolean): WithIntegrity {
   let order: readonly Integrity[] = isAmazon ? ['crc32', 'md5', 'none'] : ['md5', 'none', 'crc32']
@@ -32,7 +34,7 @@ export function createWithIntegrity(isAmazon: boolean): WithIntegrity {
   }
 }
 
-/** What a PutObject or UploadPart gets. */
+/** The integrity parameters of a PutObject or UploadPart. */
 export function integrityOf(
   integrity: Integrity,
   body: Uint8Array,

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { untilAborted } from '../abort.ts'
 import { S3Unavailable } from './errors.ts'
 
-/** A whole body as text. */
+/** Reads a whole body as text. */
 export async function readAll({ body }: { readonly body: Readable }, signal: AbortSignal): Promise<string> {
   const chunks: Uint8Array[] = []
   try {

@@ -11,9 +11,12 @@ import type { Digest } from '../results.ts'
 import type { Call } from './client.ts'
 import { integrityOf, type WithIntegrity } from './integrity.ts'
 
-/** The smallest part that S3 takes: each one is in memory, and many files are written side by side. All are equal. */
+/**
+ * The smallest part that S3 accepts, bytes: each part is in memory, and many files are written in parallel. All parts
+ * are equal.
+ */
 const PART_BYTES = 5 * 1024 * 1024
-/** S3's limit, which makes 48 GiB the largest file. */
+/** S3's limit; it makes 48 GiB the largest file. */
 const MAX_PARTS = 10_000
 
 export type UploadDeps = {
@@ -28,8 +31,8 @@ type Upload = { add(part: Uint8Array): Promise<void>; complete(): Promise<void>;
 
 export function createUpload({ client, bucket: Bucket, call, withIntegrity, put }: UploadDeps) {
   /**
-   * Writes an object, streamed in parts; a small one in one piece. Errors of `source` are passed on as they are, and of
-   * an upload that fails nothing is kept.
+   * Writes an object as a stream in parts; a small one in one request. Errors of `source` are passed on unchanged, and
+   * a failed upload leaves nothing.
    */
   async function write(key: string, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Digest> {
     const hash = createHash('sha256')
@@ -57,7 +60,7 @@ export function createUpload({ client, bucket: Bucket, call, withIntegrity, put 
     return { bytes, sha256: hash.digest('hex') }
   }
 
-  /** Begins with the first part: a store that refuses how its integrity is told gets it once more. */
+  /** Begins with the first part: a store that refuses the integrity header receives the part again. */
   async function begin(key: string, first: Uint8Array, signal: AbortSignal): Promise<Upload> {
     return await withIntegrity(async (integrity) => {
       const checked = integrity === 'crc32' ? { ChecksumAlgorithm: 'CRC32' as const } : {}
@@ -70,7 +73,7 @@ export function createUpload({ client, bucket: Bucket, call, withIntegrity, put 
         async add(Body) {
           const PartNumber = Parts.length + 1
           if (PartNumber > MAX_PARTS)
-            throw new Error('the file is larger than 48 GiB, the most that S3 takes in parts of 5 MiB')
+            throw new Error('the file is larger than 48 GiB, the maximum of S3 with parts of 5 MiB')
           const part = { ...at, UploadId, PartNumber, Body, ...integrityOf(integrity, Body) }
           const { ETag, ChecksumCRC32 } = await call('UploadPart', signal, (options) =>
             client.send(new UploadPartCommand(part), options),
@@ -83,7 +86,10 @@ export function createUpload({ client, bucket: Bucket, call, withIntegrity, put 
             client.send(new CompleteMultipartUploadCommand(whole), options),
           )
         },
-        /** Without the signal, which has mostly aborted by then. What stays is for a lifecycle rule of the bucket. */
+        /**
+         * Not with the signal, which usually has aborted by then. What remains is left to a lifecycle rule of the
+         * bucket.
+         */
         async abort() {
           await call('AbortMultipartUpload', undefined, (options) =>
             client.send(new AbortMultipartUploadCommand({ ...at, UploadId }), options),
@@ -104,7 +110,7 @@ export function createUpload({ client, bucket: Bucket, call, withIntegrity, put 
   return { write, begin }
 }
 
-/** Equal parts, but for the last, which is the only one when the source is small. */
+/** Splits into equal parts, except the last one, which is the only one when the source is small. */
 async function* inParts(
   source: AsyncIterable<Uint8Array>,
 ): AsyncIterable<{ readonly part: Uint8Array; readonly isLast: boolean }> {
@@ -113,11 +119,11 @@ async function* inParts(
   for await (const chunk of source) {
     pieces.push(chunk)
     size += chunk.byteLength
-    // More than a part, so that the last one is not empty.
+    // Keeps at least one byte, so that the last part is not empty.
     while (size > PART_BYTES) {
       const all: Uint8Array = Buffer.concat(pieces, size)
       yield { part: all.subarray(0, PART_BYTES), isLast: false }
-      // A copy, so that what was sent is not kept for the sake of its tail.
+      // Copied, so that the sent buffer is not retained for its tail.
       pieces = [Buffer.from(all.subarray(PART_BYTES))]
       size -= PART_BYTES
     }

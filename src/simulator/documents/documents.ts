@@ -2,8 +2,8 @@ import { crc32, deflateSync } from 'node:zlib'
 import type { Storage } from '../storage.ts'
 
 /**
- * Results of every kind, as Reducto's API shapes them, about documents that could exist. What links to storage is made
- * anew for every answer, as the API mints fresh links.
+ * Results of every kind in the shapes of Reducto's API, about realistic documents. Links to storage are created for
+ * every answer, as the API creates fresh links.
  */
 
 export type Kind = 'parse' | 'parse-url' | 'extract' | 'extract-v3' | 'split' | 'edit' | 'pipeline' | 'classify'
@@ -51,7 +51,7 @@ function parse(jobId: string, storage: Storage) {
   }
 }
 
-/** What a large parse looks like: the chunks are behind a link, and their images' links within. */
+/** The shape of a large parse: the chunks are behind a link, and contain the links of their images. */
 function parseByUrl(jobId: string, storage: Storage) {
   storage.put(`${jobId}/result.json`, {
     contentType: 'application/json',
@@ -118,7 +118,7 @@ const INVOICE = {
   invoice_number: 'INV-2026-0042',
   total: 1249.5,
   currency: 'EUR',
-  // Data, not links of the vendor's: never downloaded.
+  // Data, not the vendor's links: never downloaded.
   supplier: { name: 'Nordlicht GmbH', image_url: 'https://supplier.example/logo.png' },
   lines: [
     { description: 'Consulting', amount: 1050 },

@@ -1,18 +1,18 @@
 import type { Storage } from '../storage.ts'
 
 /**
- * Answers as Reducto was seen to give them, or could give them tomorrow: with members that no type knows, links in every
- * place, results that are not there, kinds that do not exist yet.
+ * Answers that Reducto was seen to give, or could give in future: with members that no type has, links in every
+ * position, missing results, unknown kinds.
  */
 
-/** What the job's answer holds; `type` is null where it is not sent. */
+/** The job's answer; `type` is null where it is not sent. */
 export type Variant = (jobId: string, storage: Storage) => { readonly type: string | null; readonly result: unknown }
 
 const CHUNK = { content: 'Part 1', embed: 'Part 1', enriched: null, blocks: [] }
 const USAGE = { num_pages: 1, credits: 1 }
 const FIELDS = { number: 'INV-1', total: 12.5 }
 
-/** A link with more beside it than any type knows. */
+/** A link with additional members that no type has. */
 function link(jobId: string, storage: Storage, name: string, content: unknown, contentType = 'application/json') {
   const body = Buffer.from(typeof content === 'string' ? content : JSON.stringify(content))
   storage.put(`${jobId}/${name}`, { contentType, body })
@@ -26,7 +26,7 @@ function link(jobId: string, storage: Storage, name: string, content: unknown, c
   }
 }
 
-/** Whole: the job is done with everything. */
+/** Complete: the job is done with everything. */
 export const WHOLE: Readonly<Record<string, Variant>> = {
   'a parse by URL, with more beside it': (id, storage) => ({
     type: 'Parse',
@@ -69,7 +69,7 @@ export const WHOLE: Readonly<Record<string, Variant>> = {
   'no fields': () => ({ type: 'Extract', result: { usage: USAGE, citations: null, result: [] } }),
 }
 
-/** Completed, and without its result: the job is not done. */
+/** Completed, but without a result: the job is not done. */
 export const LACKING: Readonly<Record<string, Variant>> = {
   'no result': () => ({ type: 'Parse', result: null }),
   'no result, of no kind': () => ({ type: null, result: null }),

@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { DatabaseRefused } from '../../../src/inbox/inbox.ts'
 import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
-import { InboxLocked, LOCK_PATIENCE, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
+import { InboxLocked, LOCK_TIMEOUT_MS, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
 import { MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
 import { delivery, places } from '../../support/service.ts'
@@ -220,7 +220,7 @@ describe('the instance lock', () => {
     const clock = createManualClock()
     const second = lock(path, clock)
     await clock.sleeping(100)
-    clock.advance(LOCK_PATIENCE)
+    clock.advance(LOCK_TIMEOUT_MS)
     await expect(second).rejects.toThrow(InboxLocked)
     await expect(second).rejects.toThrow(path)
     release()
