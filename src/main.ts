@@ -31,7 +31,7 @@ function help(words: readonly string[]): number {
   return say(helpFor(words))
 }
 
-/** At any position, also after a subcommand; arguments after `--` are not options. */
+/** At any place, also behind a subcommand; what follows `--` are no options. */
 function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf('--')
   return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')
@@ -43,14 +43,14 @@ function say(text: string): number {
   return EXIT.done
 }
 
-function reportError(error: unknown): number {
-  const printError = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
+function explain(error: unknown): number {
+  const tell = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
   if (error instanceof SettingsError) {
-    printError('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
+    tell('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
     return EXIT.wrongSettings
   }
   if (error instanceof DatabaseRefused) {
-    printError(error.message)
+    tell(error.message)
     return EXIT.wrongSettings
   }
   if (error instanceof WrongUse) {

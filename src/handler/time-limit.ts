@@ -1,7 +1,5 @@
-/** A call took longer than it may, or the service stops. */
-export class TimeUp extends Error {
-  override readonly name = 'TimeUp'
-}
+/** A call exceeded its time limit, or the service stops. */
+export class TimeoutError extends Error {}
 
 /** Node fires timers of more than 2^31-1 ms (24.8 days) at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1

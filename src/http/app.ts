@@ -11,21 +11,21 @@ import type { SavedFilesDeps } from './saved-files.ts'
 import { webhook } from './webhook.ts'
 
 export type AppDeps = {
-  /** Null before and after the time in which deliveries can be recorded. */
+  /** Null until deliveries can be recorded, and when they cannot any more. */
   readonly receiver: () => Receiver | null
   readonly health: Health
   readonly events: EventBus
-  /** The proxies that are trusted to report the caller's address: Express's `trust proxy`. Default: none. */
+  /** Which proxies in front are believed about the caller's address: Express's `trust proxy`. None by default. */
   readonly trustProxy?: boolean | number | string | readonly string[]
   readonly bodies?: BodyReader
-  /** For the links of forwarded records; without it there are no links. Returns null until results can be read. */
+  /** For the links of forwarded records; without it there are none. Returns null until results can be read. */
   readonly saved?: (() => SavedFilesDeps | null) | null
 }
 
-/** Who may call a route. Required, so that it cannot be forgotten. `signed`: the route verifies its caller itself. */
+/** Who may call a route. Required, so that it cannot be forgotten. `signed`: the route itself verifies its caller. */
 type Caller = 'anyone' | 'signed'
 
-/** The guards before a route. A new kind of caller does not compile without its guard. */
+/** What stands in front of a route. A new kind of caller does not compile without its guard. */
 const GUARDS: Readonly<Record<Caller, readonly RequestHandler[]>> = { anyone: [], signed: [] }
 
 type Route = {
@@ -35,12 +35,12 @@ type Route = {
   readonly handle: RequestHandler
 }
 
-/** The routes for deliveries, and for the links to results. Webhooks come before anything expensive. */
+/** What deliveries come to, and the links to results. Webhooks come before anything that costs. */
 function receiverRoutes(deps: AppDeps): readonly Route[] {
   const webhooks = { ...deps, bodies: deps.bodies ?? createBodyReader() }
   const direct = webhook(webhooks, (receiver, request) => receiver.direct(String(request.params.token)))
   return [
-    // `ALL`, because methods other than POST get their own answer.
+    // `ALL`, because another method than POST gets an answer of its own.
     {
       method: 'ALL',
       path: '/webhook',
@@ -62,7 +62,7 @@ function receiverRoutes(deps: AppDeps): readonly Route[] {
   ]
 }
 
-/** All routes of the service; any other path is not found. */
+/** The whole surface of the service: whatever else is asked for is not found. */
 export function createApp(deps: AppDeps): Express {
   const { events } = deps
   const app = appWith([
@@ -72,11 +72,11 @@ export function createApp(deps: AppDeps): Express {
   ])
   app.set('trust proxy', deps.trustProxy ?? false)
   app.use(notFound(events))
-  app.use(errorHandler(events))
+  app.use(failed(events))
   return app
 }
 
-/** The routes for another app, under any of its paths. Other requests are left to that app. */
+/** The routes for an app of somebody else's, under any path of it. What is not among them is left to that app. */
 export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): Express {
   const routes = receiverRoutes({ ...deps, health: () => ({ notReady: [], degraded: [] }) })
   const roots = new Set(routes.map(({ path }) => path.split('/')[1]!))
@@ -101,7 +101,7 @@ function appWith(routes: readonly Route[]): Express {
   return app
 }
 
-/** `/webhook/default` is not an alias of `/webhook`: an endpoint has one URL. */
+/** `/webhook/default` is not another name of `/webhook`: an endpoint has one URL. */
 function namedEndpoint(receiver: Receiver, request: Request) {
   const name = String(request.params.name)
   return name === 'default' ? null : receiver.endpoint(name)
@@ -114,11 +114,8 @@ function notFound(events: EventBus): RequestHandler {
   }
 }
 
-/**
- * Express's own error page shows stack traces. A path that cannot be decoded is the caller's error; any other error is
- * ours.
- */
-function errorHandler(events: EventBus): ErrorRequestHandler {
+/** Express's own error page shows stacks. A path that cannot be decoded is the caller's error, all else is ours. */
+function failed(events: EventBus): ErrorRequestHandler {
   return (error, request, response, _next) => {
     if (error instanceof URIError) {
       const peer = peerOf(request)
@@ -126,7 +123,7 @@ function errorHandler(events: EventBus): ErrorRequestHandler {
       return sendAndClose(request, response, BAD_REQUEST)
     }
     events.emit('failing', { what: 'request', error })
-    // A partly sent answer cannot be replaced.
+    // Half an answer cannot be taken back.
     if (response.headersSent) return void response.destroy()
     sendRefusal(request, response, FAILED)
   }

@@ -59,7 +59,7 @@ export function loadOwnConfig(own: OwnSettings, environment: Env, problems: read
   const around = without(environment, new Set(given.map(([name]) => stemOf(name))))
   const wrong = new Map([...problemsOf(around, environmentProblem), ...problemsOf(given, problemOf)])
   const texts = [...around, ...given].filter(([, value]) => isText(value)).map(([name, value]) => [name, String(value)])
-  const { config, told } = load(Object.fromEntries(texts))
+  const { config, invalid } = load(Object.fromEntries(texts))
   if (config && wrong.size === 0 && problems.length === 0) return config
 
   // A name that resembles a setting is reported with that setting. For a value that is not text, only that is reported.
