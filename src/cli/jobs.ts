@@ -7,7 +7,7 @@ import { openResults } from '../results/open.ts'
 import type { Results } from '../results/results.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
-import { resultsPlace } from '../settings/stores.ts'
+import { describeResultsLocation } from '../settings/stores.ts'
 import { parseDuration } from '../units.ts'
 import { type Command, ownOf, WrongUse } from './command.ts'
 import { forget } from './forget.ts'
@@ -70,7 +70,7 @@ export const jobs: Command = async (args) => {
   const ledger = await openLedger(config.database)
   try {
     const results = await openResults(config.results, { minFree: config.minFreeDisk })
-    const place = resultsPlace(config.results)
+    const place = describeResultsLocation(config.results)
     return await command.run({ ledger, results, given: { ...given, place } })
   } finally {
     await ledger.close()
