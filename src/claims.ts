@@ -91,7 +91,7 @@ export type Choice<T> = {
   /** How many may be claimed. */
   readonly limit: number
   /** Total slots of this stage, and how many of them retries and side files hold. */
-  readonly places: number
+  readonly slots: number
   readonly runningRetries: number
   /** Only the newest: for a trial, since old jobs may have been purged. */
   readonly newestFirst: boolean
@@ -105,15 +105,15 @@ type Lane = 'oldest' | 'newest' | 'retries'
 const LANES: readonly Lane[] = ['oldest', 'newest', 'retries', 'oldest']
 
 /** The slots that retries may hold: half of them, and the only one if there is one. */
-export function maxRetries(places: number): number {
-  return Math.max(1, Math.floor(places / 2))
+export function maxRetries(slots: number): number {
+  return Math.max(1, Math.floor(slots / 2))
 }
 
 /** The jobs to claim, at most `limit`, each once. */
 export function chooseClaims<T>(choice: Choice<T>): readonly T[] {
   const { due, limit, newestFirst } = choice
   const chosen = new Set<T>()
-  let retriesLeft = maxRetries(choice.places) - choice.runningRetries
+  let retriesLeft = maxRetries(choice.slots) - choice.runningRetries
 
   function nextOf(lane: Lane, turn: number): T | undefined {
     if (lane === 'retries' && retriesLeft <= 0) return undefined

@@ -21,9 +21,7 @@ export type JobState = 'expected' | 'queued' | 'running' | 'done' | 'dead'
 /** What a job waits for: `fetch` until its result is saved, then `hand_over`. */
 export type Stage = 'fetch' | 'hand_over'
 
-/**
- * The worker's task for a job: its stage, or, in addition, another attempt at the side files that are still missing.
- */
+/** The worker's task for a job: its stage, or, in addition, another attempt at missing side files. */
 export type Task = Stage | 'side_files'
 
 /** Maximum patience for each task until it is given up, ms. */
@@ -76,9 +74,7 @@ export type JobProgress = {
   readonly reason: CleanReason | null
 }
 
-/**
- * The id is inserted unencoded into a path of Reducto's API (reductoai 0.16), and names a folder and a key of a bucket.
- */
+/** The id goes unencoded into a path of Reducto's API (reductoai 0.16), and names a folder and a key of a bucket. */
 const JOB_ID = /^[A-Za-z0-9_-]{1,128}$/
 
 /** The one check of a job id, for every entry point. */
@@ -146,9 +142,7 @@ function contradicts(earlier: string | null, announced: string): boolean {
   return earlier !== null && FINAL_STATUSES.has(announced) && earlier !== announced
 }
 
-/**
- * A person queues a job again: a saved result is handed over, unless it must be fetched again. Null: make it due now.
- */
+/** A person queues a job again: hands over a saved result, unless it must be fetched again. Null: make it due now. */
 export function onRequeue(job: KnownJob, options: { readonly refetch: boolean }): (Wanted & { queue: Stage }) | null {
   if (options.refetch) return { queue: 'fetch', refetch: true }
   if (job.state === 'queued') return null
@@ -250,10 +244,7 @@ export type SideFilesProgress = {
   readonly spent: number
 }
 
-/**
- * The first attempt at missing side files is due after a backoff from `now`, or after `after` ms if a storage asked for
- * it.
- */
+/** The first attempt at missing side files: due after a backoff from `now`, or after `after` ms if a storage asked. */
 export function firstSideFiles(now: number, after: number, random: () => number): SideFilesProgress {
   const pause = Math.max(backoff(0, random), Math.min(after, MAX_DELAY_MS))
   return { failures: 0, crashes: 0, dueAt: now + pause, spent: pause }

@@ -43,23 +43,23 @@ function say(text: string): number {
   return EXIT.done
 }
 
-function explain(error: unknown): number {
+function reportError(error: unknown): number {
   const tell = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
   if (error instanceof SettingsError) {
-    tell('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
+    printError('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
     return EXIT.wrongSettings
   }
   if (error instanceof DatabaseRefused) {
-    tell(error.message)
+    printError(error.message)
     return EXIT.wrongSettings
   }
   if (error instanceof WrongUse) {
-    tell(error.message, `Try: ${PROGRAM} help`)
+    printError(error.message, `Try: ${PROGRAM} help`)
     return EXIT.wrongUse
   }
-  tell((error as Error).message)
+  printError((error as Error).message)
   return EXIT.problem
 }
 
-const code = await run(process.argv.slice(2)).catch(explain)
+const code = await run(process.argv.slice(2)).catch(reportError)
 process.exit(hasReaderLeft() ? EXIT.done : code)

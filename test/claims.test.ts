@@ -13,7 +13,7 @@ const choose = (given: Partial<Choice<string>>) =>
     due: [],
     sideFiles: [],
     limit: 8,
-    places: 8,
+    slots: 8,
     runningRetries: 0,
     newestFirst: false,
     turn: 0,
@@ -21,7 +21,7 @@ const choose = (given: Partial<Choice<string>>) =>
   })
 
 describe('which jobs are given out', () => {
-  it('each once, as many as there are places, and what there is', () => {
+  it('each once, as many as there are slots, and what there is', () => {
     expect(choose({ due: [due(range('a', 3))] }).toSorted()).toEqual(['a0', 'a1', 'a2'])
     expect(choose({ due: [due(range('a', 30))] })).toHaveLength(8)
     expect(choose({})).toEqual([])
@@ -30,7 +30,7 @@ describe('which jobs are given out', () => {
 
   it('the oldest and the newest by turns', () => {
     expect(choose({ due: [due(range('a', 9))], limit: 3 })).toEqual(['a0', 'a8', 'a1'])
-    // One at a time, as places become free: every fourth is the newest, whatever waits.
+    // One at a time, as slots become free: every fourth is the newest, whatever waits.
     const one = (turn: number) => choose({ due: [due(range('a', 1_000))], limit: 1, turn })
     expect([0, 1, 2, 3, 4, 5].map((turn) => one(turn)[0])).toEqual(['a0', 'a999', 'a0', 'a0', 'a0', 'a999'])
   })
@@ -40,7 +40,7 @@ describe('which jobs are given out', () => {
     expect(choose({ due: [due([], ['old'])], newestFirst: true })).toEqual(['old'])
   })
 
-  it('retries for half of the places at most, also when nothing else waits', () => {
+  it('retries for half of the slots at most, also when nothing else waits', () => {
     expect([1, 2, 3, 8].map(maxRetries)).toEqual([1, 1, 1, 4])
     expect(choose({ due: [due([], range('r', 20))] })).toEqual(range('r', 4))
     expect(choose({ due: [due([], range('r', 20))], runningRetries: 3 })).toEqual(['r0'])
@@ -82,7 +82,7 @@ describe('what a stage may claim', () => {
     expect(plan({ total: 0 })).toEqual({ is: 'nothing' })
   })
 
-  it('as many as there are places, and no more than there are in all', () => {
+  it('as many as there are slots, and no more than there are in all', () => {
     expect(plan({})).toEqual({ is: 'due', limit: 3, runningRetries: 0 })
     expect(plan({ limit: 20 })).toEqual({ is: 'due', limit: 8, runningRetries: 0 })
   })

@@ -1,8 +1,8 @@
 import pino from 'pino'
 import { describe, expect, it } from 'vitest'
 import { createEvents } from '../src/events.ts'
-import { parseExact, stringifyExact } from '../src/exact-json.ts'
 import { errorSerializers, logEvents } from '../src/log.ts'
+import { parseLossless, stringifyLossless } from '../src/lossless-json.ts'
 import { createScrub } from '../src/scrub.ts'
 import { newSecret } from '../src/signing.ts'
 import { formatBytes } from '../src/units.ts'
@@ -77,7 +77,7 @@ describe('exact JSON', () => {
     '{"id":12345678901234567890,"amount":1.0,"tiny":1e-400,"text":"1.0","list":[100000000000000000001,-0]}',
     '{"a":0.1,"b":1,"c":null,"d":true,"e":{}}',
   ])('keeps %s', (text) => {
-    expect(stringifyExact(parseExact(text))).toBe(text)
+    expect(stringifyLossless(parseLossless(text))).toBe(text)
   })
 })
 

@@ -5,7 +5,7 @@ import { createEvents, type EventBus } from '../events.ts'
 import { openLog } from '../log.ts'
 import { createScrub } from '../scrub.ts'
 import { shellEnvironment } from '../settings/environment.ts'
-import { resultsPlace } from '../settings/stores.ts'
+import { describeResultsLocation } from '../settings/stores.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
 import { createSvix, type Svix } from '../simulator/svix.ts'
@@ -63,7 +63,10 @@ async function run(values: { readonly once: boolean; readonly port: string }): P
   const url = `http://127.0.0.1:${service.port}`
   svix.addEndpoint({ url: `${url}/webhook`, secret: config.endpoints.get('default')![0]! })
   say('', `The service listens on ${url}, and a simulated Svix delivers to ${url}/webhook.`)
-  say('', `A simulated Reducto answers at ${reducto.url}. Results are saved in ${resultsPlace(config.results)}`)
+  say(
+    '',
+    `A simulated Reducto answers at ${reducto.url}. Results are saved in ${describeResultsLocation(config.results)}`,
+  )
   if (config.handler?.kind === 'module') say('', `Each saved result is handed to ${config.handler.path}`)
   say('', values.once ? 'Nine jobs, some trouble, then a summary.' : 'A mixed stream of jobs; Ctrl-C ends it.')
 
@@ -75,7 +78,7 @@ async function run(values: { readonly once: boolean; readonly port: string }): P
       await submit(stream, kind, Math.random() < 0.2 ? TROUBLE[kind] : undefined)
     }
     await allSettled(stream)
-    await summarise(service, resultsPlace(config.results))
+    await summarise(service, describeResultsLocation(config.results))
     return 0
   } finally {
     stopping.abort()

@@ -4,7 +4,7 @@ import { contentOf } from '../receive/parse.ts'
 import { openResults } from '../results/open.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
-import { resultsPlace } from '../settings/stores.ts'
+import { describeResultsLocation } from '../settings/stores.ts'
 
 /** What commands for operators work on: the inbox and the results of this installation, beside a service or not. */
 export async function openForOperator() {
@@ -15,7 +15,7 @@ export async function openForOperator() {
     const results = await openResults(config.results, { minFree: config.minFreeDisk })
     return {
       ...{ ledger, results, metadataOf, contentOf, config, now: Date.now },
-      place: resultsPlace(config.results),
+      place: describeResultsLocation(config.results),
       [Symbol.asyncDispose]: () => opening.disposeAsync(),
     }
   } catch (error) {

@@ -1,4 +1,4 @@
-import { stringifyExact } from '../exact-json.ts'
+import { stringifyLossless } from '../lossless-json.ts'
 import { toJson } from '../operations/present.ts'
 
 /** Prints text; returns exit code 0. */
@@ -14,7 +14,7 @@ export function printError(line: string): void {
 
 /** Prints plain data as one line of JSON: names with underscores, times in ISO 8601, numbers with their digits. */
 export function printJson(value: unknown): 0 {
-  return print(`${stringifyExact(toJson(value))}\n`)
+  return print(`${stringifyLossless(toJson(value))}\n`)
 }
 
 /** `1 job`, `2 jobs`. */

@@ -6,13 +6,13 @@ import { storageProblems } from '../settings/machine.ts'
 
 /** What only this machine can tell about settings. */
 
-type Places = Pick<Config, 'host' | 'port' | 'database' | 'results'>
+type FreeSlots = Pick<Config, 'host' | 'port' | 'database' | 'results'>
 
 /**
  * Looks whether this machine knows HOST, and whether this process may write where it is to keep things.
  * @throws SettingsError
  */
-export async function checkMachine(config: Places): Promise<void> {
+export async function checkMachine(config: FreeSlots): Promise<void> {
   const host = await hostProblem(config.host)
   const problems = [...(host === null ? [] : [host]), ...storageProblems(config)]
   if (problems.length > 0) throw new SettingsError(problems)
@@ -29,7 +29,7 @@ async function hostProblem(host: string): Promise<string | null> {
   }
 }
 
-const LISTEN_PROBLEMS: Readonly<Record<string, (config: Places) => string>> = {
+const LISTEN_PROBLEMS: Readonly<Record<string, (config: FreeSlots) => string>> = {
   EADDRINUSE: ({ port }) => `PORT: port ${port} is taken: stop what listens there, or set another`,
   EACCES: ({ port }) => `PORT: port ${port} may not be used by uid ${process.getuid?.()}: set one from 1024 on`,
   EADDRNOTAVAIL: ({ host }) => `HOST: ${host} is no address of this machine: set it to 0.0.0.0`,
@@ -37,7 +37,7 @@ const LISTEN_PROBLEMS: Readonly<Record<string, (config: Places) => string>> = {
 }
 
 /** What an error of a start says about settings: where it was to listen. Else the error itself. */
-export function settingsErrorOf(error: unknown, config: Places): unknown {
+export function settingsErrorOf(error: unknown, config: FreeSlots): unknown {
   const listening = causesOf(error).find((cause) => (cause as NodeJS.ErrnoException | null)?.syscall === 'listen')
   const { code = '' } = (listening ?? {}) as NodeJS.ErrnoException
   const problem = LISTEN_PROBLEMS[code]

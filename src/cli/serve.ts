@@ -4,7 +4,7 @@ import { createEvents } from '../events.ts'
 import { type Log, logEvents, openLog } from '../log.ts'
 import { type Config, loadConfig, SettingsError } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
-import { resultsPlace } from '../settings/stores.ts'
+import { describeResultsLocation } from '../settings/stores.ts'
 import type { Run } from './command.ts'
 import { checkMachine, settingsErrorOf } from './preflight.ts'
 import { onStopSignals } from './signals.ts'
@@ -136,7 +136,7 @@ function started(config: Config, port: number) {
     endpoints: [...config.endpoints.keys()].map(pathOf),
     reducto: config.reducto.baseUrl,
     database: config.database.path,
-    results: resultsPlace(config.results),
+    results: describeResultsLocation(config.results),
     handler: config.handler === null ? 'none' : config.handler.kind === 'module' ? config.handler.path : 'FORWARD_URL',
     concurrency: config.concurrency,
   }

@@ -1,5 +1,5 @@
 import { addAbortSignal } from 'node:stream'
-import { stringifyExact } from '../exact-json.ts'
+import { stringifyLossless } from '../lossless-json.ts'
 import { type JobRecord, metadataText } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import type { Scrub } from '../scrub.ts'
@@ -27,15 +27,15 @@ export async function forwardBody(record: JobRecord, deps: BodyDeps, signal: Abo
   const linked = { ...job, url: direct ?? links.to(jobId, job.path, now()) }
   const content = job.bytes > MAX_CONTENT_BYTES ? null : await readContent(record, results, signal)
   const texts = new Map([
-    ['job', withContent(stringifyExact(linked), content)],
+    ['job', withContent(stringifyLossless(linked), content)],
     ['metadata', metadataText(record)],
     // Reducto's reason may quote the request. No secret leaves, whatever was saved.
     ['reason', JSON.stringify(record.reason === null ? null : scrub(record.reason))],
     // Always through this service: each line of the list gets a link of its own.
-    ['files', stringifyExact({ ...files, url: links.to(jobId, files.path, now()) })],
+    ['files', stringifyLossless({ ...files, url: links.to(jobId, files.path, now()) })],
   ])
   const members = Object.keys(record).map(
-    (name) => `${JSON.stringify(name)}:${texts.get(name) ?? stringifyExact(record[name as keyof JobRecord])}`,
+    (name) => `${JSON.stringify(name)}:${texts.get(name) ?? stringifyLossless(record[name as keyof JobRecord])}`,
   )
   return `{${members.join(',')}}`
 }

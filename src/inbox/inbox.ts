@@ -25,7 +25,7 @@ export interface Intake {
 /** For the worker. */
 export interface Queue {
   /** Takes due jobs of one stage, chosen as `chooseClaims` says. None while paused by an operator. */
-  claim(stage: Stage, places: Places): Promise<readonly Claim[]>
+  claim(stage: Stage, slots: FreeSlots): Promise<readonly Claim[]>
   /**
    * Resolves when a claim of this stage may find something that the last one did not find, or when `signal` aborts. A
    * commit of this process is seen at once, those of others within a second.
@@ -51,10 +51,10 @@ export interface Queue {
 }
 
 /**
- * `limit`: how many jobs may be claimed. `total`: places of this stage in all. `newestFirst`: as a trial, see claims.ts.
+ * `limit`: how many jobs may be claimed. `total`: slots of this stage in all. `newestFirst`: as a trial, see claims.ts.
  * `isOtherOpen`: the other stage may claim now; while it may not, its jobs that must run alone hold up nobody.
  */
-export type Places = {
+export type FreeSlots = {
   readonly limit: number
   readonly total: number
   readonly newestFirst: boolean

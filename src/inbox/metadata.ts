@@ -1,4 +1,4 @@
-import { parseExact, stringifyExact } from '../exact-json.ts'
+import { parseLossless, stringifyLossless } from '../lossless-json.ts'
 
 /** Members of metadata, each as text: a string as it is, anything else as its JSON, numbers with their digits. */
 type WantedMetadata = Readonly<Record<string, string>>
@@ -26,7 +26,7 @@ function parsed(body: string): Readonly<Record<string, unknown>> | null {
   // JSON.parse refuses a byte order mark.
   const text = body.charCodeAt(0) === 0xfeff ? body.slice(1) : body
   try {
-    return objectOf(parseExact(text))
+    return objectOf(parseLossless(text))
   } catch {
     return null
   }
@@ -38,5 +38,5 @@ function objectOf(value: unknown): Readonly<Record<string, unknown>> | null {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : stringifyExact(value)
+  return typeof value === 'string' ? value : stringifyLossless(value)
 }

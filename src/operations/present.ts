@@ -1,5 +1,5 @@
-import { stringifyExact } from '../exact-json.ts'
 import type { JobRow } from '../inbox/inbox.ts'
+import { stringifyLossless } from '../lossless-json.ts'
 
 /** `done · Failed`: how the job ended is Reducto's word, that it is done is ours. */
 export function stateOf({ state, status, stage }: Pick<JobRow, 'state' | 'status' | 'stage'>): string {
@@ -17,7 +17,7 @@ export function metadataPairs(metadata: unknown): string {
 }
 
 function valueText(value: unknown): string {
-  return typeof value === 'string' ? value : stringifyExact(value)
+  return typeof value === 'string' ? value : stringifyLossless(value)
 }
 
 /** Members whose contents are others' and stay as they are. */

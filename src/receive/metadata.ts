@@ -1,11 +1,11 @@
-import { exactNumber } from '../exact-json.ts'
+import { losslessNumber } from '../lossless-json.ts'
 import { isTooDeep, updateIn, withoutByteOrderMark } from './payload.ts'
 
 /**
- * The metadata of a delivered body, plain or wrapped, with the digits of its numbers (`stringifyExact` writes them
+ * The metadata of a delivered body, plain or wrapped, with the digits of its numbers (`stringifyLossless` writes them
  * back). Null when there is none, and for anything that is not a job update. Never throws.
  *
- * `parseExact` calls a function for every value, which takes half a second for 1 MiB of small ones. A body whose
+ * `parseLossless` calls a function for every value, which takes half a second for 1 MiB of small ones. A body whose
  * numbers JavaScript represents exactly needs only `JSON.parse`; any other body is read by the parser below.
  */
 export function metadataOf(body: string): unknown {
@@ -154,7 +154,7 @@ function createParser(text: string): () => unknown {
     const start = at
     at = endOfNumber(text, start)
     const source = text.slice(start, at)
-    return changes(text, start, at) ? exactNumber(source) : Number(source)
+    return changes(text, start, at) ? losslessNumber(source) : Number(source)
   }
 
   return value

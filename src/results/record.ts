@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseExact, stringifyExact } from '../exact-json.ts'
+import { parseLossless, stringifyLossless } from '../lossless-json.ts'
 import type { CleanText } from '../scrub.ts'
 import { lineSpan, memberSpan } from './member-span.ts'
 
@@ -101,9 +101,9 @@ export function parseRecord(text: string, jobId: string): JobRecord | null {
     const [start, end] = lineSpan(text, 'metadata') ?? memberSpan(text, 'metadata') ?? [0, 0]
     const isLarge = end - start > MAX_PARSED_METADATA_CHARS
     const small = isLarge ? `${text.slice(0, start)}null${text.slice(end)}` : text
-    const record = readBack.parse(parseExact(small)) as unknown as JobRecord
+    const record = readBack.parse(parseLossless(small)) as unknown as JobRecord
     if (record.job_id !== jobId) return null
-    return isLarge ? withLargeMetadata(record, text.slice(start, end), parseExact) : record
+    return isLarge ? withLargeMetadata(record, text.slice(start, end), parseLossless) : record
   } catch {
     return null
   }
@@ -132,7 +132,7 @@ function withLargeMetadata(record: JobRecord, text: string, parse: (text: string
 
 /** The metadata of a record as JSON text; numbers keep their digits. */
 export function metadataText(record: JobRecord): string {
-  return largeMetadata.get(record) ?? stringifyExact(record.metadata ?? null)
+  return largeMetadata.get(record) ?? stringifyLossless(record.metadata ?? null)
 }
 
 /** A copy of a result's record with changes. Large metadata is not parsed. */
@@ -150,10 +150,10 @@ export function changedRecord<Changes extends Partial<JobRecord>>(
 /** A copy with JavaScript's numbers, as its readers expect them. */
 export function plainRecord(record: JobRecord): JobRecord {
   const text = largeMetadata.get(record)
-  if (text === undefined) return JSON.parse(stringifyExact(record)) as JobRecord
+  if (text === undefined) return JSON.parse(stringifyLossless(record)) as JobRecord
   const members = Object.entries(Object.getOwnPropertyDescriptors(record))
   const small = Object.fromEntries(members.map(([name, { value = null }]) => [name, value]))
-  return withLargeMetadata(JSON.parse(stringifyExact(small)) as JobRecord, text, JSON.parse)
+  return withLargeMetadata(JSON.parse(stringifyLossless(small)) as JobRecord, text, JSON.parse)
 }
 
 /** The text of `record.json`: indented for people, except large metadata, which nobody reads line by line. */
@@ -161,7 +161,7 @@ export function recordText(record: JobRecord): string {
   const lines = Object.keys(record).map((name) => {
     const large = name === 'metadata' ? largeText(record) : null
     if (large !== null) return `  "metadata": ${large}`
-    return stringifyExact({ [name]: record[name as keyof JobRecord] }, 2).slice(2, -2)
+    return stringifyLossless({ [name]: record[name as keyof JobRecord] }, 2).slice(2, -2)
   })
   return `{\n${lines.filter((line) => line !== '').join(',\n')}\n}\n`
 }

@@ -18,7 +18,7 @@ export type ResultsConfig =
     }
 
 /** The folder or bucket of a results setting, for people. */
-export function resultsPlace(results: ResultsConfig): string {
+export function describeResultsLocation(results: ResultsConfig): string {
   return results.kind === 'file' ? results.path : `s3://${[results.bucket, results.prefix].filter(Boolean).join('/')}`
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { EventBus } from '../events.ts'
-import type { Claim, Places, Queue } from '../inbox/inbox.ts'
+import type { Claim, FreeSlots, Queue } from '../inbox/inbox.ts'
 import type { Stage } from '../job.ts'
 import { aborted, linkSignals, NO_REASON } from '../signals.ts'
 import type { Gate } from './gate.ts'
@@ -48,7 +48,7 @@ export function createLoop(deps: LoopDeps): Loop {
     running.add(done)
   }
 
-  async function claim(wanted: Places, signal: AbortSignal): Promise<readonly Claim[]> {
+  async function claim(wanted: FreeSlots, signal: AbortSignal): Promise<readonly Claim[]> {
     try {
       return await queue.claim(stage, wanted)
     } catch (error) {

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Webhook } from 'svix'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { parseExact } from '../../src/exact-json.ts'
 import { createForward, type ForwardOptions } from '../../src/handler/forward.ts'
 import { createLinks } from '../../src/handler/links.ts'
+import { parseLossless } from '../../src/lossless-json.ts'
 import type { JobRecord } from '../../src/results/record.ts'
 import { createScrub } from '../../src/scrub.ts'
 import { newSecret } from '../../src/signing.ts'
@@ -133,7 +133,7 @@ describe('a forward', () => {
   })
 
   it('carries the digits of the numbers of its metadata', async () => {
-    const metadata = parseExact('{"price":10.0,"id":12345678901234567890}')
+    const metadata = parseLossless('{"price":10.0,"id":12345678901234567890}')
     const { handOver, calls } = await open(undefined, {}, { metadata })
     await handOver()
     expect(calls[0]!.body).toContain('"metadata":{"price":10.0,"id":12345678901234567890}')

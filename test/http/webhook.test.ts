@@ -12,7 +12,7 @@ import { InboxUnavailable } from '../../src/inbox/inbox.ts'
 import { createReceiver } from '../../src/receive/receive.ts'
 import { newMessageId, newSecret } from '../../src/signing.ts'
 import { createManualClock } from '../support/manual-clock.ts'
-import { event, places, signed, type TestService, testService } from '../support/service.ts'
+import { event, freeSlots, signed, type TestService, testService } from '../support/service.ts'
 
 /** The table of docs/contract.md#post-webhook-post-webhookname, row by row, over real sockets. */
 
@@ -40,7 +40,7 @@ function post(body: string | Buffer, headers: Record<string, string>, path = '/w
 
 /** Claims the job and settles it. */
 async function settle(jobId: string, state: 'done' | 'dead', savedStatus = 'Completed') {
-  const claims = await service.inbox.claim('fetch', places(100))
+  const claims = await service.inbox.claim('fetch', freeSlots(100))
   const claim = claims.find((one) => one.jobId === jobId)!
   const attempt = {
     startedAt: 0,
@@ -92,7 +92,7 @@ describe('known svix-id; job queued, running or done', () => {
     const again = () => post(body, signed(service.secret, body, id))
 
     expect((await again()).body).toEqual({ received: true, duplicate: true, job: 'queued' })
-    const [claim] = await service.inbox.claim('fetch', places(1))
+    const [claim] = await service.inbox.claim('fetch', freeSlots(1))
     expect((await again()).body).toEqual({ received: true, duplicate: true, job: 'running' })
     await service.inbox.settle(
       claim!,
@@ -152,7 +152,7 @@ describe('new svix-id for a known job that is not dead', () => {
     await post(body, signed(service.secret, body))
     await settle(jobId, 'done', 'Failed')
     expect((await post(body, signed(service.secret, body))).body).toEqual({ received: true })
-    const [claim] = await service.inbox.claim('fetch', places(1))
+    const [claim] = await service.inbox.claim('fetch', freeSlots(1))
     expect(claim).toMatchObject({ jobId, round: 2, fetchSince: 2 })
   })
 })

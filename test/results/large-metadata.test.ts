@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
-import { parseExact, stringifyExact } from '../../src/exact-json.ts'
 import { forwardBody } from '../../src/handler/forward-body.ts'
 import type { CompletedResult } from '../../src/handler/handler.ts'
 import { viewResult } from '../../src/handler/result-view.ts'
+import { parseLossless, stringifyLossless } from '../../src/lossless-json.ts'
 import { createFileResults } from '../../src/results/file.ts'
 import { changedRecord, type JobRecord, parseRecord, recordText } from '../../src/results/record.ts'
 import { createScrub } from '../../src/scrub.ts'
@@ -21,16 +21,16 @@ const METADATA: Record<string, string> = {
   'a number of many digits': '1'.repeat(1_000_000),
 }
 const FORMS: Record<string, (text: string) => string> = {
-  'as it is written now': (metadata) => recordText({ ...recordOf('job-1'), metadata: parseExact(metadata) }),
+  'as it is written now': (metadata) => recordText({ ...recordOf('job-1'), metadata: parseLossless(metadata) }),
   'with lines of its own, as it was': (metadata) =>
-    `${stringifyExact({ ...recordOf('job-1'), metadata: parseExact(metadata) }, 2)}\n`,
+    `${stringifyLossless({ ...recordOf('job-1'), metadata: parseLossless(metadata) }, 2)}\n`,
   'as the last member': (metadata) => {
     const { metadata: _, ...others } = recordOf('job-1')
-    return `${stringifyExact(others, 2).slice(0, -2)},\n  "metadata": ${metadata}\n}\n`
+    return `${stringifyLossless(others, 2).slice(0, -2)},\n  "metadata": ${metadata}\n}\n`
   },
   'with other indentation': (metadata) =>
-    stringifyExact({ ...recordOf('job-1'), metadata: 0 }, 1).replace('"metadata": 0', `"metadata":\r\n${metadata}`),
-  'on one line': (metadata) => stringifyExact({ ...recordOf('job-1'), metadata: parseExact(metadata) }),
+    stringifyLossless({ ...recordOf('job-1'), metadata: 0 }, 1).replace('"metadata": 0', `"metadata":\r\n${metadata}`),
+  'on one line': (metadata) => stringifyLossless({ ...recordOf('job-1'), metadata: parseLossless(metadata) }),
 }
 /** Without lines between deep lists: these would be half a GiB. */
 const CASES = Object.entries(METADATA).flatMap(([kind, text]) =>
@@ -64,7 +64,7 @@ describe('a record with large metadata', () => {
     expect(record).toMatchObject({ job_id: 'job-1', round: 1, files: { path: 'files.jsonl' } })
     expect(Object.keys(record!).sort()).toEqual(Object.keys(recordOf('job-1')).sort())
     // Exact when it is asked for.
-    expect(stringifyExact(record!.metadata)).toBe(metadata)
+    expect(stringifyLossless(record!.metadata)).toBe(metadata)
   })
 
   it.each(Object.entries(METADATA))(
@@ -74,7 +74,7 @@ describe('a record with large metadata', () => {
       const draft = await results.draft('job-1', 1, { signal: neverAborts })
       const job = await draft.write('job.json', pieces('{"a":1.0}'))
       const files = { ...(await draft.write('files.jsonl', pieces())), count: 0, failed: 0 }
-      await draft.commit(recordOf('job-1', { metadata: parseExact(metadata), job, files }), { replace: false })
+      await draft.commit(recordOf('job-1', { metadata: parseLossless(metadata), job, files }), { replace: false })
 
       let body = ''
       let view: CompletedResult | null = null
@@ -93,7 +93,7 @@ describe('a record with large metadata', () => {
       expect(view!.record.metadata).toEqual(JSON.parse(metadata))
       const record = (await results.record('job-1', neverAborts))!
       expect(record.complete).toBe(false)
-      expect(stringifyExact(record.metadata)).toBe(metadata)
+      expect(stringifyLossless(record.metadata)).toBe(metadata)
     },
   )
 
@@ -105,8 +105,8 @@ describe('a record with large metadata', () => {
 })
 
 it('short metadata is written and read as people expect', () => {
-  const record = recordOf('job-1', { metadata: parseExact('{"id":12345678901234567890}') })
-  expect(recordText(record)).toBe(`${stringifyExact(record, 2)}\n`)
+  const record = recordOf('job-1', { metadata: parseLossless('{"id":12345678901234567890}') })
+  expect(recordText(record)).toBe(`${stringifyLossless(record, 2)}\n`)
   expect(recordText(record)).toContain('\n    "id": 12345678901234567890\n')
   const read = parseRecord(recordText(record), 'job-1')!
   expect(Object.getOwnPropertyDescriptor(read, 'metadata')).toHaveProperty('value')

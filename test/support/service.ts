@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest'
 import type { Clock } from '../../src/clock.ts'
 import { type Service, startService } from '../../src/compose.ts'
 import { createEvents, type EventBus, type Events } from '../../src/events.ts'
-import type { Delivery, Places } from '../../src/inbox/inbox.ts'
+import type { Delivery, FreeSlots } from '../../src/inbox/inbox.ts'
 import { createMemory, type Memory } from '../../src/inbox/memory/memory.ts'
 import type { InboxPlace } from '../../src/inbox/open.ts'
 import { type Config, loadConfig } from '../../src/settings/config.ts'
@@ -117,6 +117,6 @@ export function delivery(
 }
 
 /** Room for so many jobs of a stage. */
-export function places(limit: number): Places {
+export function freeSlots(limit: number): FreeSlots {
   return { limit, total: limit, newestFirst: false, isOtherOpen: true }
 }

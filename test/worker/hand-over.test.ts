@@ -179,7 +179,7 @@ it('a handler that hangs holds up no fetch: results are saved, and handed over w
   ])
 })
 
-it('with many saved results waiting, no more are handed over at once than there are places', async () => {
+it('with many saved results waiting, no more are handed over at once than there are slots', async () => {
   const reducto = await testReducto()
   const folder = tempFolder()
   const failing = await rig(
@@ -212,7 +212,7 @@ it('with many saved results waiting, no more are handed over at once than there 
   expect(most).toBe(3)
 })
 
-it('without a handler any more, jobs that wait for one are done, no more of a stage at once than there are places', async () => {
+it('without a handler any more, jobs that wait for one are done, no more of a stage at once than there are slots', async () => {
   const reducto = await testReducto()
   const folder = tempFolder()
   const failing = await rig(
@@ -344,7 +344,7 @@ it('trouble at Reducto never holds up what is saved', async () => {
   expect(taken).toEqual([saved])
 })
 
-it('a handler that hangs for many jobs leaves half of the places to new ones once they are retries', async () => {
+it('a handler that hangs for many jobs leaves half of the slots to new ones once they are retries', async () => {
   const slow = new Set<string>()
   const on = await rig(
     (result, { signal }) => {

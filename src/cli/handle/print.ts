@@ -1,6 +1,6 @@
 import { createWalkThread } from '../../answer/walk-thread.ts'
-import { stringifyExact } from '../../exact-json.ts'
 import { viewResult } from '../../handler/result-view.ts'
+import { stringifyLossless } from '../../lossless-json.ts'
 import { print } from '../output.ts'
 import type { Saved } from './saved.ts'
 
@@ -11,7 +11,7 @@ export type Part = 'extracted' | 'chunks' | 'record'
  * is. It ends after `timeout` ms.
  */
 export async function printPart(part: Part, { record, results }: Saved, timeout: number): Promise<void> {
-  if (part === 'record') return void print(`${stringifyExact(record, indent())}\n`)
+  if (part === 'record') return void print(`${stringifyLossless(record, indent())}\n`)
   const walk = createWalkThread()
   try {
     const result = viewResult(record, { results, walk }, AbortSignal.timeout(timeout))

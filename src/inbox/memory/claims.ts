@@ -1,7 +1,7 @@
 import { furthestDue } from '../../backoff.ts'
 import { chooseClaims, isIsolated, isRetry, maySideFilesRun, planClaims } from '../../claims.ts'
 import type { Stage, Task } from '../../job.ts'
-import type { Claim, Places } from '../inbox.ts'
+import type { Claim, FreeSlots } from '../inbox.ts'
 import { afterClaim, afterClockJump, claimOf } from '../transitions.ts'
 import type { NextDue } from '../wake-up.ts'
 import { firstDeliveryOf, type JobEntry, type Memory } from './memory.ts'
@@ -56,12 +56,12 @@ export function createClaims(memory: Memory) {
       })
   }
 
-  function claim(stage: Stage, places: Places, now: number): readonly Claim[] {
+  function claim(stage: Stage, slots: FreeSlots, now: number): readonly Claim[] {
     claimedAt[stage] = now
     const all = entries()
     const running = all.filter(({ job }) => job.progress.state === 'running').map(({ job }) => job.progress)
     const plan = planClaims({
-      ...{ stage, ...places, isPaused: memory.pause !== null },
+      ...{ stage, ...slots, isPaused: memory.pause !== null },
       running: running.map((progress) => ({ ...progress, isRetry: isRetry(progress) })),
       sideFilesRunning: all.filter(({ sideFiles }) => sideFiles?.isRunning).length,
       isolated: isolatedDue(now),
@@ -71,8 +71,8 @@ export function createClaims(memory: Memory) {
     const sideFiles = stage === 'fetch' ? waitingSideFiles().filter(({ dueAt }) => dueAt <= now) : []
     const tries = new Set(sideFiles.filter(({ entry }) => maySideFilesRun(entry.job.progress)))
     const chosen = chooseClaims<Candidate>({
-      ...{ due: dueOf(stage, now), sideFiles: [...tries], limit: plan.limit, places: places.total },
-      ...{ runningRetries: plan.runningRetries, newestFirst: places.newestFirst, turn },
+      ...{ due: dueOf(stage, now), sideFiles: [...tries], limit: plan.limit, slots: slots.total },
+      ...{ runningRetries: plan.runningRetries, newestFirst: slots.newestFirst, turn },
     })
     turn += chosen.length
     return chosen.map((one) => (tries.has(one) ? takeSideFiles(one.entry) : take(one.entry, now)))

@@ -44,7 +44,7 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
   return {
     isFailing: () => false,
     accept: (delivery) => change(({ accept }) => accept(delivery, clock.now())),
-    claim: (stage, places) => change(({ claim }) => claim(stage, places, clock.now()), [stage]),
+    claim: (stage, slots) => change(({ claim }) => claim(stage, slots, clock.now()), [stage]),
     ready: wakeUp.ready,
     lost: (claims) => ask(() => claims.filter((claim) => !changes.holds(claim))),
     settle: (claim, next, attempt, sideFiles) =>

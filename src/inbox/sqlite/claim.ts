@@ -1,7 +1,7 @@
 import { furthestDue } from '../../backoff.ts'
 import { chooseClaims, planClaims } from '../../claims.ts'
 import type { Stage, Task } from '../../job.ts'
-import type { Claim, Places } from '../inbox.ts'
+import type { Claim, FreeSlots } from '../inbox.ts'
 import { afterClaim, claimOf, type StoredJob } from '../transitions.ts'
 import type { NextDue } from '../wake-up.ts'
 import { type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } from './rows.ts'
@@ -19,11 +19,11 @@ export function createClaims(sql: Statements, tally: Tally) {
 
   const lanes = () => sql.lanes.all() as { stage: Stage; endpoint: string }[]
 
-  function claim(stage: Stage, places: Places, now: number): readonly Claim[] {
+  function claim(stage: Stage, slots: FreeSlots, now: number): readonly Claim[] {
     claimedAt[stage] = now
     const running = sql.running.all() as { stage: Stage; isRetry: number; crashes: number }[]
     const plan = planClaims({
-      ...{ stage, ...places, isPaused: sql.pause.get() !== undefined },
+      ...{ stage, ...slots, isPaused: sql.pause.get() !== undefined },
       running: running.map((job) => ({ ...job, isRetry: job.isRetry === 1 })),
       sideFilesRunning: sql.runningSideFiles.all().length,
       isolated: sql.isolated.all(now) as { seq: number; stage: Stage }[],
@@ -40,8 +40,8 @@ export function createClaims(sql: Statements, tally: Tally) {
     const sideFiles = stage === 'fetch' ? seqsOf(sql.dueSideFiles.all({ now, limit })) : []
     const chosen = chooseClaims<number>({
       // Numbers of jobs; negative numbers stand for their side files.
-      ...{ due, sideFiles: sideFiles.map((seq) => -seq), limit, places: places.total },
-      ...{ runningRetries, newestFirst: places.newestFirst, turn },
+      ...{ due, sideFiles: sideFiles.map((seq) => -seq), limit, slots: slots.total },
+      ...{ runningRetries, newestFirst: slots.newestFirst, turn },
     })
     turn += chosen.length
     return chosen.map((seq) => (seq < 0 ? takeSideFiles(-seq) : take(seq, now)))

@@ -132,7 +132,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const inbox: Omit<Inbox, 'close'> = {
     isFailing: () => batcher.isFailing,
     accept: (delivery) => change('accept', delivery, clock.now()),
-    claim: (stage, places) => change('claim', stage, places, clock.now()),
+    claim: (stage, slots) => change('claim', stage, slots, clock.now()),
     ready: wakeUp.ready,
     async lost(claims: readonly ClaimId[]) {
       // The instance lock protects claims: a claim can only be lost to an operator who erased or requeued the job.

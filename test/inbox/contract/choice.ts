@@ -93,8 +93,8 @@ export function choiceContract(name: string, openTest: () => Promise<InboxTest>)
       }
       clock.advance(1)
       expect(await claimFrom(inbox, 8, 'hand_over')).toEqual([])
-      const places = { limit: 8, total: 8, newestFirst: false, isOtherOpen: false }
-      expect(await inbox.claim('hand_over', places)).toMatchObject([{ jobId: 'saved' }])
+      const slots = { limit: 8, total: 8, newestFirst: false, isOtherOpen: false }
+      expect(await inbox.claim('hand_over', slots)).toMatchObject([{ jobId: 'saved' }])
     })
 
     it('gives out the jobs of one stage only', async () => {
@@ -111,7 +111,7 @@ export function choiceContract(name: string, openTest: () => Promise<InboxTest>)
       expect(await inbox.get('a')).toMatchObject({ stage: 'hand_over', type: 'Parse', status: 'Completed' })
     })
 
-    it('lets retries hold half of the places at most', async () => {
+    it('lets retries hold half of the slots at most', async () => {
       const { inbox, clock } = await openTest()
       for (const id of ['a', 'b', 'c', 'd', 'e']) await inbox.accept(delivery(id))
       for (const claim of await claimFrom(inbox, 5))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Claim, Inbox, JobFilter } from '../../../src/inbox/inbox.ts'
-import { delivery, places } from '../../support/service.ts'
+import { delivery, freeSlots } from '../../support/service.ts'
 import { attempt, because, dead, done, type InboxTest } from './support.ts'
 
 /** What operators find, and do, beside `list`, `get` and `requeue`. */
@@ -48,7 +48,7 @@ export function operatorsContract(name: string, openTest: () => Promise<InboxTes
         await inbox.accept(delivery(id))
         clock.advance(1_000)
       }
-      const [claim] = await inbox.claim('fetch', { ...places(1) })
+      const [claim] = await inbox.claim('fetch', { ...freeSlots(1) })
       await kill(inbox, claim!, 'http_500')
       const found = async (filter: JobFilter) => (await inbox.list(filter, { limit: 9 })).rows.map((row) => row.jobId)
       const now = clock.now()
@@ -124,7 +124,7 @@ export function operatorsContract(name: string, openTest: () => Promise<InboxTes
         lastVerifiedAt: clock.now(),
         jobs: { queued: 1 },
       })
-      expect(await inbox.claim('fetch', places(9))).toMatchObject([{ jobId: 'job-1', svixId: 'msg_1', body }])
+      expect(await inbox.claim('fetch', freeSlots(9))).toMatchObject([{ jobId: 'job-1', svixId: 'msg_1', body }])
     })
 
     it('have a delivery read again: it does to its job what it would have done on arrival', async () => {
@@ -134,11 +134,11 @@ export function operatorsContract(name: string, openTest: () => Promise<InboxTes
       await inbox.accept(early)
       await inbox.accept(other('msg_bad', '{"a":2}', { is: 'rejected', reason: 'not understood' }))
       await inbox.accept(delivery('job-1', { svixId: 'msg_job', status: 'Failed' }))
-      const [claim] = await inbox.claim('fetch', places(9))
+      const [claim] = await inbox.claim('fetch', freeSlots(9))
       await kill(inbox, claim!)
       clock.advance(1_000)
       expect(await inbox.reread('msg_early', content)).toBe('job')
-      const [again] = await inbox.claim('fetch', places(9))
+      const [again] = await inbox.claim('fetch', freeSlots(9))
       expect(again).toMatchObject({
         jobId: 'job-1',
         svixId: 'msg_job',
@@ -167,11 +167,11 @@ export function operatorsContract(name: string, openTest: () => Promise<InboxTes
     it('wake the worker with a delivery that they have read again', async () => {
       const { inbox } = await openTest()
       await inbox.accept(other('msg_1', '{}', { is: 'ignored' }))
-      expect(await inbox.claim('fetch', places(9))).toEqual([])
+      expect(await inbox.claim('fetch', freeSlots(9))).toEqual([])
       const woken = inbox.ready('fetch', AbortSignal.timeout(60_000))
       await inbox.reread('msg_1', { is: 'job', jobId: 'job-1', status: 'Completed' })
       await woken
-      expect(await inbox.claim('fetch', places(9))).toMatchObject([{ jobId: 'job-1' }])
+      expect(await inbox.claim('fetch', freeSlots(9))).toMatchObject([{ jobId: 'job-1' }])
     })
 
     it('turn the pages of named jobs and of deliveries', async () => {
@@ -198,7 +198,7 @@ export function operatorsContract(name: string, openTest: () => Promise<InboxTes
       const { inbox, clock } = await openTest()
       const ids = ['a', 'b', 'c']
       for (const id of ids) await inbox.accept(delivery(id))
-      for (const claim of await inbox.claim('fetch', places(9))) await kill(inbox, claim)
+      for (const claim of await inbox.claim('fetch', freeSlots(9))) await kill(inbox, claim)
       const filter = { state: 'dead', jobIds: ['c', 'nobody', 'a'] } as const
       expect(await inbox.requeue(filter, { dryRun: true })).toBe(2)
       expect(await inbox.requeue(filter, { part: { first: 10, total: 1_000 } })).toBe(2)

@@ -2,7 +2,7 @@ import type { Attempt, Claim, Inbox } from '../../../src/inbox/inbox.ts'
 import type { CleanReason, JobProgress, Stage } from '../../../src/job.ts'
 import type { CleanText } from '../../../src/scrub.ts'
 import type { ManualClock } from '../../support/manual-clock.ts'
-import { places } from '../../support/service.ts'
+import { freeSlots } from '../../support/service.ts'
 
 /** An inbox on a clock that moves when told. `open` opens it again, as after a restart. */
 export type InboxTest = {
@@ -29,4 +29,4 @@ export const progress = (claim: Claim, change: Partial<JobProgress>): JobProgres
 export const done = (claim: Claim) => progress(claim, { state: 'done' })
 export const dead = (claim: Claim) => progress(claim, { state: 'dead', reason: because('x', 'gave up') })
 
-export const claimFrom = (inbox: Inbox, limit: number, stage: Stage = 'fetch') => inbox.claim(stage, places(limit))
+export const claimFrom = (inbox: Inbox, limit: number, stage: Stage = 'fetch') => inbox.claim(stage, freeSlots(limit))

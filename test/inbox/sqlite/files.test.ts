@@ -8,7 +8,7 @@ import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import { InboxLocked, LOCK_TIMEOUT_MS, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
 import { MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
-import { delivery, places } from '../../support/service.ts'
+import { delivery, freeSlots } from '../../support/service.ts'
 import { tempFolder } from '../../support/temp.ts'
 
 /** What is SQLite's own: its files, its lock, its errors. */
@@ -55,7 +55,7 @@ describe('the database', () => {
               VALUES ('job-1', 'queued', 'default', 0, 0, 0, 0, 0)`)
     old.close()
     const inbox = await open(path)
-    expect(await inbox.claim('fetch', places(1))).toMatchObject([
+    expect(await inbox.claim('fetch', freeSlots(1))).toMatchObject([
       { jobId: 'job-1', round: 1, progress: { stage: 'fetch' } },
     ])
     const copy = new DatabaseSync(`${path}.before-v${MIGRATIONS.length}`, { readOnly: true })
@@ -155,11 +155,11 @@ describe('errors', () => {
     await inbox.accept(delivery('a'))
     const other = new DatabaseSync(path)
     other.exec('BEGIN IMMEDIATE')
-    await expect(inbox.claim('fetch', places(1))).rejects.toMatchObject({ code: 'failed' })
+    await expect(inbox.claim('fetch', freeSlots(1))).rejects.toMatchObject({ code: 'failed' })
     other.exec('ROLLBACK')
     other.close()
     await inbox.ready('fetch', new AbortController().signal)
-    expect(await inbox.claim('fetch', places(1))).toHaveLength(1)
+    expect(await inbox.claim('fetch', freeSlots(1))).toHaveLength(1)
   })
 
   it('full: too many that wait are refused at once', async () => {
@@ -185,13 +185,13 @@ describe('other processes', () => {
       await inbox.close()
       await other.close()
     })
-    expect(await inbox.claim('fetch', places(1))).toEqual([])
+    expect(await inbox.claim('fetch', freeSlots(1))).toEqual([])
     const ready = inbox.ready('fetch', new AbortController().signal)
     await clock.sleeping(1_000)
     await other.accept(delivery('a'))
     clock.advance(1_000)
     await ready
-    expect(await inbox.claim('fetch', places(1))).toHaveLength(1)
+    expect(await inbox.claim('fetch', freeSlots(1))).toHaveLength(1)
   })
 })
 

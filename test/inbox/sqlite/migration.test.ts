@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import { MIGRATIONS } from '../../../src/inbox/sqlite/schema.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
-import { places } from '../../support/service.ts'
+import { freeSlots } from '../../support/service.ts'
 import { tempFolder } from '../../support/temp.ts'
 
 /** A database as version 3 or 4 left it, with a job in every state, comes through the migrations whole. */
@@ -115,7 +115,7 @@ describe.each([
   it('gives out what is due with all that was known, and tokens go on', async () => {
     const { inbox, clock } = await migrated(make)
     await inbox.pause(false)
-    const [alone] = await inbox.claim('fetch', places(9))
+    const [alone] = await inbox.claim('fetch', freeSlots(9))
     expect(alone).toMatchObject({ jobId: 'job-2', body: 'body of job-2', svixId: 'msg_2', announced: 'Completed' })
     expect(alone!.token).toBeGreaterThan(41)
     await inbox.settle(
@@ -128,14 +128,14 @@ describe.each([
       },
       null,
     )
-    const claims = await inbox.claim('fetch', places(9))
+    const claims = await inbox.claim('fetch', freeSlots(9))
     expect(claims).toMatchObject([
       { jobId: 'job-1', round: 4, fetchSince: 2, progress: { failures: 3, polls: 2, spent: 5_000 } },
       { jobId: 'job-3', task: 'side_files', sideFiles: { failures: 1, spent: 1_000 } },
     ])
     clock.advance(5_000)
     // The try that died is due again a moment later.
-    expect(await inbox.claim('fetch', places(9))).toMatchObject([{ jobId: 'job-4', task: 'side_files' }])
+    expect(await inbox.claim('fetch', freeSlots(9))).toMatchObject([{ jobId: 'job-4', task: 'side_files' }])
   })
 
   it('leaves no column or index that nothing uses', async () => {
@@ -164,9 +164,9 @@ describe('what version 5 has for operators', () => {
       pause: { since: expect.any(Number), reason: null },
       startedAt: clock.now(),
     })
-    expect(await inbox.claim('fetch', places(9))).toEqual([])
+    expect(await inbox.claim('fetch', freeSlots(9))).toEqual([])
     await inbox.pause(false)
-    expect(await inbox.claim('fetch', places(9))).toHaveLength(1)
+    expect(await inbox.claim('fetch', freeSlots(9))).toHaveLength(1)
     expect((await inbox.service()).pause).toBeNull()
   })
 

@@ -12,18 +12,18 @@ type RawNumber = { readonly rawJSON: string }
  * 500 ms for any numbers.)
  * @throws SyntaxError
  */
-export function parseExact(text: string): unknown {
+export function parseLossless(text: string): unknown {
   const value = JSON.parse(text)
   return changesNumbers(text) ? parseKeepingDigits(text) : value
 }
 
 /** A number that is written back as `source`, the text of a JSON number. */
-export function exactNumber(source: string): unknown {
+export function losslessNumber(source: string): unknown {
   return rawNumber(source)
 }
 
-/** `value` as JSON text; numbers from `parseExact` keep their digits. */
-export function stringifyExact(value: unknown, indent?: number): string {
+/** `value` as JSON text; numbers from `parseLossless` keep their digits. */
+export function stringifyLossless(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent)
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { parseExact, stringifyExact } from '../src/exact-json.ts'
+import { parseLossless, stringifyLossless } from '../src/lossless-json.ts'
 
 /** A number as it can be written. */
 const number = fc.stringMatching(/^-?(?:0|[1-9]\d{0,25})(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?$/)
@@ -24,15 +24,15 @@ const json = fc.letrec<{ json: string }>((tie) => ({
 it('keeps every number as it is written, and everything else as JSON.parse gives it', () => {
   fc.assert(
     fc.property(json, (given) => {
-      const exact = parseExact(given)
-      expect(JSON.parse(stringifyExact(exact))).toEqual(JSON.parse(given))
+      const exact = parseLossless(given)
+      expect(JSON.parse(stringifyLossless(exact))).toEqual(JSON.parse(given))
       // The reviver is told how each number is written.
       const written: string[] = []
       const note = (_key: string, value: unknown, context?: { source?: string }) => {
         if (typeof value === 'number') written.push(context!.source!)
         return value
       }
-      JSON.parse(stringifyExact(exact), note)
+      JSON.parse(stringifyLossless(exact), note)
       const kept = written.splice(0)
       JSON.parse(given, note)
       expect(kept).toEqual(written)
@@ -43,10 +43,10 @@ it('keeps every number as it is written, and everything else as JSON.parse gives
 
 it('refuses what JSON.parse refuses', () => {
   for (const broken of ['', '{', '[1.0', '{"a":1.0,}', '01', '1.', '--1', '[1.0 2]', 'NaN'])
-    expect(() => parseExact(broken)).toThrow(SyntaxError)
+    expect(() => parseLossless(broken)).toThrow(SyntaxError)
 })
 
 it('parses what is nested as deeply as JSON.parse allows', () => {
   const depth = 200_000
-  expect(() => parseExact(`${'['.repeat(depth)}1.0${']'.repeat(depth)}`)).not.toThrow()
+  expect(() => parseLossless(`${'['.repeat(depth)}1.0${']'.repeat(depth)}`)).not.toThrow()
 })
