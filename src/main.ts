@@ -44,7 +44,7 @@ function say(text: string): number {
 }
 
 function reportError(error: unknown): number {
-  const tell = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
+  const printError = (...lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
   if (error instanceof SettingsError) {
     printError('Invalid settings:', ...error.problems.map((problem) => `  ${problem}`), 'See .env.example.')
     return EXIT.wrongSettings
