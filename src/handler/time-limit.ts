@@ -1,5 +1,7 @@
 /** A call exceeded its time limit, or the service stops. */
-export class TimeoutError extends Error {}
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError'
+}
 
 /** Node fires timers of more than 2^31-1 ms (24.8 days) at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
