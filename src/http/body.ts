@@ -25,6 +25,8 @@ const ORDINARY_BYTES = 16 * 1024
 const MAX_CHUNKS = 4096
 
 export type BodyReader = {
+  /** Bytes of all bodies that are arriving or in use. */
+  readonly inFlight: number
   /** Throws BodyRefused when the declared length is too large. */
   checkLength(request: IncomingMessage): void
   /** Reads a body whole and hands it to `use`; it counts as in flight until that is over. @throws BodyRefused */
@@ -35,7 +37,8 @@ export type BodyReader = {
  * Reads raw bodies whatever their content type, within limits. `express.raw` would inflate them, skip those without a
  * content type, and read to its end what it refuses.
  */
-export function createBodyReader(options: { timeout?: number; inFlight?: number } = {}): BodyReader {
+export function createBodyReader(options: { timeout?: number; inFlight?: number; maxBytes?: number } = {}): BodyReader {
+  const maxBytes = options.maxBytes ?? MAX_BODY_BYTES
   const timeout = options.timeout ?? BODY_TIMEOUT_MS
   const limit = options.inFlight ?? MAX_IN_FLIGHT_BYTES
   const largeLimit = limit * 0.75
@@ -54,7 +57,7 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
       held = size
     }
     try {
-      return await use(await collect(request, hold, timeout))
+      return await use(await collect(request, hold, { timeout, maxBytes }))
     } finally {
       inFlight -= held
       large -= Math.max(held - ORDINARY_BYTES, 0)
@@ -62,8 +65,11 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
   }
 
   return {
+    get inFlight() {
+      return inFlight
+    },
     checkLength(request) {
-      if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw new BodyRefused('too_large')
+      if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw new BodyRefused('too_large')
     },
     read,
   }
@@ -73,7 +79,11 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
  * Collects a body in one buffer that grows: a list of pieces would cost hundreds of bytes for each, and a sender may make
  * each piece a single byte. `hold` is called with the buffer's new size before it grows; it throws when there is no room.
  */
-function collect(request: IncomingMessage, hold: (size: number) => void, timeout: number): Promise<Buffer> {
+function collect(
+  request: IncomingMessage,
+  hold: (size: number) => void,
+  { timeout, maxBytes }: { readonly timeout: number; readonly maxBytes: number },
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let body = Buffer.alloc(0)
     let bytes = 0
@@ -81,7 +91,7 @@ function collect(request: IncomingMessage, hold: (size: number) => void, timeout
     const timer = setTimeout(() => refuse('timeout'), timeout)
 
     function onData(chunk: Buffer): void {
-      if (bytes + chunk.length > MAX_BODY_BYTES || ++chunks > MAX_CHUNKS) return refuse('too_large')
+      if (bytes + chunk.length > maxBytes || ++chunks > MAX_CHUNKS) return refuse('too_large')
       try {
         append(chunk)
       } catch (error) {
@@ -90,8 +100,7 @@ function collect(request: IncomingMessage, hold: (size: number) => void, timeout
     }
     function append(chunk: Buffer): void {
       if (bytes + chunk.length > body.length) {
-        const size =
-          chunks === 1 ? chunk.length : Math.min(Math.max(body.length * 2, bytes + chunk.length), MAX_BODY_BYTES)
+        const size = chunks === 1 ? chunk.length : Math.min(Math.max(body.length * 2, bytes + chunk.length), maxBytes)
         hold(size)
         const grown = Buffer.allocUnsafe(size)
         body.copy(grown, 0, 0, bytes)

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
-import { DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
+import { DatabaseRefused, type Inbox, InboxUnavailable, type InboxWatch, type Ledger } from './inbox.ts'
 import { openMemory } from './memory/inbox.ts'
 import type { Memory } from './memory/memory.ts'
 import { checkDisk } from './sqlite/disk.ts'
@@ -25,7 +26,7 @@ export type OpenInboxOptions = {
   /** Another service holds the database; this one waits. */
   readonly onWait: () => void
   readonly onWarning: (message: string) => void
-}
+} & InboxWatch
 
 /**
  * Opens the inbox for the service: as the only one on its database, with what a dead process left running recovered.
@@ -60,6 +61,13 @@ export async function openLedger(database: SqlitePlace): Promise<Ledger & { clos
   } catch (error) {
     throw refusalOf(error, path)
   }
+}
+
+/** Bytes on the disk: of the database, and of its log. Zero for a file that is not there. */
+export async function inboxBytes(database: InboxPlace): Promise<{ readonly database: number; readonly log: number }> {
+  if (database.kind === 'memory') return { database: 0, log: 0 }
+  const size = async (path: string) => (await stat(path).catch(() => null))?.size ?? 0
+  return { database: await size(database.path), log: await size(`${database.path}-wal`) }
 }
 
 /**

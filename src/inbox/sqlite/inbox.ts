@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
-import type { Claim, ClaimId, Inbox } from '../inbox.ts'
+import type { Claim, ClaimId, Inbox, InboxWatch } from '../inbox.ts'
 import { createWakeUp } from '../wake-up.ts'
 import type { Change } from './batch.ts'
 import { createBatcher } from './batcher.ts'
@@ -25,7 +25,7 @@ export type SqliteOptions = {
   readonly busyTimeout?: number
   /** A database thread died: the process cannot go on. */
   readonly onDeath: (error: Error) => void
-}
+} & InboxWatch
 
 /** How often the disk, the log and slow accepts are looked at, ms. */
 const LOOK_EVERY_MS = 1_000
@@ -61,6 +61,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   })
   const batcher = createBatcher({
     commit: (batch) => writer.request({ batch }),
+    ...(options.onTransaction ? { onTransaction: options.onTransaction } : {}),
     onCommitted(batch, committed) {
       paused = committed.paused
       // A claim in a transaction that failed has seen nothing.
@@ -85,7 +86,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
 
   async function ask<K extends keyof Queries>(name: K, ...args: Parameters<Queries[K]>) {
     const question = [name, args] as unknown as Question
-    return (await reader.request({ ask: question })).answer as ReturnType<Queries[K]>
+    const began = performance.now()
+    const { answer } = await reader.request({ ask: question })
+    options.onRead?.(name, performance.now() - began)
+    return answer as ReturnType<Queries[K]>
   }
 
   function look(): void {
@@ -115,6 +119,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
 
   const inbox: Omit<Inbox, 'close'> = {
     isFailing: () => batcher.isFailing,
+    waitingRows: () => batcher.waitingRows,
     accept: (delivery) => change('accept', delivery, clock.now()),
     claim: (stage, places) => change('claim', stage, places, clock.now()),
     ready: wakeUp.ready,
