@@ -1,7 +1,7 @@
 import request from 'supertest'
 import { describe, expect, it } from 'vitest'
 import { createEvents } from '../../src/events.ts'
-import { parsePrometheus, valueOf } from '../support/prometheus.ts'
+import { parsePrometheus, sampleValue } from '../support/prometheus.ts'
 import { event, signed, testService } from '../support/service.ts'
 
 const WRITE = 'a-token-that-writes'
@@ -29,24 +29,24 @@ describe('GET /metrics of a service', () => {
     await done
 
     const text = await scrape(url)
-    expect(valueOf(text, 'deliveries_total', { endpoint: 'default', outcome: 'accepted' })).toBe(1)
-    expect(valueOf(text, 'refused_total', { endpoint: 'default', reason: 'missing_headers' })).toBe(1)
-    expect(valueOf(text, 'acknowledgement_seconds_count')).toBe(1)
-    expect(valueOf(text, 'commit_seconds_count')).toBeGreaterThan(1)
-    expect(valueOf(text, 'commit_failures_total')).toBe(0)
-    expect(valueOf(text, 'settled_total', { type: 'Extract', outcome: 'done' })).toBe(1)
-    expect(valueOf(text, 'saved_seconds_count')).toBe(1)
-    expect(valueOf(text, 'done_seconds_count')).toBe(1)
-    expect(valueOf(text, 'saved_bytes_total')).toBeGreaterThan(0)
-    expect(valueOf(text, 'jobs', { state: 'done' })).toBe(1)
-    expect(valueOf(text, 'inbox_bytes', { part: 'database' })).toBeGreaterThan(0)
-    expect(valueOf(text, 'free_disk_bytes', { store: 'results' })).toBeGreaterThan(0)
-    expect(valueOf(text, 'last_verified_delivery_timestamp_seconds', { endpoint: 'default' })).toBeGreaterThan(0)
-    expect(valueOf(text, 'ready')).toBe(1)
-    expect(valueOf(text, 'build_info', { inbox: 'sqlite', results: 'file', handler: 'none' })).toBe(1)
+    expect(sampleValue(text, 'deliveries_total', { endpoint: 'default', outcome: 'accepted' })).toBe(1)
+    expect(sampleValue(text, 'refused_total', { endpoint: 'default', reason: 'missing_headers' })).toBe(1)
+    expect(sampleValue(text, 'acknowledgement_seconds_count')).toBe(1)
+    expect(sampleValue(text, 'commit_seconds_count')).toBeGreaterThan(1)
+    expect(sampleValue(text, 'commit_failures_total')).toBe(0)
+    expect(sampleValue(text, 'settled_total', { type: 'Extract', outcome: 'done' })).toBe(1)
+    expect(sampleValue(text, 'saved_seconds_count')).toBe(1)
+    expect(sampleValue(text, 'done_seconds_count')).toBe(1)
+    expect(sampleValue(text, 'saved_bytes_total')).toBeGreaterThan(0)
+    expect(sampleValue(text, 'jobs', { state: 'done' })).toBe(1)
+    expect(sampleValue(text, 'inbox_bytes', { part: 'database' })).toBeGreaterThan(0)
+    expect(sampleValue(text, 'free_disk_bytes', { store: 'results' })).toBeGreaterThan(0)
+    expect(sampleValue(text, 'last_verified_delivery_timestamp_seconds', { endpoint: 'default' })).toBeGreaterThan(0)
+    expect(sampleValue(text, 'ready')).toBe(1)
+    expect(sampleValue(text, 'build_info', { inbox: 'sqlite', results: 'file', handler: 'none' })).toBe(1)
     for (const words of [secret.slice(6), reducto.apiKey, READ, WRITE, jobId]) expect(text).not.toContain(words)
     // What the first look asked is seen by the next one.
-    expect(valueOf(await scrape(url, WRITE), 'read_seconds_count', { question: 'stats' })).toBeGreaterThan(0)
+    expect(sampleValue(await scrape(url, WRITE), 'read_seconds_count', { question: 'stats' })).toBeGreaterThan(0)
   })
 
   it('does not exist without ADMIN_TOKEN', async () => {
@@ -62,17 +62,17 @@ describe('GET /metrics of a service', () => {
     await request(url).get('/metrics').set({ authorization: 'Bearer a-wrong-token-of-16' }).expect(401)
     await request(url).get('/metrics').expect(401)
     const text = await scrape(url)
-    expect(valueOf(text, 'sign_in_failures_total')).toBe(1)
-    expect(valueOf(text, 'refused_total', { endpoint: 'operator', reason: 'wrong_token' })).toBe(1)
-    expect(valueOf(text, 'refused_total', { endpoint: 'operator', reason: 'no_token' })).toBe(1)
+    expect(sampleValue(text, 'sign_in_failures_total')).toBe(1)
+    expect(sampleValue(text, 'refused_total', { endpoint: 'operator', reason: 'wrong_token' })).toBe(1)
+    expect(sampleValue(text, 'refused_total', { endpoint: 'operator', reason: 'no_token' })).toBe(1)
   })
 
   it('shows a pause of an operator', async () => {
     const { url, inbox } = await testService({ env: TOKENS })
     await inbox.pause(true)
     const text = await scrape(url)
-    expect(valueOf(text, 'paused', { cause: 'operator' })).toBe(1)
-    expect(valueOf(text, 'paused', { cause: 'disk' })).toBe(0)
+    expect(sampleValue(text, 'paused', { cause: 'operator' })).toBe(1)
+    expect(sampleValue(text, 'paused', { cause: 'disk' })).toBe(0)
   })
 })
 
@@ -81,7 +81,7 @@ describe('with ADMIN_PORT', () => {
     const service = await testService({ store: 'memory', env: { ...TOKENS, ADMIN_PORT: '0' } })
     const admin = `http://127.0.0.1:${service.adminPort}`
     expect(service.adminPort).not.toBe(service.port)
-    expect(valueOf(await scrape(admin), 'ready')).toBe(1)
+    expect(sampleValue(await scrape(admin), 'ready')).toBe(1)
     await request(service.url)
       .get('/metrics')
       .set({ authorization: `Bearer ${READ}` })

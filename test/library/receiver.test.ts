@@ -12,7 +12,7 @@ import { createReceiver, type Handler, Permanent, type Receiver, type ReceiverOp
 import type { Reducto } from '../../src/simulator/reducto.ts'
 import { deliver, jobEnd, newSigningSecret, signDelivery, testSettings } from '../../src/testing.ts'
 import { CERTIFICATE } from '../support/certificate.ts'
-import { valueOf } from '../support/prometheus.ts'
+import { sampleValue } from '../support/prometheus.ts'
 import { testReducto } from '../support/service.ts'
 import { tempFolder } from '../support/temp.ts'
 
@@ -345,11 +345,11 @@ describe('the operator’s routes', () => {
     const { app, receiver } = await rig({ settings: { ADMIN_TOKEN } })
     await request(app).get('/reducto/metrics').expect(401, { error: 'unauthorized' })
     const metrics = () => request(app).get('/reducto/metrics').set('authorization', `Bearer ${ADMIN_TOKEN}`).expect(200)
-    expect(valueOf((await metrics()).text, 'ready')).toBe(0)
+    expect(sampleValue((await metrics()).text, 'ready')).toBe(0)
     await receiver.start()
     const { text } = await metrics()
-    expect(valueOf(text, 'ready')).toBe(1)
-    expect(valueOf(text, 'build_info', { handler: 'none' })).toBe(1)
+    expect(sampleValue(text, 'ready')).toBe(1)
+    expect(sampleValue(text, 'build_info', { handler: 'none' })).toBe(1)
     await request(app).post('/orders').send({ item: 1 }).expect(200, { item: 1 })
   })
 })

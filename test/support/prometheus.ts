@@ -69,7 +69,7 @@ function has(labels: Sample['labels'], some: Sample['labels']): boolean {
 }
 
 /** The value of one series; undefined when it is not there. `name`: without the prefix of this service's. */
-export function valueOf(text: string, name: string, labels: Sample['labels'] = {}): number | undefined {
+export function sampleValue(text: string, name: string, labels: Sample['labels'] = {}): number | undefined {
   const full = `reducto_receiver_${name}`
   const samples = [...parsePrometheus(text).values()].flatMap((family) => family.samples)
   return samples.find(

@@ -7,7 +7,7 @@ import { MAX_WAIT_MS } from '../../src/telemetry/cached.ts'
 import { FAMILIES, PREFIX } from '../../src/telemetry/families.ts'
 import { createMetrics, type MetricsDeps } from '../../src/telemetry/metrics.ts'
 import { createManualClock } from '../support/manual-clock.ts'
-import { parsePrometheus, valueOf } from '../support/prometheus.ts'
+import { parsePrometheus, sampleValue } from '../support/prometheus.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 const STATS = {
@@ -73,25 +73,25 @@ describe('the text', () => {
   it('of two receivers in one process has nothing in common, and prom-client’s own registry stays the app’s', async () => {
     const [one, other] = [rig(), rig()]
     one.events.emit('slowed', { ms: 1 })
-    expect(valueOf(await one.metrics.text(), 'slowed_total')).toBe(1)
-    expect(valueOf(await other.metrics.text(), 'slowed_total')).toBe(0)
+    expect(sampleValue(await one.metrics.text(), 'slowed_total')).toBe(1)
+    expect(sampleValue(await other.metrics.text(), 'slowed_total')).toBe(0)
     expect(register.getMetricsAsArray()).toEqual([])
   })
 
   it('shows what is known without asking', async () => {
     const text = await rig().metrics.text()
     const values = {
-      ready: valueOf(text, 'ready'),
-      handler_failing: valueOf(text, 'handler_failing'),
-      operator: valueOf(text, 'paused', { cause: 'operator' }),
-      disk: valueOf(text, 'paused', { cause: 'disk' }),
-      bodies: valueOf(text, 'bodies_in_flight_bytes'),
-      waiting: valueOf(text, 'inbox_waiting_rows'),
-      busy: valueOf(text, 'busy', { stage: 'fetch' }),
-      places: valueOf(text, 'places', { stage: 'hand_over' }),
-      minFree: valueOf(text, 'min_free_disk_bytes'),
-      secrets: valueOf(text, 'signing_secrets', { endpoint: 'production' }),
-      build: valueOf(text, 'build_info', { version: '1.2.3', results: 'file' }),
+      ready: sampleValue(text, 'ready'),
+      handler_failing: sampleValue(text, 'handler_failing'),
+      operator: sampleValue(text, 'paused', { cause: 'operator' }),
+      disk: sampleValue(text, 'paused', { cause: 'disk' }),
+      bodies: sampleValue(text, 'bodies_in_flight_bytes'),
+      waiting: sampleValue(text, 'inbox_waiting_rows'),
+      busy: sampleValue(text, 'busy', { stage: 'fetch' }),
+      places: sampleValue(text, 'places', { stage: 'hand_over' }),
+      minFree: sampleValue(text, 'min_free_disk_bytes'),
+      secrets: sampleValue(text, 'signing_secrets', { endpoint: 'production' }),
+      build: sampleValue(text, 'build_info', { version: '1.2.3', results: 'file' }),
     }
     expect(values).toEqual({
       ...{ ready: 1, handler_failing: 1, operator: 1, disk: 0, bodies: 17, waiting: 4, busy: 2, places: 8 },
@@ -101,12 +101,12 @@ describe('the text', () => {
 
   it('shows what the inbox and the disks say', async () => {
     const text = await rig().metrics.text()
-    expect(valueOf(text, 'jobs', { state: 'dead' })).toBe(2)
-    expect(valueOf(text, 'oldest_due_seconds', { stage: 'fetch' })).toBe(90)
-    expect(valueOf(text, 'oldest_due_seconds', { stage: 'hand_over' })).toBe(0)
-    expect(valueOf(text, 'inbox_bytes', { part: 'database' })).toBe(4_096)
-    expect(valueOf(text, 'free_disk_bytes', { store: 'inbox' })).toBe(5_000)
-    expect(valueOf(text, 'free_disk_bytes', { store: 'results' })).toBeUndefined()
+    expect(sampleValue(text, 'jobs', { state: 'dead' })).toBe(2)
+    expect(sampleValue(text, 'oldest_due_seconds', { stage: 'fetch' })).toBe(90)
+    expect(sampleValue(text, 'oldest_due_seconds', { stage: 'hand_over' })).toBe(0)
+    expect(sampleValue(text, 'inbox_bytes', { part: 'database' })).toBe(4_096)
+    expect(sampleValue(text, 'free_disk_bytes', { store: 'inbox' })).toBe(5_000)
+    expect(sampleValue(text, 'free_disk_bytes', { store: 'results' })).toBeUndefined()
   })
 })
 
@@ -116,23 +116,23 @@ describe('the last verified delivery', () => {
   it('comes from the inbox after a start, where there is only one endpoint', async () => {
     const { metrics, events, clock } = rig({ signingSecrets: new Map([['default', 1]]) })
     const labels = { endpoint: 'default' }
-    expect(valueOf(await metrics.text(), name, labels)).toBe(NOW / 1_000 - 5)
+    expect(sampleValue(await metrics.text(), name, labels)).toBe(NOW / 1_000 - 5)
     clock.advance(10_000)
     const delivery = { endpoint: 'default', svixId: 'msg_1', jobId: 'a', status: 'Completed', ms: 1 } as const
     events.emit('delivery', { ...delivery, outcome: 'accepted' })
-    expect(valueOf(await metrics.text(), name, labels)).toBe(NOW / 1_000 + 10)
+    expect(sampleValue(await metrics.text(), name, labels)).toBe(NOW / 1_000 + 10)
   })
 
   it('is not known by endpoint where there are several, until one comes', async () => {
     const { metrics, events } = rig()
-    expect(valueOf(await metrics.text(), name, { endpoint: 'default' })).toBeUndefined()
+    expect(sampleValue(await metrics.text(), name, { endpoint: 'default' })).toBeUndefined()
     const delivery = { endpoint: 'production', svixId: 'msg_1', jobId: 'a', status: 'Completed', ms: 1 } as const
     events.emit('delivery', { ...delivery, outcome: 'duplicate' })
     const text = await metrics.text()
-    expect(valueOf(text, name, { endpoint: 'default' })).toBeUndefined()
-    expect(valueOf(text, name, { endpoint: 'production' })).toBe(NOW / 1_000)
-    expect(valueOf(text, 'deliveries_total', { endpoint: 'production', outcome: 'duplicate' })).toBe(1)
-    expect(valueOf(text, 'acknowledgement_seconds_count')).toBe(1)
+    expect(sampleValue(text, name, { endpoint: 'default' })).toBeUndefined()
+    expect(sampleValue(text, name, { endpoint: 'production' })).toBe(NOW / 1_000)
+    expect(sampleValue(text, 'deliveries_total', { endpoint: 'production', outcome: 'duplicate' })).toBe(1)
+    expect(sampleValue(text, 'acknowledgement_seconds_count')).toBe(1)
   })
 })
 
@@ -147,10 +147,10 @@ describe('labels come from settings and code only', () => {
       events.emit('failing', { what: `something ${index}`, error: null })
     }
     const text = await metrics.text()
-    expect(valueOf(text, 'refused_total', { endpoint: 'unknown', reason: 'other' })).toBe(50)
-    expect(valueOf(text, 'attempts_total', { stage: 'fetch', outcome: 'retry', reason: 'other' })).toBe(100)
-    expect(valueOf(text, 'settled_total', { type: 'other', outcome: 'dead' })).toBe(50)
-    expect(valueOf(text, 'stuck_total', { what: 'other' })).toBe(50)
+    expect(sampleValue(text, 'refused_total', { endpoint: 'unknown', reason: 'other' })).toBe(50)
+    expect(sampleValue(text, 'attempts_total', { stage: 'fetch', outcome: 'retry', reason: 'other' })).toBe(100)
+    expect(sampleValue(text, 'settled_total', { type: 'other', outcome: 'dead' })).toBe(50)
+    expect(sampleValue(text, 'stuck_total', { what: 'other' })).toBe(50)
     expect(text).not.toMatch(/own_|because|http_6|T1"/)
   })
 
@@ -160,7 +160,7 @@ describe('labels come from settings and code only', () => {
       events.emit('settled', settled({ is: 'retry', reason: reason(code) }))
     const text = await metrics.text()
     for (const code of ['http_503', 'forward_500', 'handler_timeout', 'unknown_job'])
-      expect(valueOf(text, 'attempts_total', { reason: code }), code).toBe(1)
+      expect(sampleValue(text, 'attempts_total', { reason: code }), code).toBe(1)
   })
 })
 
@@ -177,18 +177,18 @@ describe('jobs', () => {
     events.emit('settled', settled({ is: 'interrupted' }))
     const text = await metrics.text()
     const values = {
-      done: valueOf(text, 'settled_total', { type: 'Parse', outcome: 'done' }),
-      failed: valueOf(text, 'settled_total', { type: 'other', outcome: 'failed' }),
-      dead: valueOf(text, 'settled_total', { type: 'Extract', outcome: 'dead' }),
-      savedSeconds: valueOf(text, 'saved_seconds_sum'),
-      savedCount: valueOf(text, 'saved_seconds_count'),
-      doneSeconds: valueOf(text, 'done_seconds_sum'),
-      fetchOk: valueOf(text, 'fetch_seconds_count', { outcome: 'ok' }),
-      fetchError: valueOf(text, 'fetch_seconds_count', { outcome: 'error' }),
-      handedOver: valueOf(text, 'hand_over_seconds_count', { outcome: 'ok' }),
-      bytes: valueOf(text, 'saved_bytes_total'),
-      files: valueOf(text, 'saved_files_total', { outcome: 'saved' }),
-      missing: valueOf(text, 'saved_files_total', { outcome: 'missing' }),
+      done: sampleValue(text, 'settled_total', { type: 'Parse', outcome: 'done' }),
+      failed: sampleValue(text, 'settled_total', { type: 'other', outcome: 'failed' }),
+      dead: sampleValue(text, 'settled_total', { type: 'Extract', outcome: 'dead' }),
+      savedSeconds: sampleValue(text, 'saved_seconds_sum'),
+      savedCount: sampleValue(text, 'saved_seconds_count'),
+      doneSeconds: sampleValue(text, 'done_seconds_sum'),
+      fetchOk: sampleValue(text, 'fetch_seconds_count', { outcome: 'ok' }),
+      fetchError: sampleValue(text, 'fetch_seconds_count', { outcome: 'error' }),
+      handedOver: sampleValue(text, 'hand_over_seconds_count', { outcome: 'ok' }),
+      bytes: sampleValue(text, 'saved_bytes_total'),
+      files: sampleValue(text, 'saved_files_total', { outcome: 'saved' }),
+      missing: sampleValue(text, 'saved_files_total', { outcome: 'missing' }),
     }
     expect(values).toEqual({
       ...{ done: 1, failed: 1, dead: 0, savedSeconds: 2, savedCount: 1, doneSeconds: 4, fetchOk: 2 },
@@ -217,20 +217,20 @@ describe('an inbox or a disk that hangs', () => {
     await clock.sleeping(MAX_WAIT_MS)
     clock.advance(MAX_WAIT_MS)
     const text = await waiting
-    expect(valueOf(text, 'jobs', { state: 'queued' })).toBe(3)
-    expect(valueOf(text, 'oldest_due_seconds', { stage: 'fetch' })).toBe(120.5)
+    expect(sampleValue(text, 'jobs', { state: 'queued' })).toBe(3)
+    expect(sampleValue(text, 'oldest_due_seconds', { stage: 'fetch' })).toBe(120.5)
 
     clock.advance(30_000)
     const later = await metrics.text()
-    expect(valueOf(later, 'jobs', { state: 'queued' })).toBeUndefined()
-    expect(valueOf(later, 'ready')).toBe(1)
+    expect(sampleValue(later, 'jobs', { state: 'queued' })).toBeUndefined()
+    expect(sampleValue(later, 'ready')).toBe(1)
     expect(asked).toBe(2)
   })
 
   it('one that fails is asked again', async () => {
     const answers = [Promise.reject(new Error('no database')), Promise.resolve(STATS)]
     const { metrics } = rig({ stats: () => answers.shift()! })
-    expect(valueOf(await metrics.text(), 'jobs', { state: 'queued' })).toBeUndefined()
-    expect(valueOf(await metrics.text(), 'jobs', { state: 'queued' })).toBe(3)
+    expect(sampleValue(await metrics.text(), 'jobs', { state: 'queued' })).toBeUndefined()
+    expect(sampleValue(await metrics.text(), 'jobs', { state: 'queued' })).toBe(3)
   })
 })
