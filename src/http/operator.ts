@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express'
 import type { Clock } from '../clock.ts'
 import type { EventBus } from '../events.ts'
 import { createRoleGuards, type Tokens } from './roles.ts'
-import type { Route } from './routes.ts'
+import type { Guards, Route } from './routes.ts'
 import { smallBody } from './small-body.ts'
 
 /** What the operator's routes are made from. Without it there are none. */
@@ -16,10 +16,10 @@ export type OperatorDeps = {
 export type MetricsText = { readonly contentType: string; text(): Promise<string> }
 
 /** The guards of both roles: who calls, then what was sent. */
-export function operatorGuards(deps: OperatorDeps, events: EventBus) {
+export function operatorGuards(deps: OperatorDeps, events: EventBus): Pick<Guards, 'read' | 'write'> {
   const roles = createRoleGuards({ tokens: deps.tokens, clock: deps.clock, events })
   const body = smallBody(events)
-  return { read: [roles.read, body], write: [roles.write, body] } as const
+  return { read: [roles.read, body], write: [roles.write, body] }
 }
 
 /** What operators and their programs look at. */
