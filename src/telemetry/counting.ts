@@ -25,8 +25,8 @@ export type CountingDeps = {
   readonly now: () => number
 }
 
-/** Counts what happens. Each listener is a few additions in memory: an acknowledgement passes here. */
-export function countEvents(deps: CountingDeps): void {
+/** Counts what happens: each listener is a few additions in memory. `flush` writes what waits for somebody to look. */
+export function countEvents(deps: CountingDeps): { flush(): void } {
   const { events, families } = deps
   const endpoints = new Set<string>([...deps.endpoints, ...OTHER_ENDPOINTS])
   const types = new Set(deps.types)
@@ -34,12 +34,6 @@ export function countEvents(deps: CountingDeps): void {
   const typeLabel = (type: string | null) => (type !== null && types.has(type) ? type : OTHER)
   beginAtZero(deps)
 
-  events.on('delivery', ({ endpoint, outcome, ms }) => {
-    const label = endpointLabel(endpoint)
-    families.add('deliveries_total', { endpoint: label, outcome })
-    families.observe('acknowledgement_seconds', {}, seconds(ms))
-    families.set('last_verified_delivery_timestamp_seconds', { endpoint: label }, seconds(deps.now()))
-  })
   events.on('refused', ({ endpoint, reason }) => {
     families.add('refused_total', { endpoint: endpointLabel(endpoint), reason: refusalLabel(reason) })
     if (reason === 'wrong_token' || reason === 'slow_down') families.add('sign_in_failures_total', {})
@@ -65,6 +59,33 @@ export function countEvents(deps: CountingDeps): void {
     if (failed) families.add('commit_failures_total', {})
   })
   events.on('read', ({ question, ms }) => families.observe('read_seconds', { question }, seconds(ms)))
+  return { flush: countDeliveries(deps) }
+}
+
+/** Bound beforehand, and with what can wait left for a look: an acknowledgement passes here. */
+function countDeliveries({ events, families, endpoints, now }: CountingDeps): () => void {
+  const lastAt = new Map<string, number>()
+  const observe = families.bind('acknowledgement_seconds', {})
+  const series = new Map(
+    endpoints.map((endpoint) => {
+      const counts = OUTCOMES.map(
+        (outcome) => [outcome, families.bind('deliveries_total', { endpoint, outcome })] as const,
+      )
+      return [endpoint, Object.fromEntries(counts) as Record<(typeof OUTCOMES)[number], (by: number) => void>]
+    }),
+  )
+
+  events.on('delivery', ({ endpoint, outcome, ms }) => {
+    observe(seconds(ms))
+    const counts = series.get(endpoint)
+    if (counts === undefined) return
+    counts[outcome](1)
+    lastAt.set(endpoint, now())
+  })
+  return () => {
+    for (const [endpoint, at] of lastAt)
+      families.set('last_verified_delivery_timestamp_seconds', { endpoint }, seconds(at))
+  }
 }
 
 type Settled = Events['settled'][0]

@@ -35,7 +35,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const families = createFamilies()
   watchProcess()
   const endpoints = [...deps.signingSecrets.keys(), ...(deps.hasDirect ? ['direct'] : [])]
-  countEvents({ events, families, endpoints, types: deps.types, now: clock.now })
+  const counting = countEvents({ events, families, endpoints, types: deps.types, now: clock.now })
   const [only, ...others] = endpoints
   const onlyEndpoint = only !== undefined && others.length === 0 ? only : null
   const gauges = createGauges({ ...deps, families, onlyEndpoint })
@@ -48,6 +48,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   let writing: Promise<string> | null = null
   async function write(): Promise<string> {
     await gauges.refresh()
+    counting.flush()
     return `${await families.registry.metrics()}\n${await processText()}`
   }
 

@@ -13,6 +13,8 @@ export type Families = {
   add<N extends NamesOf<'counter'>>(name: N, labels: Labels<N>, by?: number): void
   observe<N extends NamesOf<'histogram'>>(name: N, labels: Labels<N>, value: number): void
   set<N extends NamesOf<'gauge'>>(name: N, labels: Labels<N>, value: number): void
+  /** One series, for what is counted often: finding it costs more than counting. */
+  bind<N extends FamilyName>(name: N, labels: Labels<N>): (value: number) => void
   /** Shows no value of this gauge until one is set again. */
   clear(name: NamesOf<'gauge'>): void
 }
@@ -38,6 +40,10 @@ export function createFamilies(): Families {
     add: (name, labels, by = 1) => childOf(name, labels).inc!(by),
     observe: (name, labels, value) => childOf(name, labels).observe!(value),
     set: (name, labels, value) => childOf(name, labels).set!(value),
+    bind(name, labels) {
+      const { inc, observe, set } = childOf(name, labels)
+      return (inc ?? observe ?? set)!
+    },
     clear: (name) => (made.get(name) as Gauge).reset(),
   }
 }
