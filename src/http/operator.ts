@@ -13,7 +13,7 @@ export type OperatorDeps = {
 }
 
 /** All metrics, in the text that Prometheus reads. */
-export type MetricsText = { readonly contentType: string; text(): Promise<string> }
+type MetricsText = { readonly contentType: string; text(): Promise<string> }
 
 /** The guards of both roles: who calls, then what was sent. */
 export function operatorGuards(deps: OperatorDeps, events: EventBus): Pick<Guards, 'read' | 'write'> {

@@ -13,7 +13,7 @@ type Role = 'read' | 'write'
 /** Tokens that may change things, and tokens that only see. */
 export type Tokens = Readonly<Record<Role, readonly string[]>>
 
-export type RolesDeps = { readonly tokens: Tokens; readonly clock: Clock; readonly events: EventBus }
+type RolesDeps = { readonly tokens: Tokens; readonly clock: Clock; readonly events: EventBus }
 
 const UNAUTHORIZED = json(401, { error: 'unauthorized' }, { 'www-authenticate': 'Bearer' })
 const READ_ONLY = json(403, { error: 'read_only' })

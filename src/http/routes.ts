@@ -4,7 +4,7 @@ import type { RequestHandler } from 'express'
  * Who may call a route. Required, so that it cannot be forgotten. `signed`: the route itself verifies its caller; `read`:
  * an operator's token; `write`: one that may change things.
  */
-export type Caller = 'anyone' | 'signed' | 'read' | 'write'
+type Caller = 'anyone' | 'signed' | 'read' | 'write'
 
 export type Route = {
   readonly method: 'ALL' | 'GET' | 'POST' | 'PUT' | 'DELETE'

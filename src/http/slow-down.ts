@@ -12,7 +12,7 @@ const MAX_REMEMBERED = 16
 const MAX_WAITING = 64
 
 /** Makes guessing slow. Whoever has a token never waits. */
-export type SlowDown = {
+type SlowDown = {
   /**
    * Notes a failure. `done` when its pause is over, or when `signal` aborts; `too_many`, at once, when so many wait
    * that no further one may.

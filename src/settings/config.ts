@@ -45,7 +45,7 @@ export type Config = {
 }
 
 /** `read` sees everything and changes nothing. */
-export type AdminTokens = { readonly write: readonly string[]; readonly read: readonly string[] }
+type AdminTokens = { readonly write: readonly string[]; readonly read: readonly string[] }
 
 export type HandlerConfig =
   | { readonly kind: 'module'; readonly path: string }

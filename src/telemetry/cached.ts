@@ -2,14 +2,14 @@ import type { Clock } from '../clock.ts'
 import { NO_REASON } from '../signals.ts'
 
 /** What is younger is not asked for again, ms. */
-export const REFRESH_AFTER_MS = 5_000
+const REFRESH_AFTER_MS = 5_000
 /** What is older is not shown: no value is better than one of long ago, ms. */
-export const MAX_AGE_MS = 60_000
+const MAX_AGE_MS = 60_000
 /** For a question that is under way, ms. */
 export const MAX_WAIT_MS = 500
 
 /** An answer that is shared by all who look. Null: there is none that is young enough. */
-export type Cached<T> = { read(): Promise<T | null> }
+type Cached<T> = { read(): Promise<T | null> }
 
 /**
  * Asks when somebody looks, one question at a time. Whoever looks waits for half a second at most, and what is asked may

@@ -14,7 +14,7 @@ const OUTCOMES = ['accepted', 'duplicate', 'requeued', 'ignored', 'invalid'] as 
 /** What requests are refused for, beside endpoints. */
 const OTHER_ENDPOINTS = ['results', 'operator', 'unknown'] as const
 
-export type CountingDeps = {
+type CountingDeps = {
   readonly events: EventBus
   readonly families: Families
   /** The names of all endpoints that there are. */

@@ -5,7 +5,7 @@ import { createCached } from './cached.ts'
 import type { Families } from './registry.ts'
 
 /** What is known without asking anybody. */
-export type Live = {
+type Live = {
   readonly isReady: boolean
   readonly degraded: readonly Degraded[]
   readonly bodiesInFlight: number
@@ -14,7 +14,7 @@ export type Live = {
 }
 
 /** What the inbox is asked. Times in ms since 1970. */
-export type StatsReading = {
+type StatsReading = {
   readonly jobs: Readonly<Record<JobState, number>>
   readonly oldestDueAt: Readonly<Record<Stage, number | null>>
   readonly lastVerifiedAt: number | null

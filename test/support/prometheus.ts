@@ -1,12 +1,12 @@
 import { expect } from 'vitest'
 
-export type Sample = {
+type Sample = {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
 }
 
-export type ParsedFamily = { readonly type: string; readonly help: string; readonly samples: readonly Sample[] }
+type ParsedFamily = { readonly type: string; readonly help: string; readonly samples: readonly Sample[] }
 
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (NaN|[+-]Inf|-?[\d.]+(?:e[+-]?\d+)?)$/
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y
