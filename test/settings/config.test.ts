@@ -225,6 +225,12 @@ describe('the operator’s routes', () => {
     expect(loadConfig({ ...base, ADMIN_TOKEN: WRITE, ADMIN_PORT: '9000' })).toMatchObject({ adminPort: 9000 })
   })
 
+  it('have no port that Kubernetes sets for a Service called admin', () => {
+    const injected = { ADMIN_PORT: 'tcp://10.0.0.1:80', ADMIN_SERVICE_HOST: '10.0.0.1', ADMIN_SERVICE_PORT: '80' }
+    expect(loadConfig({ ...base, ...injected })).toMatchObject({ admin: null, adminPort: null })
+    expect(loadConfig({ ...base, ...injected, ADMIN_TOKEN: WRITE })).toMatchObject({ adminPort: null })
+  })
+
   it.each<[env: Record<string, string>, problem: string]>([
     [{ ADMIN_TOKEN: 'x'.repeat(15) }, 'ADMIN_TOKEN: must be of 16 to 1024 characters'],
     [{ ADMIN_TOKEN: `${WRITE},short` }, 'ADMIN_TOKEN: must be of 16 to 1024 characters'],
@@ -237,7 +243,7 @@ describe('the operator’s routes', () => {
     [{ ADMIN_PORT: '9000' }, 'ADMIN_TOKEN: is required with ADMIN_PORT'],
     [{ ADMIN_TOKEN: WRITE, ADMIN_PORT: '3000' }, 'ADMIN_PORT: must be another port than PORT'],
     [{ ADMIN_TOKEN: WRITE, ADMIN_PORT: '8080', PORT: '8080' }, 'ADMIN_PORT: must be another port than PORT'],
-    [{ ADMIN_TOKEN: WRITE, ADMIN_PORT: 'tcp://10.0.0.1:80' }, 'Kubernetes sets this'],
+    [{ ADMIN_TOKEN: WRITE, ADMIN_PORT: 'tcp://admin' }, 'ADMIN_PORT: must be a whole number'],
   ])('%j is refused, without the token', (env, problem) => {
     const told = problems(env)
     expect(told).toEqual([expect.stringContaining(problem)])
