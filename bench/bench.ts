@@ -155,6 +155,49 @@ async function acknowledging(): Promise<void> {
   }
 }
 
+const ADMIN_TOKEN = 'a-token-of-the-bench'
+
+/** Asks for the metrics every second, fifteen times as often as Prometheus does. */
+async function whileScraped<T>(server: Running, measure: () => Promise<T>): Promise<T> {
+  const scrape = async () => {
+    const answer = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } })
+    if (answer.status !== 200) throw new Error(`/metrics answered ${answer.status}`)
+    await answer.arrayBuffer()
+  }
+  await scrape()
+  const scraping = setInterval(() => void scrape(), 1_000)
+  try {
+    return await measure()
+  } finally {
+    clearInterval(scraping)
+  }
+}
+
+async function scraped(): Promise<void> {
+  const throughput: number[] = []
+  const p99: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const without = async () => during(startReceiver(await settings()), (server) => measured(server, 64))
+    const counting = async () =>
+      during(startReceiver(await settings({ ADMIN_TOKEN })), (server) =>
+        whileScraped(server, () => measured(server, 64)),
+      )
+    // Who comes first takes turns: a machine gets slower, and faster.
+    const first = run % 2 === 0 ? await counting() : null
+    const plain = await without()
+    const watched = first ?? (await counting())
+    throughput.push(watched.perSecond / plain.perSecond)
+    p99.push(watched.p99 / plain.p99)
+  }
+  row(
+    'acknowledgements a second with metrics, scraped every second, against none, 64 connections',
+    '≥ 0.95',
+    throughput,
+    (x) => x >= 0.95,
+  )
+  row('its p99 against that without metrics', '≤ 1.2', p99, (x) => x <= 1.2)
+}
+
 async function grouping(): Promise<void> {
   const values: number[] = []
   for (let run = 0; run < RUNS; run++) {
@@ -472,6 +515,7 @@ function residentSize({ child }: Running): number {
 const ALL = {
   againstOwn,
   acknowledging,
+  scraped,
   grouping,
   alone,
   million,

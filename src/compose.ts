@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from './clock.ts'
 import { createEvents, type EventBus } from './events.ts'
-import { createApp } from './http/app.ts'
-import { listen } from './http/server.ts'
+import { createApp, createOperatorApp } from './http/app.ts'
+import type { OperatorDeps } from './http/operator.ts'
+import { type Listening, listen } from './http/server.ts'
 import type { Inbox } from './inbox/inbox.ts'
 import type { Log } from './log.ts'
 import type { Results } from './results/results.ts'
@@ -12,6 +13,8 @@ import type { Config } from './settings/config.ts'
 /** The running service. */
 export type Service = {
   readonly port: number
+  /** Where the operator's routes are, when they have a port of their own. */
+  readonly adminPort: number | null
   readonly events: EventBus
   readonly inbox: Inbox
   readonly results: Results
@@ -55,22 +58,44 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   await using opening = new AsyncDisposableStack()
 
   const runtime = createRuntime({ config, log, events, clock, onFatal: options.onFatal ?? (() => {}) })
-  const app = createApp({ ...runtime, events, trustProxy: config.trustProxy })
+  const operator = config.adminPort === null ? runtime.operator : null
+  const app = createApp({ ...runtime, operator, events, trustProxy: config.trustProxy })
   const server = await listen(app, config.host, config.port, events)
   opening.defer(() => server.close(0))
+  const admin = await listenForOperators(config, runtime.operator, events)
+  opening.defer(() => admin?.close(0))
   const running = await runtime.start(signal)
   opening.move()
 
   const acceptFor = config.shutdownGrace / 4
+  let stopped: Promise<void> | null = null
   return {
     port: server.port,
+    adminPort: admin?.port ?? null,
     events,
     inbox: running.inbox,
     results: running.results,
     stop() {
       server.drain()
-      return running.stop({ acceptFor, close: () => server.close(acceptFor) })
+      stopped ??= running
+        .stop({ acceptFor, close: () => server.close(acceptFor) })
+        // A stop can be watched to its end.
+        .finally(() => admin?.close(0))
+      return stopped
     },
     interrupt: running.interrupt,
   }
+}
+
+/** Some scrapers and some people. */
+const MAX_OPERATOR_CONNECTIONS = 128
+
+async function listenForOperators(
+  { host, adminPort, trustProxy }: Config,
+  operator: OperatorDeps | null,
+  events: EventBus,
+): Promise<Listening | null> {
+  if (adminPort === null || operator === null) return null
+  const app = createOperatorApp({ operator, events, trustProxy })
+  return listen(app, host, adminPort, events, { connections: MAX_OPERATOR_CONNECTIONS }, 'ADMIN_PORT')
 }

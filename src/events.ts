@@ -50,7 +50,10 @@ export type Events = {
   keyProbed: [{ readonly isGood: boolean | null }]
   /** An attempt at a job begins. */
   started: [{ readonly jobId: string; readonly attempt: number }]
-  /** An attempt has ended and its outcome is stored. `ms`: its duration; `calls`: answers received from Reducto. */
+  /**
+   * An attempt has ended and its outcome is stored. `ms`: its duration; `calls`: answers received from Reducto; `type`: the
+   * kind of job, from its record. `sinceDelivery`: ms since the job's first delivery; null in later rounds, or without one.
+   */
   settled: [
     {
       readonly jobId: string
@@ -63,6 +66,8 @@ export type Events = {
       readonly calls: number
       readonly files: number
       readonly bytes: number
+      readonly type: string | null
+      readonly sinceDelivery: number | null
     },
   ]
   /** An attempt at missing side files has ended. `again`: when the next one is due; null when there is none. */
@@ -102,6 +107,13 @@ export type Events = {
   recovered: [{ readonly name: Degraded; readonly ms: number }]
   /** Reducto asked for fewer calls: no claims for `ms`. */
   slowed: [{ readonly ms: number }]
+  /**
+   * A transaction of the inbox is over. `rows`: the changes that shared it; `ms`: until it was answered; `failed`: as a
+   * whole, and nothing of it was kept.
+   */
+  committed: [{ readonly rows: number; readonly ms: number; readonly failed: boolean }]
+  /** The inbox was asked something. `question`: by its name in the code; `ms`: until it was answered. */
+  read: [{ readonly question: string; readonly ms: number }]
 }
 
 export type EventBus = EventEmitter<Events>

@@ -153,7 +153,7 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
     const left = limit(refusal.reason)
     if (left !== null) log.warn({ ...refusal, ...left }, 'refused')
   })
-  events.on('settled', ({ outcome, ms, dueAt, state, ...settled }) => {
+  events.on('settled', ({ outcome, ms, dueAt, state, type: _type, sinceDelivery: _since, ...settled }) => {
     const reason = 'reason' in outcome ? { reason: outcome.reason } : {}
     const next = state === 'queued' ? { again: new Date(dueAt).toISOString() } : {}
     const status = outcome.is === 'done' ? { status: outcome.status, missing: outcome.missing } : {}

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { composeMetrics } from './compose-metrics.ts'
 import { composeWorker } from './compose-worker.ts'
-import type { EventBus, NotReady } from './events.ts'
+import type { EventBus, Events, NotReady } from './events.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
 import { type HandlerChoice, type PrepareDeps, type PreparedHandOver, prepareHandOver } from './handler/open.ts'
+import { type BodyReader, createBodyReader } from './http/body.ts'
+import type { OperatorDeps } from './http/operator.ts'
 import type { SavedFilesDeps } from './http/saved-files.ts'
 import type { Inbox, OperatorPause } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
@@ -24,7 +27,7 @@ import { type Retention, startRetention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
 
 /** The settings of inbox, results and worker: all except those of a server and of a process. */
-type RuntimeConfig = Omit<Config, 'host' | 'port' | 'trustProxy' | 'logLevel' | 'handler'> & {
+type RuntimeConfig = Omit<Config, 'host' | 'port' | 'adminPort' | 'trustProxy' | 'logLevel' | 'handler'> & {
   readonly handler: HandlerChoice | null
 }
 
@@ -44,6 +47,9 @@ type Runtime = {
   health(): { readonly notReady: readonly NotReady[]; readonly degraded: readonly Degradation[] }
   /** The saved files behind the links of forwarded records; without forwards there are none. */
   readonly saved: (() => SavedFilesDeps | null) | null
+  readonly bodies: BodyReader
+  /** For the operator's routes; null when there are none. */
+  readonly operator: OperatorDeps | null
   /** A start that fails midway closes what it opened in reverse order. `signal` aborts a running start. */
   start(signal: AbortSignal): Promise<Running>
 }
@@ -93,6 +99,16 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   let receiver: Receiver | null = null
   let opened: Opened | null = null
   const unexpectedPayloads = watchPayloads(events)
+  const bodies = createBodyReader()
+  const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
+  const operator = config.admin && { tokens: config.admin, clock, metrics: metrics() }
+
+  function health(): ReturnType<Runtime['health']> {
+    return {
+      notReady: stage !== 'ready' ? [stage] : opened?.inbox.isFailing() ? ['inbox'] : [],
+      degraded: opened?.degradations.current() ?? [],
+    }
+  }
 
   async function start(signal: AbortSignal): Promise<Running> {
     stage = 'starting'
@@ -169,6 +185,8 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
         log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
       },
       onWarning: (message: string) => log.warn(message),
+      onTransaction: (transaction: Events['committed'][0]) => void events.emit('committed', transaction),
+      onRead: (question: string, ms: number) => void events.emit('read', { question, ms }),
       onDeath(error: Error) {
         stage = 'inbox'
         onFatal(error)
@@ -214,10 +232,9 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
 
   return {
     receiver: () => receiver,
-    health: () => ({
-      notReady: stage !== 'ready' ? [stage] : opened?.inbox.isFailing() ? ['inbox'] : [],
-      degraded: opened?.degradations.current() ?? [],
-    }),
+    health,
+    bodies,
+    operator,
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
     start,
   }

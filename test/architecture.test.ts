@@ -26,6 +26,7 @@ const GROUND = [
   'signals.ts',
   'signing.ts',
   'units.ts',
+  'version.ts',
 ]
 const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'results/lines.ts', 'handler/hand-over.ts']
 
@@ -51,6 +52,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'signals.ts': [],
   'signing.ts': [],
   'units.ts': [],
+  'version.ts': [],
   settings: ['blocked-ports.ts', 'units.ts', 'scrub.ts', 'permissions.ts', 'settings'],
   telemetry: [...GROUND, 'telemetry'],
   receive: [...GROUND, ...PORTS, 'receive'],
@@ -71,6 +73,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // Inbox, worker and results, wired; without a server, signals and an environment.
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
+  'compose-metrics.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.
@@ -99,6 +102,7 @@ const ONLY: [what: RegExp, where: RegExp, why: string][] = [
     /^(reducto\/|cli\/|answer\/types\.ts$|handler\/handler\.ts$)/,
     'the SDK has one door; the demo uses it as a user would, and handlers see its types',
   ],
+  [/from 'prom-client'/, /^telemetry\//, 'metrics are counted in one place'],
   [/@aws-sdk/, /^results\/s3\//, 'S3 stays in its store, which is loaded when it is used'],
   [/from '\.\/s3\.ts'/, /^results\/open\.ts$/, 'for its options alone'],
   [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],

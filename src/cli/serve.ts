@@ -96,7 +96,7 @@ async function run(config: Config, log: Log, flush: () => void): Promise<number>
 
   loading()
   service = first
-  log.info(started(config, service.port), 'ready')
+  log.info(started(config, service), 'ready')
   hint(config, log)
   // What was compiled for the start serves the threads that come later, and the next start.
   flushCompileCache()
@@ -130,9 +130,10 @@ async function within(ms: number, work: Promise<unknown> | undefined): Promise<v
   clearTimeout(handle)
 }
 
-function started(config: Config, port: number) {
+function started(config: Config, { port, adminPort }: Service) {
   return {
     port,
+    ...(adminPort === null ? {} : { adminPort }),
     endpoints: [...config.endpoints.keys()].map(pathOf),
     reducto: config.reducto.baseUrl,
     database: config.database.path,

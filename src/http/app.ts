@@ -4,9 +4,11 @@ import type { Receiver } from '../receive/receive.ts'
 import { type BodyReader, createBodyReader } from './body.ts'
 import { type Health, healthz, readyz } from './health.ts'
 import { mountable, WRONG_VERSION } from './mount.ts'
+import { type OperatorDeps, operatorGuards, operatorRoutes } from './operator.ts'
 import { peerOf, peerOfSocket } from './peer.ts'
 import { BAD_REQUEST, FAILED, NOT_FOUND, send, sendAndClose, sendRefusal } from './replies.ts'
 import { savedFilesWhenOpen } from './results-route.ts'
+import type { Guards, Route } from './routes.ts'
 import type { SavedFilesDeps } from './saved-files.ts'
 import { webhook } from './webhook.ts'
 
@@ -20,19 +22,8 @@ export type AppDeps = {
   readonly bodies?: BodyReader
   /** For the links of forwarded records; without it there are none. Returns null until results can be read. */
   readonly saved?: (() => SavedFilesDeps | null) | null
-}
-
-/** Who may call a route. Required, so that it cannot be forgotten. `signed`: the route itself verifies its caller. */
-type Caller = 'anyone' | 'signed'
-
-/** What stands in front of a route. A new kind of caller does not compile without its guard. */
-const GUARDS: Readonly<Record<Caller, readonly RequestHandler[]>> = { anyone: [], signed: [] }
-
-type Route = {
-  readonly method: 'ALL' | 'GET'
-  readonly path: string
-  readonly caller: Caller
-  readonly handle: RequestHandler
+  /** For the operator's routes; without it there are none. */
+  readonly operator?: OperatorDeps | null
 }
 
 /** What deliveries come to, and the links to results. Webhooks come before anything that costs. */
@@ -64,24 +55,37 @@ function receiverRoutes(deps: AppDeps): readonly Route[] {
 
 /** The whole surface of the service: whatever else is asked for is not found. */
 export function createApp(deps: AppDeps): Express {
-  const { events } = deps
-  const app = appWith([
+  return alone(deps, [
     ...receiverRoutes(deps),
     { method: 'GET', path: '/healthz', caller: 'anyone', handle: healthz },
     { method: 'GET', path: '/readyz', caller: 'anyone', handle: readyz(deps.health) },
+    ...(deps.operator ? operatorRoutes(deps.operator) : []),
   ])
+}
+
+/** The operator's routes alone, for a port of their own. */
+export function createOperatorApp(
+  deps: Pick<AppDeps, 'events' | 'trustProxy'> & { readonly operator: OperatorDeps },
+): Express {
+  return alone(deps, operatorRoutes(deps.operator))
+}
+
+/** An app that has a server of its own. */
+function alone(deps: Pick<AppDeps, 'events' | 'trustProxy' | 'operator'>, routes: readonly Route[]): Express {
+  const app = appWith(deps, routes)
   app.set('trust proxy', deps.trustProxy ?? false)
-  app.use(notFound(events))
-  app.use(failed(events))
+  app.use(notFound(deps.events))
+  app.use(failed(deps.events))
   return app
 }
 
 /** The routes for an app of somebody else's, under any path of it. What is not among them is left to that app. */
 export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): Express {
   const routes = receiverRoutes({ ...deps, health: () => ({ notReady: [], degraded: [] }) })
-  const roots = new Set(routes.map(({ path }) => path.split('/')[1]!))
+  const all = [...routes, ...(deps.operator ? operatorRoutes(deps.operator) : [])]
+  const roots = new Set(all.map(({ path }) => path.split('/')[1]!))
   const owns = (path: string) => roots.has(path.split('/')[1]!)
-  const app = mountable(appWith(routes), owns, (request, response) => {
+  const app = mountable(appWith(deps, all), owns, (request, response) => {
     const peer = peerOfSocket(request.socket)
     deps.events.emit('refused', { endpoint: 'unknown', status: WRONG_VERSION.status, reason: 'http_version', peer })
     send(response, WRONG_VERSION)
@@ -90,16 +94,25 @@ export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): E
   return app
 }
 
-function appWith(routes: readonly Route[]): Express {
+function appWith(deps: Pick<AppDeps, 'events' | 'operator'>, routes: readonly Route[]): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  for (const { method, path, caller, handle } of routes) {
-    if (method === 'ALL') app.all(path, ...GUARDS[caller], handle)
-    else app.get(path, ...GUARDS[caller], handle)
-  }
+  const guards = guardsOf(deps)
+  for (const { method, path, caller, handle } of routes) app[METHODS[method]](path, ...guards[caller], handle)
   return app
 }
+
+/** Express's names of them. */
+const METHODS = { ALL: 'all', GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const
+
+/** Without the operator's tokens nobody is an operator. */
+function guardsOf({ operator, events }: Pick<AppDeps, 'events' | 'operator'>): Guards {
+  const roles = operator ? operatorGuards(operator, events) : { read: [nobody], write: [nobody] }
+  return { anyone: [], signed: [], ...roles }
+}
+
+const nobody: RequestHandler = (request, response) => sendRefusal(request, response, NOT_FOUND)
 
 /** `/webhook/default` is not another name of `/webhook`: an endpoint has one URL. */
 function namedEndpoint(receiver: Receiver, request: Request) {

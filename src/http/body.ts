@@ -26,6 +26,8 @@ const ORDINARY_BYTES = 16 * 1024
 const MAX_CHUNKS = 4096
 
 export type BodyReader = {
+  /** Bytes of all bodies that are arriving or in use. */
+  readonly inFlight: number
   /** Throws BodyRefused when the declared length is too large. */
   checkLength(request: IncomingMessage): void
   /** Reads a whole body and passes it to `use`; it counts as in flight until `use` has settled. @throws BodyRefused */
@@ -36,7 +38,8 @@ export type BodyReader = {
  * Reads raw bodies of any content type, within limits. `express.raw` would inflate them, skip those without a content
  * type, and read refused bodies to their end.
  */
-export function createBodyReader(options: { timeout?: number; inFlight?: number } = {}): BodyReader {
+export function createBodyReader(options: { timeout?: number; inFlight?: number; maxBytes?: number } = {}): BodyReader {
+  const maxBytes = options.maxBytes ?? MAX_BODY_BYTES
   const timeout = options.timeout ?? BODY_TIMEOUT_MS
   const limit = options.inFlight ?? MAX_IN_FLIGHT_BYTES
   const largeLimit = limit * 0.75
@@ -55,7 +58,7 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
       held = size
     }
     try {
-      return await use(await collect(request, hold, timeout))
+      return await use(await collect(request, hold, { timeout, maxBytes }))
     } finally {
       inFlight -= held
       large -= Math.max(held - ORDINARY_BYTES, 0)
@@ -63,8 +66,11 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
   }
 
   return {
+    get inFlight() {
+      return inFlight
+    },
     checkLength(request) {
-      if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw new BodyRefused('too_large')
+      if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw new BodyRefused('too_large')
     },
     read,
   }
@@ -74,7 +80,11 @@ export function createBodyReader(options: { timeout?: number; inFlight?: number 
  * Collects a body in one growing buffer: a list of chunks would cost hundreds of bytes each, and a sender may make each
  * chunk a single byte. `hold` is called with the buffer's new size before it grows; it throws when there is no room.
  */
-function collect(request: IncomingMessage, hold: (size: number) => void, timeout: number): Promise<Buffer> {
+function collect(
+  request: IncomingMessage,
+  hold: (size: number) => void,
+  { timeout, maxBytes }: { readonly timeout: number; readonly maxBytes: number },
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let body = Buffer.alloc(0)
     let bytes = 0
@@ -82,7 +92,7 @@ function collect(request: IncomingMessage, hold: (size: number) => void, timeout
     const timer = setTimeout(() => refuse('timeout'), timeout)
 
     function onData(chunk: Buffer): void {
-      if (bytes + chunk.length > MAX_BODY_BYTES || ++chunks > MAX_CHUNKS) return refuse('too_large')
+      if (bytes + chunk.length > maxBytes || ++chunks > MAX_CHUNKS) return refuse('too_large')
       try {
         append(chunk)
       } catch (error) {
@@ -91,8 +101,7 @@ function collect(request: IncomingMessage, hold: (size: number) => void, timeout
     }
     function append(chunk: Buffer): void {
       if (bytes + chunk.length > body.length) {
-        const size =
-          chunks === 1 ? chunk.length : Math.min(Math.max(body.length * 2, bytes + chunk.length), MAX_BODY_BYTES)
+        const size = chunks === 1 ? chunk.length : Math.min(Math.max(body.length * 2, bytes + chunk.length), maxBytes)
         hold(size)
         const grown = Buffer.allocUnsafe(size)
         body.copy(grown, 0, 0, bytes)

@@ -56,7 +56,8 @@ const BURST = 512
 
 /**
  * Listens on `host` and `port` (0: any free one). Answers everything that never reaches `app`: bytes that are not HTTP,
- * requests without a usable target, pipelined requests. Rejects with a message that says what to do.
+ * requests without a usable target, pipelined requests. Rejects with a message that says what to do about `setting`, the
+ * setting of the port.
  */
 export function listen(
   app: Express,
@@ -64,6 +65,7 @@ export function listen(
   port: number,
   events: EventBus,
   changed: Partial<Limits> = {},
+  setting = 'PORT',
 ): Promise<Listening> {
   const limits = { ...LIMITS, ...changed }
   let draining = false
@@ -127,7 +129,7 @@ export function listen(
   server.on('drop', (dropped) => refused(0, 'too_many_connections', dropped?.remoteAddress ?? ''))
 
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(explainListenError(error, host, port)))
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explainListenError(error, host, port, setting)))
     server.listen(port, host, () => {
       resolve({
         port: (server.address() as AddressInfo).port,
@@ -169,11 +171,11 @@ function close(server: Server, connections: Connections, grace: number): Promise
   })
 }
 
-function explainListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+function explainListenError(error: NodeJS.ErrnoException, host: string, port: number, setting: string): Error {
   if (error.code === 'EADDRINUSE')
-    return new Error(`port ${port} is in use: stop the process that listens there, or set PORT`, { cause: error })
+    return new Error(`port ${port} is in use: stop the process that listens there, or set ${setting}`, { cause: error })
   if (error.code === 'EACCES')
-    return new Error(`port ${port} may not be used by this user: set PORT to 1024 or above`, { cause: error })
+    return new Error(`port ${port} may not be used by this user: set ${setting} to 1024 or above`, { cause: error })
   if (error.code === 'EADDRNOTAVAIL')
     return new Error(`${host} is not an address of this machine: set HOST`, { cause: error })
   return error

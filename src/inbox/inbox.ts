@@ -20,6 +20,8 @@ export interface Intake {
   accept(delivery: Delivery): Promise<Receipt>
   /** Whether nothing can be recorded now, as far as is known. It looks for itself when that is over. */
   isFailing(): boolean
+  /** Changes that wait for a transaction. */
+  waitingRows(): number
 }
 
 /** For the worker. */
@@ -269,6 +271,8 @@ export type Stats = {
   readonly deliveries: Readonly<Record<Content['is'], number>>
   /** When the job that has been queued longest was queued; null when none is. */
   readonly oldestQueuedAt: number | null
+  /** When the first queued job of each stage fell due, or will, ms; null when none is queued. */
+  readonly oldestDueAt: Readonly<Record<Stage, number | null>>
   readonly lastVerifiedAt: number | null
   readonly paused: boolean
 }
@@ -279,6 +283,18 @@ export type ServiceState = {
   readonly pause: OperatorPause | null
   /** When the service that runs, or ran last, opened the inbox, ms; null when none has. */
   readonly startedAt: number | null
+}
+
+/** How long the inbox takes, told to whoever watches. Called on its own way: neither throws nor waits. */
+export type InboxWatch = {
+  /** A transaction is over. `rows`: the changes that shared it; `failed`: as a whole. */
+  readonly onTransaction?: (transaction: {
+    readonly rows: number
+    readonly ms: number
+    readonly failed: boolean
+  }) => void
+  /** A question was answered, ms. */
+  readonly onRead?: (question: string, ms: number) => void
 }
 
 /** The inbox cannot take a write: nothing was acknowledged, though a write under way may still land. */

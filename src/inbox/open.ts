@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
-import { DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
+import { DatabaseRefused, type Inbox, InboxUnavailable, type InboxWatch, type Ledger } from './inbox.ts'
 import { openMemory } from './memory/inbox.ts'
 import type { Memory } from './memory/memory.ts'
 import { checkCopy, markInterrupted } from './sqlite/check-copy.ts'
@@ -28,7 +29,7 @@ export type OpenInboxOptions = {
   /** Called when another service holds the database and this one waits. */
   readonly onWait: () => void
   readonly onWarning: (message: string) => void
-}
+} & InboxWatch
 
 /**
  * Opens the inbox for the service, which is the only one on its database, and recovers jobs that a dead process left
@@ -64,6 +65,13 @@ export async function openLedger(database: SqlitePlace): Promise<Ledger & { clos
   } catch (error) {
     throw refusalOf(error, path)
   }
+}
+
+/** Bytes on the disk: of the database, and of its log. Zero for a file that is not there. */
+export async function inboxBytes(database: InboxPlace): Promise<{ readonly database: number; readonly log: number }> {
+  if (database.kind === 'memory') return { database: 0, log: 0 }
+  const size = async (path: string) => (await stat(path).catch(() => null))?.size ?? 0
+  return { database: await size(database.path), log: await size(`${database.path}-wal`) }
 }
 
 /**

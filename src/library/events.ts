@@ -16,6 +16,8 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   degraded: true,
   recovered: true,
   slowed: true,
+  committed: true,
+  read: true,
 }
 
 /**

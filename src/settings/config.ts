@@ -1,4 +1,5 @@
 import { createScrub } from '../scrub.ts'
+import { adminPortProblems, adminProblems } from './admin.ts'
 import { endpointSlips, endpointsOf } from './endpoints.ts'
 import { type Env, type Given, isSecret, readGiven, secretParts } from './given.ts'
 import { isInjected, isServiceUrl, nearMiss } from './near-misses.ts'
@@ -16,6 +17,10 @@ export type Config = {
   /** Endpoint name → its signing secrets in any order: `default` is `/webhook`, NAME is `/webhook/NAME`. */
   readonly endpoints: ReadonlyMap<string, readonly string[]>
   readonly directToken: string | null
+  /** Who may call the operator's routes; null: nobody, and there are none. */
+  readonly admin: AdminTokens | null
+  /** Where the operator's routes are served instead of `port`; null: nowhere else. */
+  readonly adminPort: number | null
   readonly reducto: { readonly apiKey: string; readonly baseUrl: string }
   readonly database: DatabaseConfig
   readonly results: ResultsConfig
@@ -41,6 +46,9 @@ export type Config = {
   /** All texts that must never leave the process. */
   readonly secrets: readonly string[]
 }
+
+/** `read` sees everything and changes nothing. */
+type AdminTokens = { readonly write: readonly string[]; readonly read: readonly string[] }
 
 type HandlerConfig =
   | { readonly kind: 'module'; readonly path: string }
@@ -86,6 +94,12 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
   publicUrl: from(['PUBLIC_URL'], (set) => set.PUBLIC_URL ?? null),
   trustProxy: from(['TRUST_PROXY'], (set) => set.TRUST_PROXY),
   directToken: from(['DIRECT_WEBHOOK_TOKEN'], (set) => set.DIRECT_WEBHOOK_TOKEN ?? null),
+  admin: from(
+    ['ADMIN_TOKEN', 'ADMIN_READ_TOKEN'],
+    (set) => (set.ADMIN_TOKEN ? { write: set.ADMIN_TOKEN, read: set.ADMIN_READ_TOKEN ?? [] } : null),
+    adminProblems,
+  ),
+  adminPort: from(['ADMIN_PORT'], (set) => set.ADMIN_PORT ?? null, adminPortProblems),
   reducto: from(
     ['REDUCTO_API_KEY', 'REDUCTO_BASE_URL', 'REDUCTO_ENVIRONMENT'],
     (set) => ({

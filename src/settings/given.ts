@@ -1,3 +1,4 @@
+import { isInjected } from './near-misses.ts'
 import { NotAFile, readFileBounded } from './read-file.ts'
 import { ENDPOINT_SECRET, endpointSecrets, SETTING_NAMES, SETTINGS, type SettingName } from './settings.ts'
 
@@ -35,7 +36,7 @@ export function secretParts(name: string, value: string): readonly string[] {
  */
 export function readGiven(env: Env, wanted: (name: string) => boolean, problems: string[]): Given {
   const given: Record<string, string> = {}
-  for (const [name, value] of Object.entries(env)) if (value) given[name] = value
+  for (const [name, value] of Object.entries(env)) if (value && !isOfAService(name, value)) given[name] = value
   const small = takeSmall(given, wanted, problems)
   for (const [name, path] of Object.entries(given)) {
     const target = secretOfFile(name)
@@ -46,6 +47,11 @@ export function readGiven(env: Env, wanted: (name: string) => boolean, problems:
     else problems.push(`${name}: set either this or ${small.has(target) ? target.toLowerCase() : target}, not both`)
   }
   return given
+}
+
+/** Kubernetes sets ADMIN_PORT=tcp://… for a Service called `admin`, in every container of the namespace. */
+function isOfAService(name: string, value: string): boolean {
+  return Object.hasOwn(SETTINGS, name) && isInjected(name, value)
 }
 
 /**

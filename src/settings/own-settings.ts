@@ -4,7 +4,7 @@ import type { ENDPOINT_SECRET, SettingName } from './settings.ts'
 import { SETTINGS } from './settings.ts'
 
 /** Settings of a server and a process; an app that mounts the receiver has its own. */
-const OF_THE_SERVICE = ['HOST', 'PORT', 'TRUST_PROXY', 'LOG_LEVEL'] as const
+const OF_THE_SERVICE = ['HOST', 'PORT', 'ADMIN_PORT', 'TRUST_PROXY', 'LOG_LEVEL'] as const
 type OfTheService = (typeof OF_THE_SERVICE)[number]
 
 type SecretName = Extract<
@@ -21,13 +21,14 @@ type OwnName = Exclude<SettingName, OfTheService> | `${SecretName}_FILE` | Endpo
 export type OwnSettings = { readonly [N in OwnName]?: string | number | boolean | undefined }
 
 /** The part of the Config that a receiver in an app needs. */
-export type OwnConfig = Omit<Config, 'host' | 'port' | 'trustProxy' | 'logLevel'>
+export type OwnConfig = Omit<Config, 'host' | 'port' | 'adminPort' | 'trustProxy' | 'logLevel'>
 
 /** All members: a part of the Config that is added later does not compile without a decision. */
 const NEEDS: Readonly<Record<keyof OwnConfig, true>> = {
   publicUrl: true,
   endpoints: true,
   directToken: true,
+  admin: true,
   reducto: true,
   database: true,
   results: true,

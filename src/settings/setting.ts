@@ -25,6 +25,7 @@ export const GROUPS = [
   'More endpoints',
   'Reducto',
   'Where it listens',
+  'For operators',
   'Where things are kept',
   'Your code',
   'The worker',

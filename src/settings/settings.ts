@@ -11,7 +11,7 @@ import {
   wholeNumber,
 } from './parsers.ts'
 import { optional, requiredSecret, secret, setting } from './setting.ts'
-import { apiKey, directToken, signingSecrets } from './signing-secrets.ts'
+import { adminTokens, apiKey, directToken, signingSecrets } from './signing-secrets.ts'
 import { databaseUrl, resultsUrl } from './stores.ts'
 import { webUrl } from './urls.ts'
 
@@ -100,6 +100,20 @@ export const SETTINGS = {
     default: 'false',
     group: 'Where it listens',
     doc: 'The proxies whose X-Forwarded-For is trusted, for the addresses in the log: true, false, the number of proxies in front, or their addresses and subnets (loopback, 10.0.0.0/8).',
+  }),
+  ADMIN_TOKEN: secret(adminTokens, {
+    secretParts: separated,
+    group: 'For operators',
+    doc: 'Turns the operator’s routes on (/metrics), which take it as Authorization: Bearer. At least 16 characters; openssl rand -hex 24. While it is rotated, give the old and the new one, separated by a space or comma.',
+  }),
+  ADMIN_READ_TOKEN: secret(adminTokens, {
+    secretParts: separated,
+    group: 'For operators',
+    doc: 'A token that sees everything and changes nothing, for Prometheus and dashboards. The same form.',
+  }),
+  ADMIN_PORT: optional(wholeNumber(0, 65_535), {
+    group: 'For operators',
+    doc: 'A port of their own for the operator’s routes, which PORT does not have then: keep it off the internet.',
   }),
   DATABASE_URL: setting(databaseUrl, {
     default: 'sqlite:./data/receiver.db',

@@ -36,3 +36,22 @@ export function directToken(text: string): string {
     throw new Error('must be at least 24 characters of A-Z a-z 0-9 - _ . ~ (try: openssl rand -hex 24)')
   return text
 }
+
+const MIN_ADMIN_TOKEN = 16
+/** Much longer ones would not fit into the 16 KiB that all headers of a request may have. Characters. */
+const MAX_ADMIN_TOKEN = 1_024
+
+/** Several while one is rotated. */
+export function adminTokens(text: string): readonly string[] {
+  const tokens = separated(text)
+  if (tokens.length === 0) throw new Error('holds no token')
+  for (const token of tokens) {
+    if (!/^[\x21-\x7e]+$/.test(token) || /["'`]/.test(token))
+      throw new Error('must be of visible ASCII characters, without quotes (try: openssl rand -hex 24)')
+    if (token.length < MIN_ADMIN_TOKEN || token.length > MAX_ADMIN_TOKEN)
+      throw new Error(
+        `must be of ${MIN_ADMIN_TOKEN} to ${MAX_ADMIN_TOKEN} characters, each of several too (try: openssl rand -hex 24)`,
+      )
+  }
+  return tokens
+}

@@ -31,6 +31,8 @@ export type Loop = {
   start(signal: AbortSignal): Promise<void>
   /** Resolves when no job runs any more. */
   idle(): Promise<void>
+  /** How many jobs run now. */
+  readonly busy: number
 }
 
 /** One stage of the worker: wait for the gate, claim, run, settle. */
@@ -98,6 +100,9 @@ export function createLoop(deps: LoopDeps): Loop {
     },
     async idle() {
       await Promise.all(running)
+    },
+    get busy() {
+      return running.size
     },
   }
 }

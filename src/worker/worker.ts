@@ -10,6 +10,7 @@ import {
   type Outcome,
   type Patience,
   type SideFilesProgress,
+  type Stage,
 } from '../job.ts'
 import type { Scrub } from '../scrub.ts'
 import { aborted, linkSignals } from '../signals.ts'
@@ -43,6 +44,8 @@ export type Worker = {
   stop(grace: number): Promise<void>
   /** The problems that exist now and are no single job's fault. */
   readonly troubles: readonly Trouble[]
+  /** Jobs of each stage that run now. */
+  readonly busy: Readonly<Record<Stage, number>>
 }
 
 /** Time for interrupted jobs to settle, ms. */
@@ -99,7 +102,14 @@ export function createWorker(deps: WorkerDeps): Worker {
     const { calls, files, bytes } = result
     const { state, dueAt } = next
     const { jobId, task } = claim
-    events.emit('settled', { jobId, stage: task, outcome, state, attempt: number, dueAt, ms, calls, files, bytes })
+    const type = result.record?.type ?? null
+    const seen = { calls, files, bytes, type, sinceDelivery: sinceDelivery(claim) }
+    events.emit('settled', { jobId, stage: task, outcome, state, attempt: number, dueAt, ms, ...seen })
+  }
+
+  /** Of later rounds it would say how long ago a person wanted something else. */
+  function sinceDelivery({ round, svixId, receivedAt }: Claim): number | null {
+    return round === 1 && svixId !== null ? Math.max(clock.now() - receivedAt, 0) : null
   }
 
   /** Without a handler, a saved job is done. */
@@ -225,6 +235,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     },
     get troubles() {
       return judge.troubles
+    },
+    get busy() {
+      return { fetch: fetching.busy, hand_over: handing.busy }
     },
   }
 }

@@ -59,7 +59,7 @@ describe('docs/troubleshooting.md names', () => {
   })
 
   it('every reason of a refused line', () => {
-    const written = all(http, /(?:refuse|report|refused)\([\w.]+, '(\w+)'/g)
+    const written = all(http, /(?:refuse|report|refused)\((?:request, response, )?[\w.]+, '(\w+)'/g)
     const given = all(http, /\breason: '(\w+)'/g)
     const table = all(read('src/http/results-route.ts'), /^ {2}\d{3}: '(\w+)'/gm)
     const inbox = union('code', 'src/inbox/inbox.ts').map((code) => `inbox_${code}`)

@@ -37,6 +37,16 @@ describe('wrong settings', () => {
     expect(output).toMatch(`PORT: port ${port} is taken`)
   })
 
+  it('tell by its own name that the port for operators is taken', async () => {
+    const reducto = await testReducto()
+    const port = new URL(reducto.url).port
+    const admin = { ADMIN_TOKEN: 'a-token-that-writes', ADMIN_PORT: port }
+    const { code, output } = await run(['serve'], { ...testEnv(tempFolder(), reducto, newSecret()), ...admin })
+    expect(code).toBe(78)
+    expect(output).toMatch(`ADMIN_PORT: port ${port} is taken`)
+    expect(output).not.toContain(admin.ADMIN_TOKEN)
+  })
+
   it('read .env where it is present, and let the environment win', async () => {
     const folder = tempFolder()
     const reducto = await testReducto()

@@ -7,7 +7,7 @@ import { createReceiver } from '../../src/receive/receive.ts'
 import { newSecret } from '../../src/signing.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
-type Refused = Events['refused'][0]
+export type Refused = Events['refused'][0]
 
 export type Edge = {
   readonly server: Listening

@@ -12,6 +12,7 @@ import { createReceiver, type Handler, Permanent, type Receiver, type ReceiverOp
 import type { Reducto } from '../../src/simulator/reducto.ts'
 import { deliver, jobEnd, newSigningSecret, signDelivery, testSettings } from '../../src/testing.ts'
 import { CERTIFICATE } from '../support/certificate.ts'
+import { sampleValue } from '../support/prometheus.ts'
 import { testReducto } from '../support/service.ts'
 import { tempFolder } from '../support/temp.ts'
 
@@ -394,5 +395,27 @@ describe('what belongs to the app', () => {
     const script = `import ${JSON.stringify(join(import.meta.dirname, '../../src/index.ts'))}`
     const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: folder, stdio: 'pipe' })
     expect(output.toString()).toBe('')
+  })
+})
+
+describe('the operator’s routes', () => {
+  const ADMIN_TOKEN = 'a-token-that-writes'
+
+  it('are among the router’s only with ADMIN_TOKEN; else the path is the app’s', async () => {
+    const without = await rig()
+    await request(without.app)
+      .get('/reducto/metrics')
+      .set('authorization', `Bearer ${ADMIN_TOKEN}`)
+      .expect(404, 'of the app')
+
+    const { app, receiver } = await rig({ settings: { ADMIN_TOKEN } })
+    await request(app).get('/reducto/metrics').expect(401, { error: 'unauthorized' })
+    const metrics = () => request(app).get('/reducto/metrics').set('authorization', `Bearer ${ADMIN_TOKEN}`).expect(200)
+    expect(sampleValue((await metrics()).text, 'ready')).toBe(0)
+    await receiver.start()
+    const { text } = await metrics()
+    expect(sampleValue(text, 'ready')).toBe(1)
+    expect(sampleValue(text, 'build_info', { handler: 'none' })).toBe(1)
+    await request(app).post('/orders').send({ item: 1 }).expect(200, { item: 1 })
   })
 })

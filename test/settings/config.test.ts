@@ -30,6 +30,8 @@ describe('defaults', () => {
       trustProxy: false,
       endpoints: new Map([['default', [SECRET]]]),
       directToken: null,
+      admin: null,
+      adminPort: null,
       reducto: { apiKey: 'key-123456789', baseUrl: 'https://platform.reducto.ai' },
       database: { kind: 'sqlite', path: './data/receiver.db' },
       results: { kind: 'file', path: './data/results' },
@@ -206,6 +208,47 @@ describe('secrets from files', () => {
     expect(problems({ REDUCTO_API_KEY_FILE: '/nowhere/key' })).toEqual([
       'REDUCTO_API_KEY_FILE: set either this or REDUCTO_API_KEY, not both',
     ])
+  })
+})
+
+describe('the operator’s routes', () => {
+  const WRITE = 'a-token-that-writes'
+  const READ = 'a-token-that-reads-1'
+
+  it('have tokens that write and tokens that read, several of each, also from files, and all of them are secrets', () => {
+    const file = join(tempFolder(), 'read')
+    writeFileSync(file, `${READ},another-that-reads\n`)
+    const config = loadConfig({ ...base, ADMIN_TOKEN: `${WRITE} another-that-writes`, ADMIN_READ_TOKEN_FILE: file })
+    const tokens = { write: [WRITE, 'another-that-writes'], read: [READ, 'another-that-reads'] }
+    expect(config.admin).toEqual(tokens)
+    expect(config.secrets).toEqual(expect.arrayContaining([...tokens.write, ...tokens.read]))
+    expect(loadConfig({ ...base, ADMIN_TOKEN: WRITE, ADMIN_PORT: '9000' })).toMatchObject({ adminPort: 9000 })
+  })
+
+  it('have no port that Kubernetes sets for a Service called admin', () => {
+    const injected = { ADMIN_PORT: 'tcp://10.0.0.1:80', ADMIN_SERVICE_HOST: '10.0.0.1', ADMIN_SERVICE_PORT: '80' }
+    expect(loadConfig({ ...base, ...injected })).toMatchObject({ admin: null, adminPort: null })
+    expect(loadConfig({ ...base, ...injected, ADMIN_TOKEN: WRITE })).toMatchObject({ adminPort: null })
+  })
+
+  it.each<[env: Record<string, string>, problem: string]>([
+    [{ ADMIN_TOKEN: 'x'.repeat(15) }, 'ADMIN_TOKEN: must be of 16 to 1024 characters'],
+    [{ ADMIN_TOKEN: `${WRITE},short` }, 'ADMIN_TOKEN: must be of 16 to 1024 characters'],
+    [{ ADMIN_TOKEN: 'x'.repeat(1_025) }, 'ADMIN_TOKEN: must be of 16 to 1024 characters'],
+    [{ ADMIN_TOKEN: `"${WRITE}"` }, 'ADMIN_TOKEN: must be of visible ASCII characters'],
+    [{ ADMIN_TOKEN: 'ünter-sechzehn-ü-zeichen' }, 'ADMIN_TOKEN: must be of visible ASCII characters'],
+    [{ ADMIN_TOKEN: ' , ' }, 'ADMIN_TOKEN: holds no token'],
+    [{ ADMIN_READ_TOKEN: READ }, 'ADMIN_TOKEN: is required with ADMIN_READ_TOKEN'],
+    [{ ADMIN_TOKEN: WRITE, ADMIN_READ_TOKEN: `${READ} ${WRITE}` }, 'ADMIN_READ_TOKEN: must be another token'],
+    [{ ADMIN_PORT: '9000' }, 'ADMIN_TOKEN: is required with ADMIN_PORT'],
+    [{ ADMIN_TOKEN: WRITE, ADMIN_PORT: '3000' }, 'ADMIN_PORT: must be another port than PORT'],
+    [{ ADMIN_TOKEN: WRITE, ADMIN_PORT: '8080', PORT: '8080' }, 'ADMIN_PORT: must be another port than PORT'],
+    [{ ADMIN_TOKEN: WRITE, ADMIN_PORT: 'tcp://admin' }, 'ADMIN_PORT: must be a whole number'],
+  ])('%j is refused, without the token', (env, problem) => {
+    const told = problems(env)
+    expect(told).toEqual([expect.stringContaining(problem)])
+    for (const token of Object.entries(env).flatMap(([name, value]) => (name.endsWith('TOKEN') ? [value] : [])))
+      expect(told.join()).not.toContain(token)
   })
 })
 

@@ -35,7 +35,8 @@ const ERRORS: Readonly<Record<string, string>> = {
   invalid_payload: 'the service did not understand the payload: is it an older version than this command?',
   body_already_read:
     'a body parser of the app reads the body before the receiver: mount its router before express.json()',
-  http_version_not_supported: 'the app speaks HTTP/2 to the receiver: let a proxy in front end HTTP/2 and speak HTTP/1.1 to it',
+  http_version_not_supported:
+    'the app speaks HTTP/2 to the receiver: let a proxy in front end HTTP/2 and speak HTTP/1.1 to it',
   unknown_endpoint:
     'the service has no such endpoint: set SVIX_WEBHOOK_SECRET_<NAME> for it and restart, or correct the end of the URL',
   not_found: 'the service has no such path: webhooks go to /webhook or /webhook/NAME. Does a proxy rewrite the path?',

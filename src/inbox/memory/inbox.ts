@@ -43,6 +43,7 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
   changes.recover(clock.now())
   return {
     isFailing: () => false,
+    waitingRows: () => 0,
     accept: (delivery) => change(({ accept }) => accept(delivery, clock.now())),
     claim: (stage, slots) => change(({ claim }) => claim(stage, slots, clock.now()), [stage]),
     ready: wakeUp.ready,

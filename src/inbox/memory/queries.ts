@@ -1,4 +1,4 @@
-import { isRequeueable, type JobState } from '../../job.ts'
+import { isRequeueable, type JobState, type Stage } from '../../job.ts'
 import type { Content, JobDetail, JobFilter, JobPage, JobRow, Page, ServiceState, Stats } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
@@ -55,6 +55,10 @@ export function createQueries(memory: Memory) {
     const jobs = (state: JobState) => entries.filter(({ job }) => job.progress.state === state).length
     const delivered = (disposition: Content['is']) => deliveries.filter((one) => one.disposition === disposition).length
     const queued = entries.filter(({ job }) => job.progress.state === 'queued').map(({ job }) => job)
+    const firstDue = (stage: Stage) => {
+      const due = queued.filter(({ progress }) => progress.stage === stage).map(({ progress }) => progress.dueAt)
+      return due.length > 0 ? Math.min(...due) : null
+    }
     const [next] = queued.sort((a, b) => a.queuedAt - b.queuedAt)
     return {
       jobs: {
@@ -63,6 +67,7 @@ export function createQueries(memory: Memory) {
       },
       deliveries: { job: delivered('job'), ignored: delivered('ignored'), rejected: delivered('rejected') },
       oldestQueuedAt: next?.queuedAt ?? null,
+      oldestDueAt: { fetch: firstDue('fetch'), hand_over: firstDue('hand_over') },
       lastVerifiedAt: memory.lastVerifiedAt,
       paused: memory.pause !== null,
     }

@@ -1,4 +1,4 @@
-import { InboxUnavailable } from '../inbox.ts'
+import { InboxUnavailable, type InboxWatch } from '../inbox.ts'
 import type { Change, ChangeResult, Changes, Committed } from './batch.ts'
 import { DatabaseError } from './connection.ts'
 
@@ -38,6 +38,8 @@ export type Batcher = {
   /** The last transaction failed as a whole. */
   readonly isFailing: boolean
   readonly isIdle: boolean
+  /** Changes that wait for a transaction. */
+  readonly waitingRows: number
   /** Accepts no more changes, and resolves when the last ones have been committed. */
   close(): Promise<void>
 }
@@ -46,6 +48,7 @@ export function createBatcher(options: {
   /** Runs one transaction. Rejects when its result is unknown. */
   readonly commit: (batch: readonly Change[]) => Promise<Committed>
   readonly onCommitted: (batch: readonly Change[], committed: Committed) => void
+  readonly onTransaction?: InboxWatch['onTransaction']
   /** A clock that never jumps, ms. */
   readonly monotonic?: () => number
 }): Batcher {
@@ -106,13 +109,19 @@ export function createBatcher(options: {
 
   async function commit(batch: readonly Pending[]): Promise<void> {
     const changes = batch.map((pending) => pending.change)
+    const began = monotonic()
+    const ended = () => {
+      options.onTransaction?.({ rows: batch.length, ms: monotonic() - began, failed: failing })
+    }
     try {
       const committed = await options.commit(changes)
       failing = committed.failed
+      ended()
       options.onCommitted(changes, committed)
       for (const [index, pending] of batch.entries()) resolvePending(pending, committed.results[index]!)
     } catch (error) {
       failing = true
+      ended()
       for (const pending of batch) pending.reject(unavailable(error as Error))
     }
   }
@@ -128,6 +137,9 @@ export function createBatcher(options: {
     },
     get isFailing() {
       return failing
+    },
+    get waitingRows() {
+      return waiting.length
     },
     get isIdle() {
       return committing.size === 0 && waiting.length === 0

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
-import type { Claim, ClaimId, Inbox, OperatorPause, ServiceState } from '../inbox.ts'
+import type { Claim, ClaimId, Inbox, InboxWatch, OperatorPause, ServiceState } from '../inbox.ts'
 import { placesOf } from '../transitions.ts'
 import { createWakeUp } from '../wake-up.ts'
 import type { Change } from './batch.ts'
@@ -26,7 +26,7 @@ export type SqliteOptions = {
   readonly busyTimeout?: number
   /** A database thread died: the process cannot continue. */
   readonly onDeath: (error: Error) => void
-}
+} & InboxWatch
 
 /** How often the disk, the log and slow accepts are checked, ms. */
 const LOOK_EVERY_MS = 1_000
@@ -65,6 +65,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   })
   const batcher = createBatcher({
     commit: (batch) => writer.request({ batch }),
+    ...(options.onTransaction ? { onTransaction: options.onTransaction } : {}),
     onCommitted(batch, committed) {
       paused = committed.paused
       commits++
@@ -90,7 +91,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
 
   async function ask<K extends keyof Queries>(name: K, ...args: Parameters<Queries[K]>) {
     const question = [name, args] as unknown as Question
-    return (await reader.request({ ask: question })).answer as ReturnType<Queries[K]>
+    const began = performance.now()
+    const { answer } = await reader.request({ ask: question })
+    options.onRead?.(name, performance.now() - began)
+    return answer as ReturnType<Queries[K]>
   }
 
   async function service(): Promise<ServiceState> {
@@ -131,6 +135,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
 
   const inbox: Omit<Inbox, 'close'> = {
     isFailing: () => batcher.isFailing,
+    waitingRows: () => batcher.waitingRows,
     accept: (delivery) => change('accept', delivery, clock.now()),
     claim: (stage, slots) => change('claim', stage, slots, clock.now()),
     ready: wakeUp.ready,

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { JobState } from '../../job.ts'
+import type { JobState, Stage } from '../../job.ts'
 import type {
   Content,
   JobDetail,
@@ -21,6 +21,7 @@ import {
   deliveryRowOf,
   HAS_METADATA,
   IN_LANE,
+  ISOLATED,
   JOB_COLUMNS,
   type JobTableRow,
   LANES,
@@ -34,6 +35,9 @@ import { cursorOf, MAX_REQUEST_MS, STEP_BODIES, STEP_ROWS, walkDown } from './wa
 
 /** Everything that only looks, on a connection of its own: a long look does not hold up an accept. */
 export type Queries = ReturnType<typeof createQueries>
+
+type DueRow = { readonly stage: Stage; readonly due_at: number }
+type FirstDueRow = DueRow & { readonly queued_at: number }
 
 /** Jobs that may be queued again, by number; `next` is where the walk goes on. */
 export type RequeueablePart = { readonly seqs: readonly number[]; readonly next: number | null }
@@ -59,8 +63,9 @@ export function createQueries(db: DatabaseSync) {
   const startedAt = db.prepare(`SELECT value FROM counter WHERE name = 'started_at'`)
   const lanes = db.prepare(LANES)
   const firstDue = db.prepare(
-    `SELECT queued_at FROM job WHERE ${IN_LANE} AND is_retry = :isRetry ORDER BY due_at LIMIT 1`,
+    `SELECT stage, queued_at, due_at FROM job WHERE ${IN_LANE} AND is_retry = :isRetry ORDER BY due_at LIMIT 1`,
   )
+  const isolatedDue = db.prepare(`SELECT stage, MIN(due_at) AS due_at FROM job WHERE ${ISOLATED} GROUP BY stage`)
 
   function get(jobId: string): JobDetail | null {
     const row = job.get({ jobId }) as JobTableRow | undefined
@@ -174,11 +179,15 @@ export function createQueries(db: DatabaseSync) {
     const counted = new Map((counters.all() as { name: string; value: number }[]).map((row) => [row.name, row.value]))
     const jobs = (state: JobState) => counted.get(`job:${state}`) ?? 0
     const delivered = (disposition: Content['is']) => counted.get(`delivery:${disposition}`) ?? 0
-    const queuedAt = (lanes.all() as { stage: string; endpoint: string }[]).flatMap((lane) =>
-      [0, 1].flatMap(
-        (isRetry) => (firstDue.get({ ...lane, isRetry }) as { queued_at: number } | undefined)?.queued_at ?? [],
-      ),
+    const first = (lanes.all() as { stage: string; endpoint: string }[]).flatMap((lane) =>
+      [0, 1].flatMap((isRetry) => (firstDue.get({ ...lane, isRetry }) as FirstDueRow | undefined) ?? []),
     )
+    const queuedAt = first.map((row) => row.queued_at)
+    const due = [...first, ...(isolatedDue.all() as DueRow[])]
+    const oldestDue = (stage: Stage) => {
+      const times = due.filter((row) => row.stage === stage).map((row) => row.due_at)
+      return times.length > 0 ? Math.min(...times) : null
+    }
     return {
       jobs: {
         expected: jobs('expected'),
@@ -189,6 +198,7 @@ export function createQueries(db: DatabaseSync) {
       },
       deliveries: { job: delivered('job'), ignored: delivered('ignored'), rejected: delivered('rejected') },
       oldestQueuedAt: queuedAt.length > 0 ? Math.min(...queuedAt) : null,
+      oldestDueAt: { fetch: oldestDue('fetch'), hand_over: oldestDue('hand_over') },
       lastVerifiedAt: counted.get('last_verified_at') ?? null,
       paused: pauseNow() !== null,
     }

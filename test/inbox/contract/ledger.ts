@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JobFilter } from '../../../src/inbox/inbox.ts'
 import { delivery } from '../../support/service.ts'
-import { attempt, because, claimFrom, dead, done, type InboxTest } from './support.ts'
+import { attempt, because, claimFrom, dead, done, type InboxTest, progress } from './support.ts'
 
 export function ledgerContract(name: string, openTest: () => Promise<InboxTest>): void {
   describe(`${name}: ledger`, () => {
@@ -23,10 +23,23 @@ export function ledgerContract(name: string, openTest: () => Promise<InboxTest>)
         jobs: { expected: 0, queued: 1, running: 1, done: 1, dead: 1 },
         deliveries: { job: 4, ignored: 0, rejected: 0 },
         oldestQueuedAt: clock.now(),
+        oldestDueAt: { fetch: clock.now(), hand_over: null },
         lastVerifiedAt: clock.now(),
         paused: false,
       })
       expect(a!.jobId).toBe('a')
+    })
+
+    it('says since when, or until when, the first job of each stage waits', async () => {
+      const { inbox, clock } = await openTest()
+      const at = clock.now()
+      for (const id of ['a', 'b', 'c']) await inbox.accept(delivery(id, { at, endpoint: `of-${id}` }))
+      const [first, second] = await claimFrom(inbox, 2)
+      const saved = progress(first!, { state: 'queued', stage: 'hand_over', dueAt: at + 5_000 })
+      await inbox.settle(first!, saved, attempt('saved'), null)
+      const crashed = progress(second!, { state: 'queued', crashes: 2, dueAt: at - 9_000 })
+      await inbox.settle(second!, crashed, attempt('retry', null), null)
+      expect((await inbox.stats()).oldestDueAt).toEqual({ fetch: at - 9_000, hand_over: at + 5_000 })
     })
 
     it('lists jobs, newest first, by state', async () => {

@@ -13,6 +13,7 @@ function rig() {
     answer: (more?: Partial<Committed>) => void
     die: (error: Error) => void
   }[] = []
+  const transactions: object[] = []
   let now = 0
   const batcher = createBatcher({
     commit(batch) {
@@ -22,11 +23,12 @@ function rig() {
       return promise
     },
     onCommitted() {},
+    onTransaction: (transaction) => void transactions.push(transaction),
     monotonic: () => now,
   })
   const accept = (jobId = 'job') => batcher.change('accept', delivery(jobId), 0)
   return {
-    ...{ batcher, commits, accept },
+    ...{ batcher, commits, accept, transactions },
     sizes: () => commits.map(({ batch }) => batch.length),
     pass(ms: number) {
       now += ms
@@ -48,6 +50,30 @@ describe('changes', () => {
     commits[0]!.answer()
     expect(await Promise.all(all)).toEqual([0, 1, 2])
     expect(batcher.isIdle).toBe(true)
+  })
+
+  it('are told by transaction, with how many shared it, how long it took and whether it failed', async () => {
+    const { accept, commits, transactions, pass, batcher } = rig()
+    const all = many(3, accept)
+    expect(batcher.waitingRows).toBe(3)
+    await turn()
+    expect(batcher.waitingRows).toBe(0)
+    pass(7)
+    commits[0]!.answer()
+    await Promise.all(all)
+    const lost = accept()
+    await turn()
+    commits[1]!.answer({ results: [{ failure: { code: 13, message: 'full' } }], failed: true } as Partial<Committed>)
+    await expect(lost).rejects.toThrow('full')
+    const dead = accept()
+    await turn()
+    commits[2]!.die(new Error('no thread'))
+    await expect(dead).rejects.toThrow('no thread')
+    expect(transactions).toEqual([
+      { rows: 3, ms: 7, failed: false },
+      { rows: 1, ms: 0, failed: true },
+      { rows: 1, ms: 0, failed: true },
+    ])
   })
 
   it('gather while one is committed, until they are worth another', async () => {

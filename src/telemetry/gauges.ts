@@ -1,0 +1,94 @@
+import type { Clock } from '../clock.ts'
+import type { Degraded } from '../events.ts'
+import type { JobState, Stage } from '../job.ts'
+import { createCached } from './cached.ts'
+import type { Families } from './registry.ts'
+
+/** What is known without asking anybody. */
+type Live = {
+  readonly isReady: boolean
+  readonly degraded: readonly Degraded[]
+  readonly bodiesInFlight: number
+  readonly waitingRows: number
+  readonly busy: Readonly<Record<Stage, number>>
+}
+
+/** What the inbox is asked. Times in ms since 1970. */
+type StatsReading = {
+  readonly jobs: Readonly<Record<JobState, number>>
+  readonly oldestDueAt: Readonly<Record<Stage, number | null>>
+  readonly lastVerifiedAt: number | null
+}
+
+/** What the disks are asked, bytes. A store without a disk of its own has no `free`. */
+export type DiskReading = {
+  readonly parts: Readonly<Record<string, number>>
+  readonly free: Readonly<Record<string, number>>
+}
+
+export type GaugesDeps = {
+  readonly families: Families
+  readonly clock: Clock
+  readonly live: () => Live
+  readonly stats: () => Promise<StatsReading>
+  readonly disks: () => Promise<DiskReading>
+  /** The endpoint, where there is only one: then the inbox's last delivery is its own. */
+  readonly onlyEndpoint: string | null
+}
+
+const PAUSES = [
+  ['operator', 'worker_paused'],
+  ['reducto_auth', 'reducto_auth'],
+  ['results', 'results'],
+  ['disk', 'disk'],
+] as const satisfies readonly (readonly [cause: string, name: Degraded])[]
+
+/** Sets the gauges when somebody looks. */
+export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
+  const { families, clock } = deps
+  const stats = createCached(deps.stats, clock)
+  const disks = createCached(deps.disks, clock)
+  /** From the inbox once, after a start; deliveries tell it from then on. */
+  let isLastVerifiedKnown = false
+
+  function setLive(): void {
+    const { isReady, degraded, bodiesInFlight, waitingRows, busy } = deps.live()
+    families.set('ready', {}, Number(isReady))
+    families.set('handler_failing', {}, Number(degraded.includes('handler')))
+    for (const [cause, name] of PAUSES) families.set('paused', { cause }, Number(degraded.includes(name)))
+    families.set('bodies_in_flight_bytes', {}, bodiesInFlight)
+    families.set('inbox_waiting_rows', {}, waitingRows)
+    for (const [stage, count] of Object.entries(busy)) families.set('busy', { stage }, count)
+  }
+
+  function setStats(reading: StatsReading | null): void {
+    families.clear('jobs')
+    families.clear('oldest_due_seconds')
+    if (reading === null) return
+    for (const [state, count] of Object.entries(reading.jobs)) families.set('jobs', { state }, count)
+    for (const [stage, at] of Object.entries(reading.oldestDueAt)) {
+      const ms = at === null ? 0 : Math.max(clock.now() - at, 0)
+      families.set('oldest_due_seconds', { stage }, ms / 1_000)
+    }
+    if (deps.onlyEndpoint === null || reading.lastVerifiedAt === null || isLastVerifiedKnown) return
+    isLastVerifiedKnown = true
+    const labels = { endpoint: deps.onlyEndpoint }
+    families.set('last_verified_delivery_timestamp_seconds', labels, reading.lastVerifiedAt / 1_000)
+  }
+
+  function setDisks(reading: DiskReading | null): void {
+    families.clear('inbox_bytes')
+    families.clear('free_disk_bytes')
+    for (const [part, bytes] of Object.entries(reading?.parts ?? {})) families.set('inbox_bytes', { part }, bytes)
+    for (const [store, bytes] of Object.entries(reading?.free ?? {})) families.set('free_disk_bytes', { store }, bytes)
+  }
+
+  return {
+    async refresh() {
+      const [jobs, disk] = await Promise.all([stats.read(), disks.read()])
+      setStats(jobs)
+      setDisks(disk)
+      setLive()
+    },
+  }
+}
