@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
-import { DatabaseRefused, type Inbox, InboxUnavailable, type InboxWatch, type Ledger } from './inbox.ts'
+import { DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
 import { openMemory } from './memory/inbox.ts'
 import type { Memory } from './memory/memory.ts'
 import { checkCopy, markInterrupted } from './sqlite/check-copy.ts'
@@ -11,6 +11,7 @@ import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
 import { InboxLocked, isInstanceLocked, lockInstance } from './sqlite/lock.ts'
 import { copyTo, openForReading } from './sqlite/schema.ts'
+import type { InboxWatch } from './watch.ts'
 
 type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
 

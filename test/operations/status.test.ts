@@ -25,7 +25,8 @@ function status(given: Given = {}) {
       stats: async () => ({
         jobs: { expected: 0, queued: 0, running: 0, done: 5, dead },
         deliveries: { job: 5, ignored: 0, rejected },
-        oldestQueuedAt: null, oldestDueAt: { fetch: null, hand_over: null },
+        oldestQueuedAt: null,
+        oldestDueAt: { fetch: null, hand_over: null },
         lastVerifiedAt: 1,
         paused: pause !== null,
       }),

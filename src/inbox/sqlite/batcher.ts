@@ -1,4 +1,5 @@
-import { InboxUnavailable, type InboxWatch } from '../inbox.ts'
+import { InboxUnavailable } from '../inbox.ts'
+import type { InboxWatch } from '../watch.ts'
 import type { Change, ChangeResult, Changes, Committed } from './batch.ts'
 import { DatabaseError } from './connection.ts'
 
