@@ -111,9 +111,9 @@ function beginAll(copy: string): void {
   )
   edit(
     copy,
-    'src/http/app.ts',
-    "type Caller = 'anyone' | 'signed'\n",
-    "type Caller = 'anyone' | 'signed' | 'neighbour'\n",
+    'src/http/routes.ts',
+    "type Caller = 'anyone' | 'signed' | ",
+    "type Caller = 'anyone' | 'signed' | 'neighbour' | ",
   )
   edit(copy, 'src/reducto/errors.ts', "readonly kind: 'unknown_job' |", "readonly kind: 'withheld' | 'unknown_job' |")
 }
@@ -186,7 +186,12 @@ function finishAll(copy: string): void {
     '      svix_id: claim.svixId,\n      pages: null,\n',
   )
   edit(copy, 'test/results/saved.ts', '    svix_id: ', '    pages: null,\n    svix_id: ')
-  edit(copy, 'src/http/app.ts', '= { anyone: [], signed: [] }', '= { anyone: [], signed: [], neighbour: [] }')
+  edit(
+    copy,
+    'src/http/app.ts',
+    '{ anyone: [], signed: [], ...roles }',
+    '{ anyone: [], signed: [], neighbour: [], ...roles }',
+  )
   edit(
     copy,
     'src/worker/classify.ts',

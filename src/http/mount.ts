@@ -62,7 +62,8 @@ export function mountable(
   app.on('mount', (parent: unknown) => {
     const paths = [app.mountpath].flat().map((path) => `${String(path).replace(/\/$/, '')}/webhook`)
     const parser = paths.map((path) => parserBefore(parent, path)).find((found) => found !== null)
-    if (parser !== undefined) problems.set(app, `${parser} stands before the receiver; mount the receiver before it`)
+    if (parser !== undefined)
+      problems.set(app, `${parser} is mounted before the receiver; mount the receiver before it`)
   })
   return app
 }

@@ -44,9 +44,8 @@ export interface Queue {
   settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: Attempt): Promise<boolean>
   /** A stop was asked for: what is still running when the process ends was interrupted, and has not crashed. */
   stopAsked(): Promise<void>
-  /** An operator has stopped claims, as far as is known here: seen within a second. */
+  /** An operator has stopped claims, as far as is known here: seen within a second. Since when and why: null while not. */
   isPaused(): boolean
-  /** Since when and why, as it was seen last; null while claims go on. */
   operatorPause(): OperatorPause | null
   /** What is wrong with the room on the inbox's disk, for people; null while there is enough. */
   lowDisk(): Promise<string | null>
@@ -287,18 +286,15 @@ export type ServiceState = {
 
 /** The inbox cannot take a write: nothing was acknowledged, though a write under way may still land. */
 export class InboxUnavailable extends Error {
+  override readonly name = 'InboxUnavailable'
   readonly code: 'full' | 'slow' | 'failed' | 'closed'
   constructor(code: InboxUnavailable['code'], message: string, options?: ErrorOptions) {
     super(message, options)
-    this.name = 'InboxUnavailable'
     this.code = code
   }
 }
 
-/** An inbox that cannot be used as it is: made by a newer version, damaged, or on a disk that does not keep what it is told. */
+/** An inbox that cannot be used as it is: made by a newer version, damaged, or on a disk that does not keep its data. */
 export class DatabaseRefused extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'DatabaseRefused'
-  }
+  override readonly name = 'DatabaseRefused'
 }

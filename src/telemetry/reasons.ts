@@ -38,6 +38,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'headers_too_large',
   'invalid_payload',
   'body_already_read',
+  'http_version',
   'bad_request',
   'broken_off',
   'pipelined',

@@ -96,6 +96,8 @@ describe('with ADMIN_PORT', () => {
   it('a port that is taken is told by that name, and nothing stays open', async () => {
     const other = await testService({ store: 'memory' })
     const taken = testService({ store: 'memory', env: { ...TOKENS, ADMIN_PORT: String(other.port) } })
-    await expect(taken).rejects.toThrow(`port ${other.port} is taken: stop what listens there, or set ADMIN_PORT`)
+    await expect(taken).rejects.toThrow(
+      `port ${other.port} is in use: stop the process that listens there, or set ADMIN_PORT`,
+    )
   })
 })
