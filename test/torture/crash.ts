@@ -228,6 +228,13 @@ function states(data: string): Map<string, string> {
   }
 }
 
+/** Why a job ended, as `jobs show` would tell it. */
+function reasonOf(data: string, jobId: string): string {
+  using db = new DatabaseSync(join(data, 'receiver.db'), { readOnly: true })
+  const row = db.prepare('SELECT stage, crashes, reason_code, reason_message FROM job WHERE job_id = ?').get(jobId)
+  return JSON.stringify(row)
+}
+
 async function allDone(world: World, data: string): Promise<void> {
   const deadline = Date.now() + PATIENCE
   const open = () => [...acknowledged(world)].filter((jobId) => !existsSync(world.fileOf(data, jobId, 'record.json')))
@@ -241,7 +248,7 @@ function check(world: World, data: string): string[] {
   for (const jobId of acknowledged(world))
     if (!recorded.has(jobId)) problems.push(`${jobId} was acknowledged and is lost`)
   for (const [jobId, state] of recorded) {
-    if (state === 'dead') problems.push(`${jobId} is dead`)
+    if (state === 'dead') problems.push(`${jobId} is dead: ${reasonOf(data, jobId)}`)
     if (existsSync(world.fileOf(data, jobId, 'record.json')))
       problems.push(...checkResult((path) => world.fileOf(data, jobId, path), jobId))
     else if (state === 'done') problems.push(`${jobId} is done without a record`)
