@@ -5,12 +5,12 @@ import { type Disk, type Readiness, type Status, statusOf } from '../operations/
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { formatBytes } from '../units.ts'
+import { packageVersion } from '../version.ts'
 import type { Run } from './command.ts'
 import { type Operator, openForOperator } from './open.ts'
 import { print, printJson } from './output.ts'
 import type { status } from './spec/service.ts'
 import { ago, oneLine, table } from './table.ts'
-import { ownVersion } from './version.ts'
 
 /** The service is on this machine: it answers at once, or hangs. ms */
 const READYZ_TIMEOUT_MS = 3_000
@@ -25,7 +25,7 @@ export const runStatus: Run<typeof status> = async ({ values }) => {
     readiness: () => readinessAt(host, port),
     disks: () => disksOf(operator),
     minFree: operator.config.minFreeDisk,
-    version: ownVersion(),
+    version: packageVersion(),
   })
   if (values.json) printJson(found)
   else print(describe(found))

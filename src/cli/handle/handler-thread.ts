@@ -36,7 +36,7 @@ async function run(port: NonNullable<typeof parentPort>): Promise<void> {
   const post = (message: ThreadMessage) => port.postMessage(message)
   const scrub = createScrub(secrets)
   const { log, flush } = openLog({ level, scrub, terminal })
-  // It may end the process by itself.
+  // The handler may call process.exit.
   process.on('exit', flush)
   try {
     const prepared = await prepareHandOver({ kind: 'module', path }, { timeout, log, scrub })
