@@ -1,14 +1,14 @@
 import { type Clock, systemClock } from './clock.ts'
-import { createEvents, type EventBus } from './events.ts'
 import { createApp, createOperatorApp } from './http/app.ts'
 import type { OperatorDeps } from './http/operator.ts'
 import { type Listening, listen } from './http/server.ts'
 import type { Inbox } from './inbox/inbox.ts'
-import type { Log } from './log.ts'
 import type { Results } from './results/results.ts'
 import { createRuntime } from './runtime.ts'
-import { createScrub, type Scrub } from './scrub.ts'
 import type { Config } from './settings/config.ts'
+import { createEvents, type EventBus } from './telemetry/events.ts'
+import type { Log } from './telemetry/log.ts'
+import { createScrub, type Scrub } from './telemetry/scrub.ts'
 
 /** The running service. */
 export type Service = {

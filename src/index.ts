@@ -3,7 +3,6 @@
  * ever added to.
  */
 
-export type { EventBus, Events } from './events.ts'
 export type { Receiver, ReceiverHealth, ReceiverOptions, ReceiverRouter } from './express.ts'
 export { createReceiver } from './express.ts'
 export type {
@@ -26,3 +25,4 @@ export type {
 } from './handler/handler.ts'
 export { Permanent } from './handler/handler.ts'
 export { SettingsError } from './settings/config.ts'
+export type { EventBus, Events } from './telemetry/events.ts'

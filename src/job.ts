@@ -1,5 +1,5 @@
 import { backoff, MAX_DELAY_MS, MIN_DELAY_MS } from './backoff.ts'
-import type { CleanText } from './scrub.ts'
+import type { CleanText } from './telemetry/scrub.ts'
 
 /**
  * The terms of this service, and the life of a job. Pure: no I/O, no clock.

@@ -4,10 +4,10 @@
  */
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import type { EventBus, Events } from './events.ts'
 import { newMessageId, newSecret, sign, signatureHeaders } from './signing.ts'
 import type { Reducto } from './simulator/reducto.ts'
+import { simulatedSettings } from './simulator/settings.ts'
+import type { EventBus, Events } from './telemetry/events.ts'
 
 export type { Document, Kind } from './simulator/documents/documents.ts'
 export type { Fault, NewJob, Reducto, ReductoOptions } from './simulator/reducto.ts'
@@ -102,16 +102,7 @@ function parsed(text: string): unknown {
 
 /** Settings for `createReceiver` with a simulated Reducto; all data is kept in `folder`. */
 export function testSettings(reducto: Pick<Reducto, 'url' | 'apiKey'>, folder: string, secret: string) {
-  return {
-    SVIX_WEBHOOK_SECRET: secret,
-    REDUCTO_API_KEY: reducto.apiKey,
-    REDUCTO_BASE_URL: reducto.url,
-    DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',
-    DATABASE_URL: `sqlite:${join(folder, 'receiver.db')}`,
-    RESULTS_URL: `file:${join(folder, 'results')}`,
-    MIN_FREE_DISK: '0',
-    SHUTDOWN_GRACE: '0ms',
-  } as const
+  return simulatedSettings(reducto, folder, secret)
 }
 
 /** How long to wait for the end of a job, ms. */

@@ -17,7 +17,7 @@ import {
   type SideFilesProgress,
   sideFilesAfterRestart,
 } from '../src/job.ts'
-import type { CleanText } from '../src/scrub.ts'
+import type { CleanText } from '../src/telemetry/scrub.ts'
 
 const HOUR = 3_600_000
 const NOW = 1_000_000

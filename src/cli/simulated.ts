@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Config, loadConfig } from '../settings/config.ts'
 import { newSecret } from '../signing.ts'
 import type { Reducto } from '../simulator/reducto.ts'
+import { simulatedSettings } from '../simulator/settings.ts'
 
 /** The settings of a service on a simulated Reducto, which keeps what it has in a new temporary folder. */
 export function simulatedConfig(reducto: Reducto, more: Readonly<Record<string, string | undefined>> = {}): Config {
@@ -11,13 +12,7 @@ export function simulatedConfig(reducto: Reducto, more: Readonly<Record<string, 
   return loadConfig({
     HOST: '127.0.0.1',
     PORT: '0',
-    SVIX_WEBHOOK_SECRET: newSecret(),
-    REDUCTO_API_KEY: reducto.apiKey,
-    REDUCTO_BASE_URL: reducto.url,
-    DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',
-    DATABASE_URL: `sqlite:${join(folder, 'receiver.db')}`,
-    RESULTS_URL: `file:${join(folder, 'results')}`,
-    MIN_FREE_DISK: '0',
+    ...simulatedSettings(reducto, folder, newSecret()),
     SHUTDOWN_GRACE: '2s',
     ...more,
   })

@@ -2,7 +2,7 @@ import { addAbortSignal } from 'node:stream'
 import { stringifyLossless } from '../lossless-json.ts'
 import { type JobRecord, metadataText } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
-import type { Scrub } from '../scrub.ts'
+import type { Scrub } from '../telemetry/scrub.ts'
 import { isJsonText } from './json-text.ts'
 import type { Links } from './links.ts'
 

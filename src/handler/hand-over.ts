@@ -2,7 +2,7 @@ import { causesOf } from '../causes.ts'
 import { isA } from '../error-text.ts'
 import type { JobRecord } from '../results/record.ts'
 import { ResultsUnavailable } from '../results/results.ts'
-import type { CleanText } from '../scrub.ts'
+import type { CleanText } from '../telemetry/scrub.ts'
 
 /**
  * Hands a saved result to the user: a port with one implementation per way. Called at least once for each round of a

@@ -1,6 +1,6 @@
 import { describeError, isA, memberOf, messageOf } from '../error-text.ts'
-import type { Log } from '../log.ts'
-import type { Scrub } from '../scrub.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Scrub } from '../telemetry/scrub.ts'
 import { createCallFiles } from './call-files.ts'
 import { watchExit } from './exit-watch.ts'
 import { type HandedOver, type HandOver, throwIfStoreFails } from './hand-over.ts'

@@ -1,6 +1,6 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
-import type { EventBus } from '../events.ts'
 import type { Receiver } from '../receive/receive.ts'
+import type { EventBus } from '../telemetry/events.ts'
 import { type BodyReader, createBodyReader } from './body.ts'
 import { type Health, healthz, readyz } from './health.ts'
 import { mountable, WRONG_VERSION } from './mount.ts'

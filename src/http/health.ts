@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express'
-import type { NotReady } from '../events.ts'
 import type { Degradation } from '../telemetry/degradations.ts'
+import type { NotReady } from '../telemetry/events.ts'
 import { json, send } from './replies.ts'
 
 export type Health = () => {

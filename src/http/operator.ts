@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express'
 import type { Clock } from '../clock.ts'
-import type { EventBus } from '../events.ts'
+import type { EventBus } from '../telemetry/events.ts'
 import { createRoleGuards, type Tokens } from './roles.ts'
 import type { Guards, Route } from './routes.ts'
 import { smallBody } from './small-body.ts'

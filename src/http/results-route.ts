@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express'
-import type { EventBus } from '../events.ts'
+import type { EventBus } from '../telemetry/events.ts'
 import { peerOf } from './peer.ts'
 import { sendRefusal, UNAVAILABLE } from './replies.ts'
 import { type SavedFilesDeps, savedFiles } from './saved-files.ts'

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Express } from 'express'
-import type { EventBus } from '../events.ts'
+import type { EventBus } from '../telemetry/events.ts'
 import { type Connections, connectionLimit, createConnections } from './connections.ts'
 import { createParserErrors } from './parser-errors.ts'
 import { peerBefore, peerOfSocket } from './peer.ts'

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express'
-import type { EventBus } from '../events.ts'
+import type { EventBus } from '../telemetry/events.ts'
 import { BodyRefused, createBodyReader } from './body.ts'
 import { BODY_ALREADY_READ, BODY_CURE, isBodyTaken } from './mount.ts'
 import { peerOf } from './peer.ts'

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { EventBus, Events } from '../events.ts'
+import type { EventBus, Events } from '../telemetry/events.ts'
 
 /** The names of all events: a new event does not compile without its name here. */
 const NAMES: Readonly<Record<keyof Events, true>> = {

@@ -1,6 +1,6 @@
 import pino from 'pino'
-import { errorSerializers, type Log } from '../log.ts'
-import type { Scrub } from '../scrub.ts'
+import { errorSerializers, type Log } from '../telemetry/log.ts'
+import type { Scrub } from '../telemetry/scrub.ts'
 import { callOwn } from './call.ts'
 
 /** The destination of log lines: pino's loggers, `console` and most others qualify. */

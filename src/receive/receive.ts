@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../clock.ts'
-import type { EventBus } from '../events.ts'
 import type { Content, Intake, Receipt } from '../inbox/inbox.ts'
+import type { EventBus } from '../telemetry/events.ts'
 import { createGuard } from './check-verifier.ts'
 import { parse } from './parse.ts'
 import { isSvixTest } from './payload.ts'

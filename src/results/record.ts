@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { parseLossless, stringifyLossless } from '../lossless-json.ts'
-import type { CleanText } from '../scrub.ts'
+import type { CleanText } from '../telemetry/scrub.ts'
 import { lineSpan, memberSpan } from './member-span.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { createScrub } from '../scrub.ts'
+import { createScrub } from '../telemetry/scrub.ts'
 import { adminPortProblems, adminProblems } from './admin.ts'
 import { endpointSlips, endpointsOf } from './endpoints.ts'
 import { type Env, type Given, isSecret, readGiven, secretParts } from './given.ts'

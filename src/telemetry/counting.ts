@@ -1,4 +1,4 @@
-import type { EventBus, Events } from '../events.ts'
+import type { EventBus, Events } from './events.ts'
 import {
   codeLabel,
   OPERATION_LABELS,

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
-import type { Degraded, EventBus } from '../events.ts'
-import type { CleanText } from '../scrub.ts'
 import { NO_REASON } from '../signals.ts'
+import type { Degraded, EventBus } from './events.ts'
+import type { CleanText } from './scrub.ts'
 
 /** A trouble behind the inbox, as it is now: what is wrong and what to do. */
 export type Trouble = {

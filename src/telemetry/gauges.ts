@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
-import type { Degraded } from '../events.ts'
 import type { JobState, Stage } from '../job.ts'
 import { createCached } from './cached.ts'
+import type { Degraded } from './events.ts'
 import type { Families } from './registry.ts'
 
 /** What is known without asking anybody. */

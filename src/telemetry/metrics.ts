@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
-import type { EventBus } from '../events.ts'
 import type { Stage } from '../job.ts'
 import { countEvents } from './counting.ts'
+import type { EventBus } from './events.ts'
 import { createGauges, type GaugesDeps } from './gauges.ts'
 import { processText, watchProcess } from './process-metrics.ts'
 import { createFamilies, type Labels } from './registry.ts'

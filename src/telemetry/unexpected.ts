@@ -1,4 +1,4 @@
-import type { EventBus } from '../events.ts'
+import type { EventBus } from './events.ts'
 
 /**
  * After this many consecutive signed deliveries that are neither job updates nor tests of Svix, Reducto's payloads may

@@ -1,7 +1,7 @@
-import type { PauseCause } from '../events.ts'
 import type { HandedOver } from '../handler/hand-over.ts'
 import type { Outcome, Reason } from '../job.ts'
 import type { JobRecord } from '../results/record.ts'
+import type { PauseCause } from '../telemetry/events.ts'
 
 /** The result of one attempt. */
 export type AttemptResult = {

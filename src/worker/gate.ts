@@ -1,7 +1,7 @@
 import { backoff, MAX_DELAY_MS } from '../backoff.ts'
 import type { Clock } from '../clock.ts'
-import type { EventBus, PauseCause } from '../events.ts'
 import type { CleanReason } from '../job.ts'
+import type { EventBus, PauseCause } from '../telemetry/events.ts'
 
 /** How often a pause checks whether its cause is gone, ms. */
 export const PROBE_EVERY_MS = 30_000

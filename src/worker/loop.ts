@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
-import type { EventBus } from '../events.ts'
 import type { Claim, FreeSlots, Queue } from '../inbox/inbox.ts'
 import type { Stage } from '../job.ts'
 import { aborted, linkSignals, NO_REASON } from '../signals.ts'
+import type { EventBus } from '../telemetry/events.ts'
 import type { Gate } from './gate.ts'
 
 /** Delay before the next try after the inbox failed, ms. */

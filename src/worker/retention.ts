@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Ledger } from '../inbox/inbox.ts'
-import type { Log } from '../log.ts'
 import type { Results } from '../results/results.ts'
+import type { Log } from '../telemetry/log.ts'
 
 /** How often expired data is looked for, ms; the first time is soon after a start, for services that restart often. */
 export const PRUNE_EVERY_MS = 3_600_000

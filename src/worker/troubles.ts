@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Reason } from '../job.ts'
-import type { Scrub } from '../scrub.ts'
 import type { Trouble } from '../telemetry/degradations.ts'
+import type { Scrub } from '../telemetry/scrub.ts'
 import type { AttemptResult } from './attempt.ts'
 
 /** After this many consecutive handler failures across jobs, the handler is reported as failing. */

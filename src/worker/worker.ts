@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts'
-import type { EventBus } from '../events.ts'
 import type { Attempt, Claim, Queue } from '../inbox/inbox.ts'
 import {
   afterAttempt,
@@ -12,9 +11,10 @@ import {
   type SideFilesProgress,
   type Stage,
 } from '../job.ts'
-import type { Scrub } from '../scrub.ts'
 import { aborted, linkSignals } from '../signals.ts'
 import type { Trouble } from '../telemetry/degradations.ts'
+import type { EventBus } from '../telemetry/events.ts'
+import type { Scrub } from '../telemetry/scrub.ts'
 import type { AttemptResult } from './attempt.ts'
 import type { Judge } from './judge.ts'
 import { createLoop, type Loop } from './loop.ts'

@@ -75,9 +75,9 @@ describe('docs/troubleshooting.md names', () => {
 
   it('every name of /readyz', () => {
     const named = [
-      ...union('NotReady', 'src/events.ts', 'src/http/health.ts'),
-      ...union('Degraded', 'src/events.ts'),
-      ...union('PauseCause', 'src/events.ts'),
+      ...union('NotReady', 'src/telemetry/events.ts', 'src/http/health.ts'),
+      ...union('Degraded', 'src/telemetry/events.ts'),
+      ...union('PauseCause', 'src/telemetry/events.ts'),
     ]
     expectSame(codesIn(firstCells(page, '`/readyz`')), named)
   })

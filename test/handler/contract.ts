@@ -8,7 +8,7 @@ import type { HandOver, SavedJob } from '../../src/handler/hand-over.ts'
 import { createFileResults } from '../../src/results/file.ts'
 import type { JobRecord } from '../../src/results/record.ts'
 import type { Results } from '../../src/results/results.ts'
-import { createScrub, type Scrub } from '../../src/scrub.ts'
+import { createScrub, type Scrub } from '../../src/telemetry/scrub.ts'
 import { recordOf } from '../results/contract.ts'
 import { tempFolder } from '../support/temp.ts'
 

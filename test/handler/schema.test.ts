@@ -5,7 +5,7 @@ import { type CompletedResult, type Handler, Permanent, type Schema } from '../.
 import { createModuleHandOver } from '../../src/handler/module.ts'
 import { fitted } from '../../src/handler/schema.ts'
 import { ResultsUnavailable } from '../../src/results/results.ts'
-import { createScrub } from '../../src/scrub.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 import { savedResult } from './contract.ts'
 
 const touchy = new Proxy(

@@ -1,8 +1,8 @@
 import request from 'supertest'
 import { describe, expect, it } from 'vitest'
-import { createEvents } from '../../src/events.ts'
 import { createApp } from '../../src/http/app.ts'
-import { createScrub } from '../../src/scrub.ts'
+import { createEvents } from '../../src/telemetry/events.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 import { testService } from '../support/service.ts'
 
 const DISK = {

@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createEvents, type EventBus } from '../../src/events.ts'
 import { newMessageId } from '../../src/signing.ts'
+import { createEvents, type EventBus } from '../../src/telemetry/events.ts'
 import { signed, type TestService, testService } from '../support/service.ts'
 
 /**

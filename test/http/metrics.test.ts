@@ -1,6 +1,6 @@
 import request from 'supertest'
 import { describe, expect, it } from 'vitest'
-import { createEvents } from '../../src/events.ts'
+import { createEvents } from '../../src/telemetry/events.ts'
 import { parsePrometheus, sampleValue } from '../support/prometheus.ts'
 import { event, signed, testService } from '../support/service.ts'
 

@@ -1,10 +1,10 @@
 import { onTestFinished } from 'vitest'
-import { createEvents, type Events } from '../../src/events.ts'
 import { type AppDeps, createApp } from '../../src/http/app.ts'
 import { type Limits, type Listening, listen } from '../../src/http/server.ts'
 import type { Receipt } from '../../src/inbox/inbox.ts'
 import { createReceiver } from '../../src/receive/receive.ts'
 import { newSecret } from '../../src/signing.ts'
+import { createEvents, type Events } from '../../src/telemetry/events.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
 export type Refused = Events['refused'][0]

@@ -1,6 +1,6 @@
-import { createEvents } from '../../src/events.ts'
 import { createApp } from '../../src/http/app.ts'
 import { listen } from '../../src/http/server.ts'
+import { createEvents } from '../../src/telemetry/events.ts'
 import { exchangeRaw, head } from './raw.ts'
 
 /** Run by a test in a process of its own: nothing of these requests may appear on standard error. */

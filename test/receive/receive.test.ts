@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { createEvents, type Events } from '../../src/events.ts'
 import type { Delivery } from '../../src/inbox/inbox.ts'
 import { createReceiver } from '../../src/receive/receive.ts'
 import { newSecret } from '../../src/signing.ts'
+import { createEvents, type Events } from '../../src/telemetry/events.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 import { signed } from '../support/service.ts'
 

@@ -5,7 +5,7 @@ import { viewResult } from '../../src/handler/result-view.ts'
 import { parseLossless, stringifyLossless } from '../../src/lossless-json.ts'
 import { createFileResults } from '../../src/results/file.ts'
 import { changedRecord, type JobRecord, parseRecord, recordText } from '../../src/results/record.ts'
-import { createScrub } from '../../src/scrub.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 import { tempFolder } from '../support/temp.ts'
 import { neverAborts, pieces, recordOf } from './contract.ts'
 

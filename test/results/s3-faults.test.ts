@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { ResultsUnavailable } from '../../src/results/results.ts'
 import { S3Unavailable } from '../../src/results/s3/errors.ts'
 import { createS3Results } from '../../src/results/s3.ts'
-import { createScrub } from '../../src/scrub.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 import { type Fault, faultyS3, type S3Call } from '../support/faulty-s3.ts'
 import { answerOf, neverAborts, ours, pieces, recordOf, save, text, textOf, theirs } from './contract.ts'
 

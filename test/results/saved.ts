@@ -1,5 +1,5 @@
 import type { JobRecord, NewRecord } from '../../src/results/record.ts'
-import { createScrub } from '../../src/scrub.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 
 export function recordOf(jobId: string, change: Partial<Omit<JobRecord, 'gave_up'>> = {}): NewRecord {
   return {

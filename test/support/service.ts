@@ -1,15 +1,15 @@
-import { join } from 'node:path'
 import pino from 'pino'
 import { onTestFinished } from 'vitest'
 import type { Clock } from '../../src/clock.ts'
 import { type Service, startService } from '../../src/compose.ts'
-import { createEvents, type EventBus, type Events } from '../../src/events.ts'
 import type { Delivery, FreeSlots } from '../../src/inbox/inbox.ts'
 import { createMemory, type Memory } from '../../src/inbox/memory/memory.ts'
 import type { InboxPlace } from '../../src/inbox/open.ts'
 import { type Config, loadConfig } from '../../src/settings/config.ts'
 import { newMessageId, newSecret, sign, signatureHeaders } from '../../src/signing.ts'
 import { type Reducto, type ReductoOptions, startReducto } from '../../src/simulator/reducto.ts'
+import { simulatedSettings } from '../../src/simulator/settings.ts'
+import { createEvents, type EventBus, type Events } from '../../src/telemetry/events.ts'
 import { tempFolder } from './temp.ts'
 
 export type TestService = Service & {
@@ -48,18 +48,7 @@ export async function testReducto(options?: ReductoOptions): Promise<Reducto> {
 
 /** The settings of a service on a simulated Reducto. */
 export function testEnv(folder: string, reducto: Reducto, secret: string): Record<string, string> {
-  return {
-    HOST: '127.0.0.1',
-    PORT: '0',
-    SVIX_WEBHOOK_SECRET: secret,
-    REDUCTO_API_KEY: reducto.apiKey,
-    REDUCTO_BASE_URL: reducto.url,
-    DOWNLOAD_ALLOW_PRIVATE_HOSTS: '127.0.0.1',
-    DATABASE_URL: `sqlite:${join(folder, 'receiver.db')}`,
-    RESULTS_URL: `file:${join(folder, 'results')}`,
-    MIN_FREE_DISK: '0',
-    SHUTDOWN_GRACE: '0ms',
-  }
+  return { HOST: '127.0.0.1', PORT: '0', ...simulatedSettings(reducto, folder, secret) }
 }
 
 /** The whole service in this process, stopped with the test. */

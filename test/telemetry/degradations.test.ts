@@ -1,6 +1,4 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createEvents, type Degraded, type Events } from '../../src/events.ts'
-import { createScrub } from '../../src/scrub.ts'
 import {
   LOOK_EVERY_MS,
   TELL_AGAIN_MS,
@@ -8,6 +6,8 @@ import {
   type Waiting,
   watchDegradations,
 } from '../../src/telemetry/degradations.ts'
+import { createEvents, type Degraded, type Events } from '../../src/telemetry/events.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 import { watchPayloads } from '../../src/telemetry/unexpected.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 

@@ -1,11 +1,11 @@
 import { register } from 'prom-client'
 import { describe, expect, it } from 'vitest'
-import { createEvents, type Events } from '../../src/events.ts'
 import type { Outcome } from '../../src/job.ts'
-import type { CleanText } from '../../src/scrub.ts'
 import { MAX_WAIT_MS } from '../../src/telemetry/cached.ts'
+import { createEvents, type Events } from '../../src/telemetry/events.ts'
 import { FAMILIES, PREFIX } from '../../src/telemetry/families.ts'
 import { createMetrics, type MetricsDeps } from '../../src/telemetry/metrics.ts'
+import type { CleanText } from '../../src/telemetry/scrub.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 import { parsePrometheus, sampleValue } from '../support/prometheus.ts'
 

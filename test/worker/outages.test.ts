@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createEvents } from '../../src/events.ts'
+import { createEvents } from '../../src/telemetry/events.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 import { delivery, event, testService } from '../support/service.ts'
 

@@ -1,5 +1,5 @@
-import { createEvents, type EventBus, type Events } from '../../src/events.ts'
 import type { Reducto } from '../../src/simulator/reducto.ts'
+import { createEvents, type EventBus, type Events } from '../../src/telemetry/events.ts'
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
 import { delivery, event, type TestService, testService } from '../support/service.ts'
 

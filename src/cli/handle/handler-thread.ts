@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { HandedOver } from '../../handler/hand-over.ts'
 import { prepareHandOver } from '../../handler/open.ts'
-import { openLog } from '../../log.ts'
 import { openResults } from '../../results/open.ts'
-import { createScrub } from '../../scrub.ts'
 import type { ResultsConfig } from '../../settings/stores.ts'
+import { openLog } from '../../telemetry/log.ts'
+import { createScrub } from '../../telemetry/scrub.ts'
 
 /**
  * The thread in which `handle` calls an author's code: it may block for ever, or end its process, and the command still has

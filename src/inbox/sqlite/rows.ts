@@ -1,5 +1,5 @@
 import { type CleanReason, ERASED, type JobState, REQUEUEABLE_STATES, type Stage, type Task } from '../../job.ts'
-import type { CleanText } from '../../scrub.ts'
+import type { CleanText } from '../../telemetry/scrub.ts'
 import type { Attempt, Content, DeliveryFilter, DeliveryRow, JobFilter, ListedDelivery } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 

@@ -1,6 +1,6 @@
 import type { Attempt, Claim, Inbox } from '../../../src/inbox/inbox.ts'
 import type { CleanReason, JobProgress, Stage } from '../../../src/job.ts'
-import type { CleanText } from '../../../src/scrub.ts'
+import type { CleanText } from '../../../src/telemetry/scrub.ts'
 import type { ManualClock } from '../../support/manual-clock.ts'
 import { freeSlots } from '../../support/service.ts'
 

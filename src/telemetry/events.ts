@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { CleanOutcome, CleanReason, Task } from './job.ts'
+import type { CleanOutcome, CleanReason, Task } from '../job.ts'
 import type { CleanText } from './scrub.ts'
 
 /** Why the worker claims nothing, other than by an operator's request. `/readyz` shows these names as degraded. */

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createScrub } from '../src/scrub.ts'
-import { newSecret } from '../src/signing.ts'
+import { newSecret } from '../../src/signing.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 
 const API_KEY = 'rk_live+S3cr3t/Key=="x"\\y'
 const SIGNING = newSecret()

@@ -1,6 +1,6 @@
-import { type Cut, findCredentials } from './credentials.ts'
-import { MAX_LENGTH_READ_WHOLE, type Reading, readingsOf, squeezed } from './decoded-text.ts'
-import { createFindSecrets, type FindSecrets, type Found } from './secret-forms.ts'
+import { type Cut, findCredentials } from './scrub/credentials.ts'
+import { MAX_LENGTH_READ_WHOLE, type Reading, readingsOf, squeezed } from './scrub/decoded-text.ts'
+import { createFindSecrets, type FindSecrets, type Found } from './scrub/secret-forms.ts'
 
 declare const clean: unique symbol
 

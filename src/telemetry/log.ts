@@ -1,7 +1,7 @@
 import { write, writeSync } from 'node:fs'
 import pino, { type DestinationStream, type Logger } from 'pino'
 import pretty from 'pino-pretty'
-import { causeTexts, codeOf, memberOf, messageOf, printable } from './error-text.ts'
+import { causeTexts, codeOf, memberOf, messageOf, printable } from '../error-text.ts'
 import type { EventBus } from './events.ts'
 import type { Scrub } from './scrub.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { MAX_LENGTH_READ_WHOLE, readingsOf } from '../src/decoded-text.ts'
-import { createScrub } from '../src/scrub.ts'
+import { MAX_LENGTH_READ_WHOLE, readingsOf } from '../../src/telemetry/scrub/decoded-text.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 
 /** Units of texts that read in very many ways, or look nearly like what is taken out. */
 const UNITS = [

@@ -1,11 +1,11 @@
 import pino from 'pino'
 import { describe, expect, it } from 'vitest'
-import { createEvents } from '../src/events.ts'
-import { errorSerializers, logEvents } from '../src/log.ts'
-import { parseLossless, stringifyLossless } from '../src/lossless-json.ts'
-import { createScrub } from '../src/scrub.ts'
-import { newSecret } from '../src/signing.ts'
-import { formatBytes } from '../src/units.ts'
+import { parseLossless, stringifyLossless } from '../../src/lossless-json.ts'
+import { newSecret } from '../../src/signing.ts'
+import { createEvents } from '../../src/telemetry/events.ts'
+import { errorSerializers, logEvents } from '../../src/telemetry/log.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
+import { formatBytes } from '../../src/units.ts'
 
 describe('text that leaves the process', () => {
   const secret = newSecret()
