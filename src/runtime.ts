@@ -12,6 +12,7 @@ import type { Inbox, OperatorPause } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
 import { createOutboundFetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
+import { createProver, type Prover } from './proof.ts'
 import { checkVerifier } from './receive/check-verifier.ts'
 import { createReceiver, type Receiver } from './receive/receive.ts'
 import { createClient } from './reducto/client.ts'
@@ -48,6 +49,8 @@ type Runtime = {
   /** The saved files behind the links of forwarded records; without forwards there are none. */
   readonly saved: (() => SavedFilesDeps | null) | null
   readonly bodies: BodyReader
+  /** Proves that an answer is this service's; null while the inbox is not open. */
+  prover(): Prover | null
   /** For the operator's routes; null when there are none. */
   readonly operator: OperatorDeps | null
   /** A start that fails midway closes what it opened in reverse order. `signal` aborts a running start. */
@@ -86,6 +89,7 @@ type Opened = {
   readonly inbox: Inbox
   readonly results: Results
   readonly links: Links | null
+  readonly prover: Prover
   readonly worker: Worker
   readonly retention: Retention
   readonly degradations: Degradations
@@ -155,7 +159,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     })
     opening.defer(() => degradations.stop())
 
-    opened = { inbox, results, links, worker, retention, degradations }
+    opened = { inbox, results, links, prover: createProver(linkKey), worker, retention, degradations }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()
@@ -234,6 +238,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     receiver: () => receiver,
     health,
     bodies,
+    prover: () => opened?.prover ?? null,
     operator,
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
     start,
