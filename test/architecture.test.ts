@@ -63,6 +63,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   reducto: [...GROUND, 'reducto', 'outbound'],
   // What an operator can do, behind every face: no printing, no HTTP.
   operations: [...GROUND, ...PORTS, 'operations'],
+  // What may be wrong, one file a check: it prints nothing, and knows no command.
+  doctor: [...GROUND, ...PORTS, 'doctor', 'inbox/open.ts', 'outbound', 'reducto', 'results/open.ts', 'settings'],
   http: [...GROUND, ...PORTS, 'operations', 'http', 'receive', 'handler/links.ts', 'telemetry'],
   simulator: [...GROUND, 'simulator'],
   library: [...GROUND, 'library'],

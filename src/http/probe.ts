@@ -22,18 +22,19 @@ const SHOWN: readonly string[] = [
   ...['content-type', 'content-length', 'transfer-encoding', 'host', 'x-forwarded-proto', 'via'],
 ]
 
-/** A probe as it arrived, and whether its signature would have been accepted. Nothing is recorded. */
+/** A probe as it arrived. It is answered with the status that a delivery would have had, and nothing is recorded. */
 export function probeReply(endpoint: WebhookEndpoint, request: IncomingMessage, body: Buffer): Reply {
   const { headers } = request
   const shown = SHOWN.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]))
+  const reason = endpoint.inspect(headers, body)
   const probe = {
     endpoint: endpoint.name,
     version: packageVersion(),
-    signature: endpoint.inspect(headers, body) ?? 'valid',
+    signature: reason ?? 'valid',
     bytes: body.length,
     sha256: createHash('sha256').update(body).digest('hex'),
     header_names: Object.keys(headers),
     headers: Object.fromEntries(shown),
   }
-  return json(200, { probe })
+  return reason === null ? json(200, { probe }) : json(401, { error: 'invalid_signature', reason, probe })
 }

@@ -63,8 +63,11 @@ export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestH
 
   return async (request: Request, response: Response) => {
     let name = 'unknown'
+    const challenge = prove(deps.prover, request, response)
 
     function report(status: number, reason: string, cause?: string): void {
+      // What doctor tries is nobody's attack, and no delivery that was lost.
+      if (challenge?.isProbe) return
       const peer = peerOf(request)
       events.emit('refused', { endpoint: name, status, reason, peer, ...(cause === undefined ? {} : { cause }) })
     }
@@ -75,7 +78,6 @@ export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestH
       sendRefusal(request, response, reply)
     }
 
-    const challenge = prove(deps.prover, request, response)
     try {
       if (request.method !== 'POST') return refuse(REPLIES.wrongMethod, 'method')
       if (isBodyTaken(request)) return refuse(BODY_ALREADY_READ, 'body_already_read', BODY_CURE)

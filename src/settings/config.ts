@@ -65,7 +65,7 @@ export class SettingsError extends Error {
 }
 
 /** The platforms of reductoai 0.16.0, as in its `environments`. */
-const REDUCTO_ENVIRONMENTS = {
+export const REDUCTO_ENVIRONMENTS = {
   production: 'https://platform.reducto.ai',
   eu: 'https://eu.platform.reducto.ai',
   au: 'https://au.platform.reducto.ai',

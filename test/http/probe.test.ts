@@ -64,8 +64,9 @@ describe('a probe', () => {
     const { header, proof } = prover.probe(Date.now())
     const headers = { ...signed(secret, body), [NONCE_HEADER]: header, 'x-of-a-proxy': 'secret of its own' }
     const answer = await fetch(`${service.url}/webhook`, { method: 'POST', headers, body })
-    expect([answer.status, answer.headers.get(PROOF_HEADER)]).toEqual([200, proof])
-    return ((await answer.json()) as { probe: Record<string, unknown> }).probe
+    expect(answer.headers.get(PROOF_HEADER)).toBe(proof)
+    const { probe: echo } = (await answer.json()) as { probe: Record<string, unknown> }
+    return { ...echo, status: answer.status }
   }
 
   it('tells how it arrived, and whether it would be accepted; nothing is recorded or counted as refused', async () => {
@@ -75,13 +76,15 @@ describe('a probe', () => {
     const large = JSON.stringify({ success: true, padding: 'ä'.repeat(500_000) })
     for (const body of [PING, large])
       expect(await probe(on, body, on.service.secret)).toMatchObject({
-        ...{ endpoint: 'default', signature: 'valid', bytes: Buffer.byteLength(body) },
+        ...{ endpoint: 'default', status: 200, signature: 'valid', bytes: Buffer.byteLength(body) },
         sha256: createHash('sha256').update(body).digest('hex'),
         header_names: expect.arrayContaining(['x-of-a-proxy', 'svix-id']),
       })
-    expect(await probe(on, PING, newSecret())).toMatchObject({ signature: 'no_match' })
+    expect(await probe(on, PING, newSecret())).toMatchObject({ status: 401, signature: 'no_match' })
     const shown = await probe(on, PING, on.service.secret)
     expect(JSON.stringify(shown)).not.toContain('secret of its own')
+    const { header } = on.prover.probe(Date.now())
+    expect((await fetch(`${on.service.url}/webhook`, { headers: { [NONCE_HEADER]: header } })).status).toBe(405)
     expect((await on.service.inbox.stats()).deliveries).toEqual({ job: 0, ignored: 0, rejected: 0 })
     expect(refused).toEqual([])
   })

@@ -15,7 +15,7 @@ const FINE = (message: string): Advice => ({ isFine: true, message })
 const BAD = (message: string): Advice => ({ isFine: false, message })
 
 /** Of this service's own refusals, by the `reason` of a 401. */
-const SIGNATURE: Readonly<Record<string, string>> = {
+export const SIGNATURE_CURES: Readonly<Record<string, string>> = {
   no_match:
     'the signature does not match: the service has another secret for this endpoint than the settings here (SVIX_WEBHOOK_SECRET of the endpoint, or of another environment), or a proxy changes the body on its way',
   missing_headers:
@@ -86,7 +86,7 @@ export function adviceOn(answer: Answer, to: URL): Advice {
   if (said?.received === true) return FINE(typeof said.ignored === 'string' ? PING_RECORDED : RECORDED)
   if (typeof said?.error === 'string') {
     const { error, reason } = said
-    const signature = error === 'invalid_signature' ? SIGNATURE[String(reason)] : undefined
+    const signature = error === 'invalid_signature' ? SIGNATURE_CURES[String(reason)] : undefined
     const cure = signature ?? (Object.hasOwn(ERRORS, error) ? ERRORS[error] : undefined)
     if (cure) return BAD(cure)
   }
