@@ -13,8 +13,11 @@ export const PROOF_HEADER = 'x-receiver-proof'
 
 /** Base64url. The bounds keep what a stranger may have signed short, and unlike anything else that is signed here. */
 const NONCE = /^([\w-]{22,64})(?:\.([1-9]\d{0,11})\.([\w-]{43}))?$/
-/** As Svix's own signatures, s: a probe that was overheard is of no use later. */
-const MAX_PROBE_AGE_S = 300
+/**
+ * Seconds. A probe that was overheard is of no use later. Longer than the 300 of Svix's signatures, so that what arrives in
+ * time for those is never taken for an ordinary delivery.
+ */
+const MAX_PROBE_AGE_S = 330
 /** Random bytes of a nonce. */
 const NONCE_BYTES = 24
 
@@ -27,7 +30,7 @@ export type Asked = { readonly header: string; readonly proof: string }
 export type Prover = {
   /** The challenge of a request; null when there is none, or it is malformed. `now`: wall clock, ms. */
   read(header: string | string[] | undefined, now: number): Challenge | null
-  challenge(): Asked
+  /** A new challenge that is a probe, too. */
   probe(now: number): Asked
 }
 
@@ -50,17 +53,10 @@ export function createProver(inboxKey: Buffer): Prover {
       const isProbe = timestamp !== undefined && seal !== undefined && isSealed(nonce, timestamp, seal, now)
       return { proof: proofOf(nonce), isProbe }
     },
-    challenge() {
-      const nonce = newNonce()
-      return { header: nonce, proof: proofOf(nonce) }
-    },
     probe(now) {
-      const [nonce, timestamp] = [newNonce(), String(Math.floor(now / 1000))]
+      const nonce = randomBytes(NONCE_BYTES).toString('base64url')
+      const timestamp = String(Math.floor(now / 1000))
       return { header: `${nonce}.${timestamp}.${sealOf(nonce, timestamp)}`, proof: proofOf(nonce) }
     },
   }
-}
-
-function newNonce(): string {
-  return randomBytes(NONCE_BYTES).toString('base64url')
 }

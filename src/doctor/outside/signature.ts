@@ -3,7 +3,7 @@ import { newMessageId, newSecret, sign, signatureHeaders } from '../../signing.t
 import { adviceOn } from '../advice.ts'
 import { CallFailed, call } from '../call.ts'
 import { type Check, type DoctorContext, outsideOf } from '../context.ts'
-import { findingOf, type Item, ok, problem } from '../finding.ts'
+import { findingOf, type Item, ok, problem, Skip } from '../finding.ts'
 import { requireAnswer } from './answer.ts'
 import { eachEndpoint } from './each.ts'
 
@@ -33,8 +33,8 @@ async function forge(context: DoctorContext, endpoint: string, signal: AbortSign
         'nothing in front of the service may answer 2xx by itself: pass POST /webhook on',
       )
     if (got.status === 401 && isOurs) return ok(`${url.href} refuses a wrong signature`)
-    if (isOurs)
-      return problem(`a wrong signature at ${url.href} came back as ${got.status}, not 401`, adviceOn(got, url).message)
+    // What keeps any delivery from being looked at is told by the next check.
+    if (isOurs) throw new Skip(`this service refused it with ${got.status}, whatever its signature: see delivery`)
     return problem(`POST ${url.href} does not reach the service: ${got.status}`, adviceOn(got, url).message)
   } catch (error) {
     if (!(error instanceof CallFailed)) throw error
