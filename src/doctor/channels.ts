@@ -1,7 +1,7 @@
 import type { DeliveryFilter, ListedDelivery } from '../inbox/inbox.ts'
 import type { Check } from './context.ts'
 import { findingOf, type Item, ok, Skip, warning } from './finding.ts'
-import { pathOf } from './secrets.ts'
+import { pathOf } from './path.ts'
 
 /** Which endpoints Svix delivers to, as far as the inbox knows: a channel that nobody listens to brings nothing. */
 export const channels: Check = {

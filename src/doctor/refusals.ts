@@ -2,7 +2,7 @@ import { call } from './call.ts'
 import type { Check, DoctorContext } from './context.ts'
 import { findingOf, type Item, ok, problem, Skip, warning } from './finding.ts'
 import { localUrl } from './local.ts'
-import { pathOf } from './secrets.ts'
+import { pathOf } from './path.ts'
 
 /** The metrics are at most some hundred KiB. */
 const MAX_METRICS_BYTES = 4 * 1024 * 1024

@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { TEST_JOB_PREFIX } from '../job.ts'
 import { openResults } from '../results/open.ts'
 import type { NewRecord } from '../results/record.ts'
@@ -15,6 +18,7 @@ export const results: Check = {
   async run({ settings, now }, signal) {
     const choice = settings.get('results')
     const place = describeResultsLocation(choice)
+    const isNew = choice.kind === 'file' && !existsSync(choice.path)
     try {
       const store = await openResults(choice, { minFree: settings.get('minFreeDisk') })
       await store.check(signal)
@@ -23,8 +27,15 @@ export const results: Check = {
     } catch (error) {
       if (!(error instanceof ResultsUnavailable)) throw error
       return findingOf([problem(`no result can be saved in ${place}: ${error.message}`, CURES[error.trouble])])
+    } finally {
+      if (isNew) await removeEmpty(choice.path)
     }
   },
+}
+
+/** Where no service has run yet, a look leaves no folder behind. One with anything in it stays. */
+async function removeEmpty(folder: string): Promise<void> {
+  for (const one of [join(folder, '.tmp'), folder]) await rmdir(one).catch(() => {})
 }
 
 const CURES: Readonly<Record<ResultsUnavailable['trouble'], string>> = {

@@ -1,5 +1,6 @@
 import type { Check } from './context.ts'
 import { findingOf, type Item, ok, warning } from './finding.ts'
+import { pathOf } from './path.ts'
 
 /** The form of the secrets is the settings' own; here is whether they belong together. */
 export const secrets: Check = {
@@ -24,9 +25,4 @@ export const secrets: Check = {
 
 function secretsOf(count: number): string {
   return count === 1 ? 'a signing secret' : `${count} signing secrets, as during a rotation`
-}
-
-/** `/webhook` or `/webhook/NAME`. */
-export function pathOf(endpoint: string): string {
-  return endpoint === 'default' ? '/webhook' : `/webhook/${endpoint}`
 }

@@ -2,8 +2,8 @@ import { CallFailed, call } from './call.ts'
 import type { Check, DoctorContext } from './context.ts'
 import { findingOf, type Item, ok, problem, warning } from './finding.ts'
 import { localUrl } from './local.ts'
+import { pathOf } from './path.ts'
 import { sendProbe } from './probe.ts'
-import { pathOf } from './secrets.ts'
 import { wrongSecret } from './wrong-secret.ts'
 
 /** The service is on this machine: it answers at once, or hangs. ms */

@@ -1,8 +1,8 @@
 import { SIGNATURE_CURES } from './advice.ts'
 import type { DoctorContext } from './context.ts'
 import { type Item, problem } from './finding.ts'
+import { pathOf } from './path.ts'
 import { sendProbe } from './probe.ts'
-import { pathOf } from './secrets.ts'
 
 /** What a delivery is refused for that arrived as it was sent: the service has another secret, perhaps another endpoint's. */
 export async function wrongSecret(

@@ -1,16 +1,15 @@
 import type { LookupAddress } from 'node:dns'
-import type { Asked } from '../../proof.ts'
-import { NONCE_HEADER } from '../../proof.ts'
+import { type Asked, NONCE_HEADER } from '../../proof.ts'
 import { type CallAnswer, CallFailed, call } from '../call.ts'
 import { type Handshake, handshake, hostOf, lookup, portOf, reach } from '../connect.ts'
 import { Skip } from '../finding.ts'
-import { pathOf } from '../secrets.ts'
+import { pathOf } from '../path.ts'
 
 /** Addresses that are connected to; more are not looked at. */
 const MAX_ADDRESSES = 8
 
 /** An address, and whether it takes connections. */
-export type Reached = { readonly address: string; readonly failure: CallFailed | null }
+type Reached = { readonly address: string; readonly failure: CallFailed | null }
 
 /** The service as Svix sees it. Each step is made once, and the checks that build on it wait for it. */
 export type Outside = {

@@ -1,5 +1,6 @@
+import type { CallFailed } from '../call.ts'
 import { portOf } from '../connect.ts'
-import { type Check, outsideOf } from '../context.ts'
+import { type Check, type DoctorContext, outsideOf } from '../context.ts'
 import { findingOf, ok, problem, Skip } from '../finding.ts'
 
 /** Whether each address takes connections: Svix may choose any of them. */
@@ -27,7 +28,9 @@ export const tcp: Check = {
   },
 }
 
-function cureOf({ settings }: Parameters<Check['run']>[0], failure: { readonly cure: string }): string {
-  if (settings.get('proxy').https === null) return failure.cure
-  return `${failure.cure}. This machine has HTTPS_PROXY: if it reaches the internet through that alone, run doctor from outside`
+function cureOf({ settings }: DoctorContext, { code, cure }: CallFailed): string {
+  if (settings.get('proxy').https !== null)
+    return `${cure}. This machine has HTTPS_PROXY: if it reaches the internet through that alone, run doctor from outside`
+  if (code !== 'ETIMEDOUT') return cure
+  return `${cure}. Some networks do not let a machine call its own public address: run doctor from outside, too`
 }
