@@ -102,7 +102,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock, metrics: metrics() }
+  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics() }
 
   function health(): ReturnType<Runtime['health']> {
     return {
