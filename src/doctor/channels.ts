@@ -1,17 +1,17 @@
-import type { DeliveryFilter, ListedDelivery } from '../inbox/inbox.ts'
+import type { ListedDelivery } from '../inbox/inbox.ts'
 import type { Check } from './context.ts'
 import { findingOf, type Item, ok, Skip, warning } from './finding.ts'
+import { latestDelivery } from './pages.ts'
 import { pathOf } from './path.ts'
 
 /** Which endpoints Svix delivers to, as far as the inbox knows: a channel that nobody listens to brings nothing. */
 export const channels: Check = {
   name: 'channels',
   group: 'here',
-  async run({ settings, ledger, now }) {
+  async run({ settings, ledger, now }, signal) {
     const endpoints = [...settings.get('endpoints').keys()]
     const inbox = await ledger()
-    const latest = async (filter: DeliveryFilter) => (await inbox.deliveries(filter, { limit: 1 })).rows[0] ?? null
-    const last = await Promise.all(endpoints.map((endpoint) => latest({ endpoint })))
+    const last = await Promise.all(endpoints.map((endpoint) => latestDelivery(inbox, { endpoint }, signal)))
     if (last.every((one) => one === null))
       throw new Skip('no delivery has arrived so far', 'press "Send Example" in the Svix dashboard, or submit a job')
     return findingOf(endpoints.map((endpoint, index) => heard(endpoint, last[index] ?? null, now())))

@@ -15,7 +15,9 @@ export const clock: Check = {
     const before = now()
     const response = await fetch(baseUrl, { method: 'GET', redirect: 'manual', signal }).catch(() => null)
     const middle = (before + now()) / 2
-    const theirs = Date.parse(response?.headers.get('date') ?? '')
+    // What a cache has kept says when that was.
+    const age = Number(response?.headers.get('age') ?? 0) || 0
+    const theirs = Date.parse(response?.headers.get('date') ?? '') + age * 1000
     await response?.body?.cancel().catch(() => {})
     if (Number.isNaN(theirs)) throw new Skip('Reducto sent no time to compare with: see key')
     // The header has whole seconds, cut off.

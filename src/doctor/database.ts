@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { DatabaseRefused } from '../inbox/inbox.ts'
 import { INBOX_VERSION, inboxBytes, inspectInbox } from '../inbox/open.ts'
@@ -30,7 +31,7 @@ export const database: Check = {
           warning(`there is no database ${path} yet`, 'the first start of the service makes it'),
         ])
       const { database: bytes, log } = await inboxBytes(place)
-      return findingOf([...onDisk, ...(await found(path, looked, bytes, log))])
+      return findingOf([...onDisk, ...(await ofOtherUser(path)), ...found(path, looked, bytes, log)])
     } catch (error) {
       if (error instanceof DatabaseRefused) return findingOf([problem(error.message, null)])
       return findingOf([
@@ -45,7 +46,14 @@ export const database: Check = {
 
 type Looked = Exclude<Awaited<ReturnType<typeof inspectInbox>>, { readonly is: 'absent' }>
 
-async function found(path: string, looked: Looked, bytes: number, log: number): Promise<readonly Item[]> {
+/** What this user may do says little about another one. */
+async function ofOtherUser(path: string): Promise<readonly Item[]> {
+  const [{ uid }, own] = [await stat(path), process.getuid?.()]
+  if (own === undefined || uid === own) return []
+  return [warning(`doctor runs as uid ${own}, and ${path} belongs to uid ${uid}`, 'run doctor as the service’s user')]
+}
+
+function found(path: string, looked: Looked, bytes: number, log: number): readonly Item[] {
   const items: Item[] = []
   if (log > MAX_LOG_BYTES)
     items.push(

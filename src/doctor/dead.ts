@@ -1,34 +1,22 @@
 import type { JobRow } from '../inbox/inbox.ts'
-import type { Check, DoctorContext } from './context.ts'
+import type { Check } from './context.ts'
 import { type Finding, findingOf, ok, problem } from './finding.ts'
+import { jobsOf } from './pages.ts'
 
-/** So many dead jobs are looked at, in pages of so many. */
+/** So many dead jobs are looked at: enough to know the causes. */
 const MAX_LOOKED_AT = 5_000
-const PAGE = 500
 
 /** Dead jobs by cause, each with what Svix's *Resend* would do. */
 export const dead: Check = {
   name: 'dead jobs',
   group: 'here',
-  async run(context, signal) {
-    const { jobs, isAll } = await allDead(context, signal)
+  async run({ ledger }, signal) {
+    const { jobs, isAll } = await jobsOf(await ledger(), { state: 'dead' }, MAX_LOOKED_AT, signal)
     if (jobs.length === 0) return findingOf([ok('no job is dead')])
     const groups = Map.groupBy(jobs, ({ reason }) => reason?.code ?? 'failed')
     const sorted = [...groups].sort(([, a], [, b]) => b.length - a.length)
     return causes(sorted, isAll)
   },
-}
-
-async function allDead({ ledger }: DoctorContext, signal: AbortSignal) {
-  const inbox = await ledger()
-  const jobs: JobRow[] = []
-  let cursor: string | null = null
-  do {
-    const page = await inbox.list({ state: 'dead' }, { limit: PAGE, ...(cursor === null ? {} : { cursor }) })
-    jobs.push(...page.rows)
-    cursor = page.next
-  } while (cursor !== null && jobs.length < MAX_LOOKED_AT && !signal.aborted)
-  return { jobs, isAll: cursor === null }
 }
 
 function causes(groups: readonly (readonly [code: string, jobs: readonly JobRow[]])[], isAll: boolean): Finding {

@@ -1,6 +1,7 @@
 import type { JobRow } from '../inbox/inbox.ts'
 import type { Check } from './context.ts'
 import { findingOf, ok, problem, warning } from './finding.ts'
+import { jobsOf } from './pages.ts'
 
 /** Reducto ends nearly all jobs within this time of their submission, ms. */
 const OVERDUE_MS = 3_600_000
@@ -15,13 +16,14 @@ const MAX_NAMED = 3
 export const expected: Check = {
   name: 'expected',
   group: 'here',
-  async run({ ledger, now }) {
-    const { rows } = await (await ledger()).list({ state: 'expected' }, { limit: MAX_LOOKED_AT })
-    const overdue = rows.filter(({ createdAt }) => now() - createdAt > OVERDUE_MS)
-    if (rows.length === 0) return findingOf([ok('no job is expected')])
-    if (overdue.length === 0) return findingOf([ok(`${rows.length} expected, none of them overdue`)])
+  async run({ ledger, now }, signal) {
+    const inbox = await ledger()
+    const filter = { state: 'expected', until: now() - OVERDUE_MS } as const
+    const { jobs: quiet, isAll } = await jobsOf(inbox, filter, MAX_LOOKED_AT, signal)
+    const overdue = quiet.filter(({ createdAt }) => now() - createdAt > OVERDUE_MS)
+    if (overdue.length === 0) return findingOf([ok('no job is overdue')])
     const lost = overdue.filter(({ createdAt }) => now() - createdAt > LOST_MS)
-    const found = `${overdue.length} expected jobs have had no webhook for more than an hour: ${named(overdue)}`
+    const found = `${overdue.length}${isAll ? '' : ' or more'} expected jobs have had no webhook for more than an hour: ${named(overdue)}`
     if (lost.length > 0)
       return findingOf([
         problem(`${found}; ${lost.length} of them for more than 12 hours, when results are deleted`, CURE),

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
 import { signed } from '../support/service.ts'
@@ -71,6 +72,16 @@ describe('what stands in front', () => {
     })
   })
 
+  it('that is slow is a warning', async () => {
+    const on = await startService()
+    const late: Fault['change'] = async ({ method }) => {
+      if (method === 'POST') await delay(5_100)
+    }
+    const report = await on.doctor({ PUBLIC_URL: await startProxy(on.url, { change: late }) })
+    expect(report.code).toBe(0)
+    expect(report.of('delivery')).toMatchObject({ status: 'warning', found: expect.stringMatching(/took 5\d\d\d ms/) })
+  })
+
   it('that leads to another installation', async () => {
     const [on, other] = [await startService(), await startService()]
     expectCause(await on.doctor({ PUBLIC_URL: other.url }), { answer: /not by the one with this database/ })
@@ -95,6 +106,19 @@ describe.runIf(hasOpenssl)('a certificate', () => {
     const report = await on.doctor({ PUBLIC_URL: url, ...(trusted ? { NODE_EXTRA_CA_CERTS: certificate.ca } : {}) })
     expectCause(report, { certificate: words })
     expect(report.of('answer')).toMatchObject({ status: 'skipped' })
+  })
+
+  it('that ends soon is a warning', async () => {
+    const on = await startService()
+    const certificate = makeCertificate({ days: 5 })
+    const url = await startProxy(on.url, {}, certificate)
+    const report = await on.doctor({ PUBLIC_URL: url, NODE_EXTRA_CA_CERTS: certificate.ca })
+    expectHealthy(report)
+    expect(report.of('certificate').items).toContainEqual({
+      status: 'warning',
+      found: expect.stringMatching(/is valid for 4 days$/),
+      cure: expect.stringContaining('renew'),
+    })
   })
 
   it('that is none at all', async () => {

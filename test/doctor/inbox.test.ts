@@ -4,7 +4,9 @@ import { dead } from '../../src/doctor/dead.ts'
 import { runDoctor } from '../../src/doctor/doctor.ts'
 import { expected } from '../../src/doctor/expected.ts'
 import { findingOf, ok, problem, Skip, warning } from '../../src/doctor/finding.ts'
-import type { JobRow } from '../../src/inbox/inbox.ts'
+import { isPublic } from '../../src/doctor/outside/dns.ts'
+import { jobsOf, latestDelivery } from '../../src/doctor/pages.ts'
+import type { JobRow, Ledger } from '../../src/inbox/inbox.ts'
 import { createScrub } from '../../src/telemetry/scrub.ts'
 
 const NOW = 1_800_000_000_000
@@ -35,6 +37,40 @@ describe('dead jobs', () => {
     expect(items[0]?.cure).toMatch(/`jobs retry --state dead --code http_500`, or Resend .* within 12 hours/)
     expect(items[1]?.cure).toMatch(/Resend would end the same way/)
     expect(items[2]?.cure).toMatch(/saved.*hands them over again/)
+  })
+})
+
+describe('a walk through pages', () => {
+  it('goes on over empty ones, and ends', async () => {
+    const pages = [
+      { rows: [], next: '1', searchedTo: 1 },
+      { rows: [], next: '2', searchedTo: 1 },
+      { rows: [{ jobId: 'a', lastAt: 1 }], next: null, searchedTo: null },
+    ]
+    const page = async (_filter: unknown, { cursor = '0' }: { cursor?: string }) => pages[Number(cursor)]
+    const ledger = { list: page, deliveries: page } as unknown as Ledger
+    expect(await jobsOf(ledger, {}, 10, neverAborts)).toMatchObject({ jobs: [{ jobId: 'a' }], isAll: true })
+    expect(await latestDelivery(ledger, {}, neverAborts)).toMatchObject({ jobId: 'a' })
+    expect(await jobsOf(ledger, {}, 10, AbortSignal.abort())).toMatchObject({ jobs: [], isAll: false })
+  })
+})
+
+describe('addresses', () => {
+  it.each(['1.1.1.1', '2606:4700::1', '64:ff9b::0101:0101'])('%s is public', (address) => {
+    expect(isPublic(address)).toBe(true)
+  })
+  it.each([
+    '10.0.0.1',
+    '192.168.1.1',
+    '100.64.0.1',
+    '169.254.1.1',
+    '127.0.0.1',
+    '::1',
+    'fd00::1',
+    'fe80::1',
+    '::ffff:10.0.0.1',
+  ])('%s is not', (address) => {
+    expect(isPublic(address)).toBe(false)
   })
 })
 

@@ -8,6 +8,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
 import { freePort } from '../support/port.ts'
+import { spawnReceiver } from '../support/process.ts'
+import { testS3 } from '../support/s3.ts'
 import { signed, testEnv, testReducto } from '../support/service.ts'
 import { tempFolder } from '../support/temp.ts'
 import { hasOpenssl, makeCertificate } from './certificates.ts'
@@ -16,6 +18,7 @@ import { diagnose, expectCause, startService } from './support.ts'
 
 /** What is wrong on the machine itself, and with what it calls. */
 
+const s3 = testS3()
 const HANDLER = resolve(import.meta.dirname, '../support/handler.ts')
 
 async function settings(more: Record<string, string> = {}): Promise<Record<string, string>> {
@@ -77,6 +80,15 @@ describe('results', () => {
     })
   })
 
+  it('can be saved in a bucket', async () => {
+    const url = `s3://results/doctor?region=us-east-1&endpoint=${s3.endpoint}`
+    const keys = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER', HOME: tempFolder() }
+    const report = await diagnose(await settings({ RESULTS_URL: url, ...keys }))
+    expect(report.of('results').items).toEqual([
+      { status: 'ok', found: 'a result can be saved in s3://results/doctor', cure: null },
+    ])
+  })
+
   it('in a bucket that does not answer are told as that', async () => {
     const port = await freePort()
     const url = `s3://results/a?region=eu-central-1&endpoint=http://127.0.0.1:${port}`
@@ -84,6 +96,20 @@ describe('results', () => {
     const report = await diagnose(await settings({ RESULTS_URL: url, ...keys }))
     expect(report.of('results')).toMatchObject({ status: 'problem', found: expect.stringContaining('s3://results/a') })
     expect(JSON.stringify(report.checks)).not.toContain('secret-of-aws')
+  })
+})
+
+describe('wrong use', () => {
+  it.for([
+    [['--url', 'example.com'], /begins with http/],
+    [['--url', 'https://user:password@example.com'], /without user name/],
+    [['--url', 'https://example.com/?x=1'], /without \?/],
+    [['--urls', 'https://example.com'], /did you mean --url/],
+    [['now'], /takes no arguments/],
+  ] as const)('%s', async ([args, words]) => {
+    const command = spawnReceiver(['doctor', ...args], await settings())
+    expect(await command.exited).toBe(2)
+    expect(command.output()).toMatch(words)
   })
 })
 

@@ -11,7 +11,7 @@ export type Passing = { method: string; path: string; headers: Record<string, st
 
 export type Fault = {
   /** Changes what is passed on. */
-  readonly change?: (passing: Passing) => void
+  readonly change?: (passing: Passing) => void | Promise<void>
   /** Answers instead of the service; false: it is passed on. */
   readonly answer?: (request: IncomingMessage, response: ServerResponse) => boolean
   /** Changes the status that comes back. */
@@ -30,7 +30,7 @@ export async function startProxy(target: string, fault: Fault = {}, certificate?
       headers: { ...(incoming.headers as Passing['headers']) },
       body: Buffer.concat(chunks),
     }
-    fault.change?.(passing)
+    await fault.change?.(passing)
     const { method, path, headers, body } = passing
     const length = method === 'POST' ? { 'content-length': String(body.length) } : {}
     const onward = request(new URL(path, target), { method, headers: { ...headers, ...length }, agent: false })

@@ -14,6 +14,8 @@ import { type DoctorSettings, readSettings } from './settings.ts'
 export type OpenedDoctor = {
   readonly context: DoctorContext
   readonly url: string | null
+  /** Removes what was made, for a process that is about to end. */
+  clear(): void
   close(): Promise<void>
 }
 
@@ -64,9 +66,11 @@ export async function openDoctor(options: {
       loadHandler: trial.load,
       outside: url === null ? null : createOutside(url, stopping.signal),
     },
+    clear: trial.clear,
     async close() {
       stopping.abort()
-      const closing = Promise.allSettled([outbound.close(), trial.close(), opening?.then((one) => one.close())])
+      trial.clear()
+      const closing = Promise.allSettled([outbound.close(), opening?.then((one) => one.close())])
       const late = Promise.withResolvers<void>()
       const timer = setTimeout(late.resolve, MAX_CLOSE_MS)
       await Promise.race([closing, late.promise])

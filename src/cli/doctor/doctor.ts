@@ -3,6 +3,7 @@ import type { Run } from '../command.ts'
 import { WrongUse } from '../command.ts'
 import { print, printJson } from '../output.ts'
 import { showProgress } from '../progress.ts'
+import { endBySignal } from '../signals.ts'
 import type { doctor } from '../spec/doctor.ts'
 import { openDoctor } from './context.ts'
 import { describe, summary } from './text.ts'
@@ -14,6 +15,7 @@ const EXIT = { fine: 0, problem: 1, settings: 78 } as const
 export const runDoctorCommand: Run<typeof doctor> = async ({ values }) => {
   const url = values.url === undefined ? null : publicUrl(values.url)
   const opened = await openDoctor({ url, sample: !values['no-sample'] })
+  const unwatch = endBySignal(opened.clear)
   const progress = showProgress(process.stderr)
   const onChecked: OnChecked = ({ name }, left) => progress.say(`${name}: done; ${left} to go`)
   try {
@@ -26,6 +28,7 @@ export const runDoctorCommand: Run<typeof doctor> = async ({ values }) => {
     return report.worst === 'problem' ? EXIT.problem : EXIT.fine
   } finally {
     progress.end()
+    unwatch()
     await opened.close()
   }
 }

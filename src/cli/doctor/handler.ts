@@ -26,7 +26,8 @@ export function createHandlerTrial(options: { readonly settings: Settings; reado
       return { is: handed.is, message: 'reason' in handed ? handed.reason.message : null, ms }
     },
     load: (path: string): Promise<string | null> => loadInThread(dataFor(path)),
-    async close(): Promise<void> {
+    /** Removes the samples. */
+    clear(): void {
       for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
     },
   }

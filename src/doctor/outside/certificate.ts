@@ -36,6 +36,7 @@ export const certificate: Check = {
             `only this machine trusts the certificate of ${host}, because of NODE_EXTRA_CA_CERTS or the like`,
             'Svix does not accept it: use one of a public authority (Let’s Encrypt)',
           ),
+          expiry(host, shown.certificate, context.now()),
         ])
       return findingOf([expiry(host, shown.certificate, context.now())])
     } catch (error) {

@@ -29,6 +29,13 @@ export const dns: Check = {
   },
 }
 
-function isPublic(address: string): boolean {
-  return ipaddr.process(address).range() === 'unicast'
+/** Ranges that the internet does not lead to. Those that stand for others, as NAT64’s 64:ff9b::/96, are not among them. */
+const HIDDEN: ReadonlySet<string> = new Set([
+  ...['unspecified', 'broadcast', 'multicast', 'linkLocal', 'loopback', 'carrierGradeNat', 'private', 'uniqueLocal'],
+  ...['reserved', 'discard', 'benchmarking'],
+])
+
+/** Whether Svix could reach an address. */
+export function isPublic(address: string): boolean {
+  return !HIDDEN.has(ipaddr.process(address).range())
 }

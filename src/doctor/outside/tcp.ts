@@ -1,7 +1,8 @@
+import { isIPv6 } from 'node:net'
 import type { CallFailed } from '../call.ts'
 import { portOf } from '../connect.ts'
 import { type Check, type DoctorContext, outsideOf } from '../context.ts'
-import { findingOf, ok, problem, Skip } from '../finding.ts'
+import { findingOf, type Item, ok, problem, Skip, skipped, warning } from '../finding.ts'
 
 /** Whether each address takes connections: Svix may choose any of them. */
 export const tcp: Check = {
@@ -17,15 +18,29 @@ export const tcp: Check = {
     const failed = reached.filter(({ failure }) => failure !== null)
     if (failed.length === 0) return findingOf([ok(`port ${port} takes connections`)])
     return findingOf(
-      failed.map(({ address, failure }) => {
-        const others = failed.length < reached.length ? ', while other addresses do' : ''
-        return problem(
-          `${address} takes no connections at port ${port}${others} (${failure!.code})`,
-          cureOf(context, failure!),
-        )
-      }),
+      failed.map(({ address, failure }) => itemOf(context, { address, failure: failure! }, reached, port)),
     )
   },
+}
+
+type Failed = { readonly address: string; readonly failure: CallFailed }
+
+/** Of a machine without IPv6. */
+const NO_ROUTE: ReadonlySet<string> = new Set(['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
+
+function itemOf(
+  context: DoctorContext,
+  { address, failure }: Failed,
+  reached: readonly { readonly failure: CallFailed | null }[],
+  port: number,
+): Item {
+  const others = reached.some((one) => one.failure === null) ? ', while other addresses do' : ''
+  if (others !== '' && isIPv6(address) && NO_ROUTE.has(failure.code))
+    return skipped(`${address} cannot be looked at: this machine has no IPv6`)
+  const found = `${address} takes no connections at port ${port}${others} (${failure.code})`
+  // Who is behind a proxy cannot know.
+  const tell = context.settings.get('proxy').https === null ? problem : warning
+  return tell(found, cureOf(context, failure))
 }
 
 function cureOf({ settings }: DoctorContext, { code, cure }: CallFailed): string {
