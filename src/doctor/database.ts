@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { stat, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { DatabaseRefused } from '../inbox/inbox.ts'
 import { INBOX_VERSION, inboxBytes, inspectInbox } from '../inbox/open.ts'
@@ -24,7 +24,10 @@ export const database: Check = {
     if (denied[0]) return findingOf([problem(denied[0], 'let the service’s user write there, or set DATABASE_URL')])
     try {
       const looked = await inspectInbox(place, INSPECT_TIMEOUT_MS)
-      const onDisk = looked.disk === null ? [] : [warning(looked.disk, 'acknowledged deliveries are lost with it')]
+      const onDisk =
+        looked.disk === null
+          ? []
+          : [warning(looked.disk, 'acknowledged deliveries would be lost with it: keep it on a disk that stays')]
       if (looked.is === 'absent')
         return findingOf([
           ...onDisk,
@@ -34,17 +37,21 @@ export const database: Check = {
       return findingOf([...onDisk, ...(await ofOtherUser(path)), ...found(path, looked, bytes, log)])
     } catch (error) {
       if (error instanceof DatabaseRefused) return findingOf([problem(error.message, null)])
-      return findingOf([
-        problem(
-          `${path} cannot be read: ${(error as Error).message}`,
-          'if it is damaged: `restore` a backup, with the service stopped',
-        ),
-      ])
+      return findingOf([await unreadable(path, error as Error)])
     }
   },
 }
 
 type Looked = Exclude<Awaited<ReturnType<typeof inspectInbox>>, { readonly is: 'absent' }>
+
+/** On a full disk SQLite cannot make the files that it needs even for reading. */
+async function unreadable(path: string, { message }: Error): Promise<Item> {
+  const { bavail } = await statfs(dirname(path))
+  if (bavail === 0)
+    return problem(`${path} cannot be opened while its disk is full (${message})`, 'make room: see disk')
+  const cure = 'if it is damaged: `restore` a backup, with the service stopped'
+  return problem(`${path} cannot be read: ${message}`, cure)
+}
 
 /** What this user may do says little about another one. */
 async function ofOtherUser(path: string): Promise<readonly Item[]> {

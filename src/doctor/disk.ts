@@ -32,7 +32,10 @@ async function roomAt(place: string, minFree: number): Promise<Item> {
   const found = `${formatBytes(free)} free at ${place}`
   const inodes = files > 0 && ffree < files * MIN_FREE_INODES
   if (free === 0 || free < minFree)
-    return problem(`${found}: less than MIN_FREE_DISK (${formatBytes(minFree)})`, 'make room; the worker waits for it')
+    return problem(
+      free < minFree ? `${found}: less than MIN_FREE_DISK (${formatBytes(minFree)})` : found,
+      'make room; the worker waits for it',
+    )
   if (inodes) return problem(`${found}, but only ${ffree} files more can be made there`, 'delete files, or enlarge it')
   if (free < minFree * LOW_FACTOR) return warning(found, `make room before MIN_FREE_DISK (${formatBytes(minFree)})`)
   return ok(found)

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
 import { signed } from '../support/service.ts'
 import { fillUp, smallDisk } from '../support/small-disk.ts'
@@ -10,6 +10,9 @@ import { hasOpenssl, makeCertificate } from './certificates.ts'
 import { FAULTS } from './faults.ts'
 import { type Fault, listening, startProxy } from './proxy.ts'
 import { diagnose, expectCause, expectHealthy, startService } from './support.ts'
+
+/** Some tests start several processes, on a machine that others use, too. ms */
+vi.setConfig({ testTimeout: 180_000 })
 
 /** Each cause is named as what it is, and a set-up without one has none. */
 
@@ -184,6 +187,28 @@ describe('a disk', () => {
     fillUp(disk)
     const report = await on.doctor({ RESULTS_URL: `file:${disk}/results` })
     expectCause(report, { disk: /0 bytes free/, results: /no result can be saved/ })
+  })
+})
+
+describe('a disk with everything on it', () => {
+  it('that is full ends nothing', async (test) => {
+    const disk = smallDisk(16)
+    if (disk === null) return test.skip()
+    const places = { DATABASE_URL: `sqlite:${disk}/receiver.db`, RESULTS_URL: `file:${disk}/results` }
+    for (const isRunning of [true, false]) {
+      const on = await startService(places)
+      if (!isRunning) await on.service.end('SIGTERM')
+      const filler = fillUp(disk)
+      const report = await on.doctor(isRunning ? { PUBLIC_URL: on.url } : {})
+      rmSync(filler)
+      await on.service.end('SIGTERM')
+      expect(report.of('disk')).toMatchObject({ status: 'problem', found: expect.stringContaining('0 bytes free') })
+      expect(report.of('results')).toMatchObject({ status: 'problem', cure: expect.stringContaining('make room') })
+      expect(report.checks.filter(({ found }) => /in time|no result within/.test(found))).toEqual([])
+      expect(isRunning ? report.of('delivery').status : 'ok').toBe('ok')
+      const { status, cure } = report.of('database')
+      expect([status, cure]).toEqual(isRunning ? ['warning', cure] : ['problem', 'make room: see disk'])
+    }
   })
 })
 

@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
 import { freePort } from '../support/port.ts'
 import { spawnReceiver } from '../support/process.ts'
@@ -17,6 +17,9 @@ import { listening, startBytes } from './proxy.ts'
 import { diagnose, expectCause, startService } from './support.ts'
 
 /** What is wrong on the machine itself, and with what it calls. */
+
+/** Some tests start a dozen processes, on a machine that others use, too. ms */
+vi.setConfig({ testTimeout: 180_000 })
 
 const s3 = testS3()
 const HANDLER = resolve(import.meta.dirname, '../support/handler.ts')
