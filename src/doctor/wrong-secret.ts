@@ -1,4 +1,4 @@
-import { SIGNATURE_CURES } from './advice.ts'
+import { signatureCure } from './advice.ts'
 import type { DoctorContext } from './context.ts'
 import { type Item, problem } from './finding.ts'
 import { pathOf } from './path.ts'
@@ -13,8 +13,7 @@ export async function wrongSecret(
   signal: AbortSignal,
 ): Promise<Item> {
   const found = `${url.href} refuses what is signed with the secret of the settings (${reason})`
-  if (reason !== 'no_match')
-    return problem(found, Object.hasOwn(SIGNATURE_CURES, reason) ? SIGNATURE_CURES[reason]! : 'see the service’s log')
+  if (reason !== 'no_match') return problem(found, signatureCure(reason) ?? 'see the service’s log')
   const owner = await ownerOfItsSecret(context, endpoint, url, signal)
   if (owner === null)
     return problem(
