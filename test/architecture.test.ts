@@ -15,6 +15,7 @@ const GROUND = [
   'clock.ts',
   'error-text.ts',
   'lossless-json.ts',
+  'nearest.ts',
   'explain-error.ts',
   'fsync.ts',
   'job.ts',
@@ -38,6 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'clock.ts': [],
   'error-text.ts': ['causes.ts'],
   'lossless-json.ts': [],
+  'nearest.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
   'job.ts': ['backoff.ts', 'telemetry/scrub.ts'],
@@ -47,7 +49,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'signing.ts': [],
   'units.ts': [],
   'version.ts': [],
-  settings: ['blocked-ports.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
+  settings: ['blocked-ports.ts', 'nearest.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
   telemetry: [...GROUND, 'telemetry'],
   receive: [...GROUND, ...PORTS, 'receive'],
   // What Reducto's answers look like: it knows no port.
@@ -68,6 +70,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
   'compose-metrics.ts': ['*'],
+  'compose-operator.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.
