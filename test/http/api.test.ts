@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import { createServer, request as outgoing } from 'node:http'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import request from 'supertest'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { apiTable } from '../../src/http/api/api.ts'
 import type { ApiRoute } from '../../src/http/api/table.ts'
 import { createEvents } from '../../src/telemetry/events.ts'
@@ -304,6 +306,33 @@ describe('where it is', () => {
     await request(started.url).get('/sign-in').expect(404)
     await request(at).get('/sign-in').expect(200)
     await request(at).post('/webhook').expect(404)
+  })
+
+  it('below the prefix of a proxy that strips it and rewrites Host, with no setting', async () => {
+    const started = await startService()
+    const proxy = createServer((asked, answer) => {
+      const path = asked.url!.replace(/^\/tools\/receiver/, '')
+      const { method, headers } = asked
+      const options = { port: started.port, host: '127.0.0.1', path, method, headers: { ...headers, host: 'inner:1' } }
+      const passed = outgoing(options, (from) => {
+        answer.writeHead(from.statusCode!, from.headers)
+        from.pipe(answer)
+      })
+      asked.pipe(passed)
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void proxy.close())
+    await once(proxy, 'listening')
+    const url = `http://127.0.0.1:${(proxy.address() as { port: number }).port}/tools/receiver`
+
+    const session = await sessionOf(url, WRITE)
+    await request(url).get('/api/jobs').set(session).expect(200)
+    await request(url).post('/api/worker/resume').set(session).expect(200)
+    const { body } = await request(url).get('/api/openapi.json').set(session).expect(200)
+    const at = new URL(body.servers[0].url, `${url}/api/openapi.json`).href
+    await request(`${at.replace(/\/$/, '')}`)
+      .get('/api/stats')
+      .set(session)
+      .expect(200)
   })
 
   it('nowhere without ADMIN_TOKEN', async () => {
