@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { createServer, request as outgoing } from 'node:http'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import express from 'express'
 import request from 'supertest'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { apiTable } from '../../src/http/api/api.ts'
-import type { ApiRoute } from '../../src/http/api/table.ts'
+import { apiRoutes, apiTable } from '../../src/http/api/api.ts'
+import type { ApiRoute, Work } from '../../src/http/api/table.ts'
 import { createEvents } from '../../src/telemetry/events.ts'
 import { delivery, event, type TestService, testService } from '../support/service.ts'
 
@@ -291,6 +292,24 @@ describe('what holds up the inbox', () => {
     expect(headers['retry-after']).toBe('1')
     held.reject(new (await import('../../src/inbox/inbox.ts')).InboxUnavailable('closed', 'closed'))
     expect(await Promise.all(waiting)).toEqual([503, 503, 503, 503])
+  })
+})
+
+describe('a store of results that hangs', () => {
+  it('ends the call, and gives its place back', async () => {
+    const started = await startService()
+    const record = (_id: string, signal: AbortSignal) =>
+      new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    const work = { ledger: started.inbox, results: { ...started.results, record } } as unknown as Work
+    const app = express()
+    const known: express.RequestHandler = (_request, response, next) => {
+      response.locals.body = Buffer.alloc(0)
+      next()
+    }
+    for (const { path, handle } of apiRoutes({ work: () => work, version: '1.0.0', timeout: 20 }))
+      if (path === '/api/jobs/:job_id') app.get(path, known, handle)
+    for (let call = 1; call <= 5; call++)
+      await request(app).get(`/api/jobs/${started.done}`).expect(503, { error: 'unavailable' })
   })
 })
 

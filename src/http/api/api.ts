@@ -23,7 +23,14 @@ export type ApiDeps = {
   /** Null while the service is not started. */
   readonly work: () => Work | null
   readonly version: string
+  /** How long a call about one job, or a page of them, may take, ms: 15 s by default. */
+  readonly timeout?: number
 }
+
+/** A store that hangs must not keep the places of others. */
+const MAX_CALL_MS = 15_000
+/** A walk over all jobs sends nothing for long. It ends with its caller, or after this time without a byte. */
+const MAX_BULK_SILENCE_MS = 10 * 60_000
 
 /** All routes of the API. */
 export function apiTable(version: string): readonly ApiRoute[] {
@@ -74,7 +81,9 @@ function handlerOf(route: ApiRoute, deps: ApiDeps, places: Places): RequestHandl
     const work = deps.work()
     if (work === null) return send(response, UNAVAILABLE)
     const call = { params: request.params, query: query.value, body: body.value, identity: identityIn(response) }
-    const signal = endOf(response)
+    const isBulk = route.cost === 'bulk'
+    const signal = isBulk ? endOf(response) : within(deps.timeout ?? MAX_CALL_MS, endOf(response))
+    if (isBulk) request.socket.setTimeout(MAX_BULK_SILENCE_MS)
     try {
       const answer = await places.run(route.cost, async () => ({
         is: await route.handle({ ...call, work, signal, request, response }),
@@ -83,8 +92,9 @@ function handlerOf(route: ApiRoute, deps: ApiDeps, places: Places): RequestHandl
       else if (answer.is !== null) send(response, replyOf(answer.is))
     } catch (error) {
       // Nothing is said to a caller that has gone, and nothing about one.
-      if (response.destroyed || signal.aborted) return
-      if (!(error instanceof InboxUnavailable || error instanceof ResultsUnavailable)) throw error
+      if (response.destroyed) return
+      const isExpected = error instanceof InboxUnavailable || error instanceof ResultsUnavailable || signal.aborted
+      if (!isExpected || response.headersSent) throw error
       send(response, UNAVAILABLE)
     }
   }
@@ -92,6 +102,10 @@ function handlerOf(route: ApiRoute, deps: ApiDeps, places: Places): RequestHandl
 
 function replyOf(answer: NonNullable<Answer>): Reply {
   return 'value' in answer ? jsonText(200, stringifyLossless(toJson(answer.value))) : answer
+}
+
+function within(ms: number, signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(ms)])
 }
 
 function endOf(response: Response): AbortSignal {
