@@ -8,6 +8,7 @@ const SRC = resolve(import.meta.dirname, '../src')
 
 /** Files without a room that anybody may use: they know nothing of the service. */
 const GROUND = [
+  'actor.ts',
   'backoff.ts',
   'blocked-ports.ts',
   'causes.ts',
@@ -17,8 +18,10 @@ const GROUND = [
   'lossless-json.ts',
   'explain-error.ts',
   'fsync.ts',
+  'job-cause.ts',
   'job.ts',
   'permissions.ts',
+  'purge.ts',
   'retry-after.ts',
   'telemetry/events.ts',
   'telemetry/log.ts',
@@ -28,9 +31,17 @@ const GROUND = [
   'units.ts',
   'version.ts',
 ]
-const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'results/lines.ts', 'handler/hand-over.ts']
+const PORTS = [
+  'inbox/inbox.ts',
+  'inbox/journal.ts',
+  'results/results.ts',
+  'results/record.ts',
+  'results/lines.ts',
+  'handler/hand-over.ts',
+]
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  'actor.ts': [],
   'backoff.ts': [],
   'blocked-ports.ts': [],
   'causes.ts': [],
@@ -40,6 +51,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'lossless-json.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
+  'job-cause.ts': ['job.ts'],
+  'purge.ts': [],
   'job.ts': ['backoff.ts', 'telemetry/scrub.ts'],
   'permissions.ts': [],
   'retry-after.ts': [],

@@ -13,6 +13,7 @@ const attempt = (task: Task, outcome: string) => ({
   reason: null,
   savedStatus: null,
   type: null,
+  ...{ round: 1, calls: null, files: null, bytes: null, fetchMs: null, saveMs: null, handOverMs: null },
 })
 
 const job: JobDetail & { metadata: unknown } = {
@@ -32,6 +33,9 @@ const job: JobDetail & { metadata: unknown } = {
   reason: null,
   endpoints: ['default'],
   deliveries: [],
+  round: 1,
+  queuedAt: 0,
+  actions: [],
   attempts: [attempt('side_files', 'retry'), attempt('hand_over', 'done'), attempt('fetch', 'saved')],
 }
 
