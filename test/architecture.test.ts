@@ -82,6 +82,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // Inbox, worker and results, wired; without a server, signals and an environment.
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
+  'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],

@@ -1,4 +1,5 @@
 import type { Content, DeliveryDetail, DeliveryFilter, Ledger, ListedDelivery } from '../inbox/inbox.ts'
+import { type ActingDeps, noteAction } from './acting.ts'
 import { resolveId, resolveIds } from './ids.ts'
 import { type Refusal, refuse, type Skipped } from './refusal.ts'
 import { allRows, type OnSearched, type Rows, wholePage } from './walk.ts'
@@ -57,8 +58,8 @@ export type RereadResult = {
   readonly skipped: readonly Skipped[]
 }
 
-export type RereadDeps = {
-  readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread'>
+export type RereadDeps = ActingDeps & {
+  readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread' | 'note'>
   readonly contentOf: ContentOf
 }
 
@@ -74,9 +75,11 @@ export async function rereadDeliveries(
 ): Promise<RereadResult> {
   const dryRun = which.dryRun ?? false
   const { ids, skipped } = await idsOf(deps, which)
+  const filter = 'filter' in which ? which.filter : null
+  const action = dryRun ? undefined : await noteAction(deps, { what: 'retry_deliveries', filter, ids })
   let [queued, unchanged] = [0, 0]
   for (const id of ids) {
-    const became = await reread(deps, id, dryRun)
+    const became = await reread(deps, id, dryRun, action)
     if (became === 'job') queued++
     else if (became === 'unchanged') unchanged++
     else skipped.push({ id, why: became.why })
@@ -102,7 +105,7 @@ async function idsOf(
   return { ids, skipped: [] }
 }
 
-async function reread({ ledger, contentOf }: RereadDeps, id: string, dryRun: boolean) {
+async function reread({ ledger, contentOf }: RereadDeps, id: string, dryRun: boolean, action: number | undefined) {
   const delivery = await ledger.delivery(id)
   if (delivery === null) return { why: 'there is no such delivery' }
   if (delivery.disposition === 'job') return { why: `concerns job ${delivery.jobId} already: retry that one` }
@@ -111,6 +114,6 @@ async function reread({ ledger, contentOf }: RereadDeps, id: string, dryRun: boo
   if (content.is !== 'job' && Buffer.byteLength(delivery.body) >= KEPT_BYTES)
     return { why: 'only the start of its body is kept: press Resend in Svix' }
   if (content.is !== 'job' || dryRun) return content.is === 'job' ? 'job' : 'unchanged'
-  const became = await ledger.reread(id, content)
+  const became = await ledger.reread(id, content, action)
   return became === 'unknown' ? { why: 'there is no such delivery' } : became
 }

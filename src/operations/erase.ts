@@ -1,6 +1,8 @@
 import type { JobRow, Ledger } from '../inbox/inbox.ts'
 import { ERASED } from '../job.ts'
 import type { Results } from '../results/results.ts'
+import { noteAction } from './acting.ts'
+import { type EraseDeliveriesDeps, eraseDeliveriesLike } from './erase-deliveries.ts'
 import type { Refusal, Skipped } from './refusal.ts'
 import type { BulkResult } from './requeue.ts'
 import { type Bulk, type SelectDeps, selectJobs } from './select.ts'
@@ -10,12 +12,18 @@ export type EraseDeps = {
   readonly results: Pick<Results, 'remove'>
 }
 
-/** Erases jobs: result, metadata and bodies. Their ids stay, so that no repeated delivery brings them back. */
+/** `deliveries`: bodies of deliveries without a job that had the same metadata, and went too. */
+export type EraseResult = BulkResult & { readonly deliveries: number }
+
+/**
+ * Erases jobs: result, metadata and bodies. Their ids stay, so that no repeated delivery brings them back. By a person's
+ * metadata it also erases what came of that person and was not understood.
+ */
 export async function eraseJobs(
-  deps: EraseDeps & SelectDeps,
+  deps: EraseDeps & SelectDeps & EraseDeliveriesDeps,
   bulk: Bulk,
   signal: AbortSignal,
-): Promise<BulkResult | Refusal> {
+): Promise<EraseResult | Refusal> {
   // By their ids erased jobs are erased again: files may have been left.
   const whyNot = (job: JobRow) => ('filter' in bulk && job.reason?.code === ERASED.code ? 'was erased already' : null)
   const selected = await selectJobs(deps, bulk, whyNot)
@@ -23,13 +31,17 @@ export async function eraseJobs(
   const { ids, named, until, isMore } = selected
   const dryRun = bulk.dryRun ?? false
   const skipped: Skipped[] = [...selected.skipped]
+  const filter = 'filter' in bulk ? bulk.filter : null
+  const action = dryRun ? undefined : await noteAction(deps, { what: 'erase', filter, ids })
   for (const [index, id] of dryRun ? [] : ids.entries()) {
-    const why = await eraseJob(deps, id, signal)
+    const why = await eraseJob(deps, id, signal, action)
     if (why !== null) skipped.push({ id, why })
     bulk.onProgress?.(index + 1, ids.length)
   }
   const failed = skipped.length - selected.skipped.length
-  return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore }
+  const { onSearched = () => {} } = bulk
+  const deliveries = filter === null ? 0 : await eraseDeliveriesLike(deps, { ...filter, until }, { dryRun, onSearched })
+  return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore, deliveries }
 }
 
 /**
@@ -40,6 +52,7 @@ export async function eraseJob(
   { ledger, results }: EraseDeps,
   jobId: string,
   signal: AbortSignal,
+  action?: number,
 ): Promise<string | null> {
   const removeFiles = () =>
     results.remove(jobId, signal).then(
@@ -52,7 +65,7 @@ export async function eraseJob(
   if (job.isRunning) return 'is being worked on: try again in a moment'
   const kept = await removeFiles()
   if (kept !== null) return kept
-  switch (await ledger.erase(jobId)) {
+  switch (await ledger.erase(jobId, action)) {
     case 'erased':
       return removeFiles()
     case 'running':

@@ -1,9 +1,8 @@
-import type { Ledger } from '../inbox/inbox.ts'
 import type { Refusal } from './refusal.ts'
-import { type BulkResult, requeueSelected } from './requeue.ts'
+import { type BulkResult, type RequeueDeps, requeueSelected } from './requeue.ts'
 import { type Bulk, type SelectDeps, selectJobs, whyNotRequeued } from './select.ts'
 
-export type RetryDeps = SelectDeps & { readonly ledger: Pick<Ledger, 'requeue'> }
+export type RetryDeps = SelectDeps & RequeueDeps
 
 /**
  * Queues jobs again: what is saved of them is handed over again, the others are fetched; with `refetch` all are. A filter
@@ -15,5 +14,5 @@ export async function retryJobs(
 ): Promise<BulkResult | Refusal> {
   const which = 'filter' in bulk ? { ...bulk, filter: { state: 'dead' as const, ...bulk.filter } } : bulk
   const selected = await selectJobs(deps, which, whyNotRequeued)
-  return requeueSelected(deps, selected, bulk, { refetch: bulk.refetch ?? false })
+  return requeueSelected(deps, selected, bulk, { what: 'retry', refetch: bulk.refetch ?? false })
 }

@@ -42,6 +42,7 @@ describe('defaults', () => {
       concurrency: 8,
       fetchRetryFor: 12 * 3_600_000,
       retention: 100 * 86_400_000,
+      bodyRetention: 100 * 86_400_000,
       resultsRetention: null,
       maxResultBytes: 10 * 1024 ** 3,
       minFreeDisk: 256 * 1024 ** 2,

@@ -39,6 +39,7 @@ function rig(changed: Partial<MetricsDeps> = {}) {
       busy: { fetch: 2, hand_over: 1 },
     }),
     stats: async () => STATS,
+    atRisk: async () => ({ jobs: 3, soonest: [{ receivedAt: NOW - 3_600_000 }, { receivedAt: NOW }] }),
     disks: async () => ({ parts: { database: 4_096, log: 0 }, free: { inbox: 5_000 } }),
     ...changed,
   })

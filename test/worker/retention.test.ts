@@ -10,11 +10,16 @@ it('deletes what is past its retention, every hour, and goes on after an error',
   const prune = vi.fn(async () => 1)
   const expire = vi.fn(async (_expiry: Expiry) => 1).mockRejectedValueOnce(new Error('disk trouble'))
   const retention = startRetention({
-    inbox: { prune, get: async (jobId) => (jobId === 'waiting' ? ({ state: 'queued' } as JobDetail) : null) },
+    inbox: {
+      prune,
+      pruneBodies: async () => 0,
+      get: async (jobId) => (jobId === 'waiting' ? ({ state: 'queued' } as JobDetail) : null),
+    },
     results: { expire },
     clock,
     log: pino({ level: 'silent' }),
     retention: 100,
+    bodyRetention: 100,
     resultsRetention: 50,
   })
   onTestFinished(() => retention.stop())
@@ -36,11 +41,12 @@ it('deletes nothing while the wall clock disagrees with the monotonic one, and s
   const clock = createManualClock()
   const prune = vi.fn(async () => 0)
   const retention = startRetention({
-    inbox: { prune, get: async () => null },
+    inbox: { prune, pruneBodies: async () => 0, get: async () => null },
     results: { expire: async () => 0 },
     clock,
     log: pino({ level: 'silent' }),
     retention: 100,
+    bodyRetention: 100,
     resultsRetention: null,
   })
   onTestFinished(() => retention.stop())
