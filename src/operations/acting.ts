@@ -34,7 +34,7 @@ export function noteServiceAction(deps: ActingDeps, what: ActionName, details: o
 }
 
 async function note({ ledger, actor, events }: ActingDeps, { what, filter, ids }: Doing, count: number) {
-  const who = printable(actor.who).trim().slice(0, MAX_WHO) || actor.role
+  const who = printable(actor.who).replace(/\s+/g, ' ').trim().slice(0, MAX_WHO) || actor.role
   const action = { who, role: actor.role, what, filter: filter && withoutPersons(filter), count, ids }
   const seq = await ledger.note(action)
   events.emit('action', { who, role: actor.role, action: what, jobs: count })
