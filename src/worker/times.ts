@@ -7,7 +7,9 @@ import type { AttemptTimes } from './attempt.ts'
  */
 export function createTimes(clock: Clock) {
   let fetchMs: number | null = null
-  let saveMs: number | null = null
+  /** When saving began; null before it has. */
+  let savingSince: number | null = null
+  let savedMs: number | null = null
   /** Fetched within a saving that is under way. */
   let within = 0
 
@@ -23,13 +25,17 @@ export function createTimes(clock: Clock) {
   }
 
   async function saving<T>(work: () => Promise<T>): Promise<T> {
-    const began = clock.monotonic()
+    savingSince = clock.monotonic()
     within = 0
     try {
       return await work()
     } finally {
-      saveMs = (saveMs ?? 0) + Math.max(clock.monotonic() - began - within, 0)
+      savedMs = savingNow()
     }
+  }
+
+  function savingNow(): number | null {
+    return savingSince === null ? null : Math.max(clock.monotonic() - savingSince - within, 0)
   }
 
   return {
@@ -37,7 +43,7 @@ export function createTimes(clock: Clock) {
     saving,
     /** What has been measured so far; null where nothing was. */
     get taken(): AttemptTimes {
-      return { fetchMs, saveMs, handOverMs: null }
+      return { fetchMs, saveMs: savedMs ?? savingNow(), handOverMs: null }
     },
   }
 }

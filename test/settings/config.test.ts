@@ -344,6 +344,28 @@ describe('a command needs only the settings it uses', () => {
   })
 })
 
+describe('BODY_RETENTION', () => {
+  const DAY = 86_400_000
+
+  it.each([
+    [{}, 100],
+    [{ BODY_RETENTION: '7d' }, 7],
+    [{ BODY_RETENTION: '200d', RETENTION: '200d' }, 200],
+    // Who only shortens RETENTION has not asked for more than that.
+    [{ RETENTION: '90d' }, 90],
+  ])('of %o is %i days', (env, days) => {
+    expect(loadConfig({ ...base, ...env }).bodyRetention).toBe(days * DAY)
+  })
+
+  it.each([
+    [{ BODY_RETENTION: '101d' }, 'BODY_RETENTION: must not be longer than RETENTION'],
+    [{ BODY_RETENTION: '95d', RETENTION: '90d' }, 'BODY_RETENTION: must not be longer than RETENTION'],
+    [{ BODY_RETENTION: 'forever' }, 'BODY_RETENTION: '],
+  ])('of %o is refused', (env, problem) => {
+    expect(() => loadConfig({ ...base, ...env })).toThrow(problem)
+  })
+})
+
 describe('alerts', () => {
   const ALERT = { ALERT_URL: 'https://alerts.example/hook?key=abc', ALERT_SECRET: SECRET }
 
