@@ -89,7 +89,7 @@ export type ActionPage = PageOf<Action>
 export type JobAction = Pick<Action, 'at' | 'who' | 'role' | 'what'> & { readonly round: number }
 
 /** Counts by name: `accepted`, `duplicate`, `ignored`, `done`, `failed`, `dead`, `refused:<reason>`. */
-export type Counts = Readonly<Record<string, number>>
+type Counts = Readonly<Record<string, number>>
 
 /** `at`: when the minute began, ms. */
 export type MinuteCounts = { readonly at: number; readonly counts: Counts }
@@ -115,7 +115,7 @@ const HOURS_KEPT_MS = 90 * DAY_MS
 export const REFUSED = 'refused:'
 
 /** Begin of the minute, and of the hour, of this time. */
-export const minuteOf = (at: number) => at - (at % MINUTE_MS)
+const minuteOf = (at: number) => at - (at % MINUTE_MS)
 export const hourOf = (at: number) => at - (at % HOUR_MS)
 
 /** Minutes and hours that began before these times are forgotten. */

@@ -28,7 +28,7 @@ export type DiskReading = {
 }
 
 /** `soonest`: those that were announced first, ms since 1970. */
-export type AtRiskReading = { readonly jobs: number; readonly soonest: readonly { readonly receivedAt: number }[] }
+type AtRiskReading = { readonly jobs: number; readonly soonest: readonly { readonly receivedAt: number }[] }
 
 export type GaugesDeps = {
   readonly families: Families

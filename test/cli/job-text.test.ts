@@ -55,6 +55,12 @@ describe('jobs show', () => {
     for (const task of ['side files +retry', 'hand over +done', 'fetch +saved']) expect(text).toMatch(new RegExp(task))
   })
 
+  it('says who did something with it, and when', () => {
+    const actions = [{ at: 0, who: 'cli:ada', role: 'cli', what: 'retry', round: 2 }] as const
+    expect(describeJob({ ...job, actions }, null, '/results')).toMatch(/^1970-01-01T00:00:00.000Z .* retry +cli:ada$/m)
+    expect(describeJob(job, null, '/results')).not.toMatch('ACTION')
+  })
+
   it.each([
     ['all of it', {}, /^Parse · Completed, 2 \S+ and 3 files, in \/results\/job-1$/],
     [
