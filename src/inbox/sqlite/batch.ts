@@ -22,6 +22,7 @@ export type Changes = Pick<
   | 'note'
   | 'count'
   | 'eraseDelivery'
+  | 'fillCauses'
   | 'probe'
 > &
   Prune

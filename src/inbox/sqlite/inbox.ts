@@ -6,6 +6,7 @@ import { createWakeUp } from '../wake-up.ts'
 import type { InboxWatch } from '../watch.ts'
 import type { Change } from './batch.ts'
 import { createBatcher } from './batcher.ts'
+import { createCauses } from './causes.ts'
 import { createCheckpointer, logBound } from './checkpoint.ts'
 import { type Connection, connect } from './connection.ts'
 import { freeRoom } from './disk.ts'
@@ -135,6 +136,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     return seqs.reverse()
   }
 
+  const dead = createCauses({
+    dead: (from, at) => ask('dead', from, at),
+    describe: (groups) => ask('describeCauses', groups),
+    atRisk: (found) => ask('atRisk', found),
+    fill: (limit) => change('fillCauses', limit),
+  })
+
   const inbox: Omit<Inbox, 'close'> = {
     isFailing: () => batcher.isFailing,
     waitingRows: () => batcher.waitingRows,
@@ -224,8 +232,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       if (rows > 0) await checkpointer.now()
       return rows
     },
-    causes: () => ask('causes', clock.now()),
-    atRisk: () => ask('atRisk', clock.now()),
+    causes: () => dead.causes(clock.now()),
+    atRisk: () => dead.atRisk(clock.now()),
     note: (action) => change('note', action, clock.now()),
     actions: (page) => ask('actions', page),
     count: (minutes) => change('count', minutes),
@@ -234,7 +242,12 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     linkKey: async () => Buffer.from(await change('linkKey')),
   }
 
-  if (isService) await change('recover', clock.now())
+  if (isService) {
+    await change('recover', clock.now())
+    const closing = new AbortController()
+    opening.defer(() => closing.abort())
+    dead.startFilling(closing.signal)
+  }
   const closing = opening.move()
   return { ...inbox, close: () => closing.disposeAsync() }
 }

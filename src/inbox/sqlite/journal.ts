@@ -1,13 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { purgedBefore } from '../../purge.ts'
 import {
   type Action,
   type ActionPage,
   type AtRisk,
-  type Cause,
   type CountedSpan,
   type JobAction,
-  MAX_CAUSES,
   MAX_SOONEST,
   type Page,
   REFUSED,
@@ -16,32 +13,19 @@ import {
   spanOf,
   spansOf,
 } from '../journal.ts'
+import { createDeadWalk } from './dead.ts'
 import { IN_LANE, ISOLATED, LANES } from './rows.ts'
 import { HAND_OVER } from './tally.ts'
 import { cursorOf } from './walk.ts'
 
-/** Of each cause so many jobs are looked at for their kinds and endpoints, the newest ones. */
+/** Jobs that must run alone are few. */
 const MAX_LOOKED_AT = 500
 /** Of each endpoint so many queued jobs are looked at, those that are due first, which are seldom others than the oldest. */
-const MAX_QUEUED = 50_000
+const MAX_QUEUED = 5_000
 
 /** Reads why jobs died, who did what, and what was counted. */
 export function createJournal(db: DatabaseSync) {
   const p = (text: string) => db.prepare(text)
-  // All of it is in the index, however many are dead.
-  const groups = p(
-    `SELECT cause, COUNT(*) AS jobs, MIN(updated_at) AS firstAt, MAX(updated_at) AS lastAt, MAX(seq) AS newest,
-       MIN(CASE WHEN stage = 'fetch' AND created_at >= :from THEN created_at END) AS soonestCreatedAt
-     FROM job INDEXED BY job_cause WHERE state = 'dead' AND cause IS NOT NULL
-     GROUP BY cause ORDER BY lastAt DESC LIMIT ${MAX_CAUSES}`,
-  )
-  const details = p(
-    `SELECT json_group_array(DISTINCT type) AS types, json_group_array(DISTINCT endpoint) AS endpoints
-     FROM (SELECT type, endpoint FROM job INDEXED BY job_cause WHERE state = 'dead' AND cause = :cause
-       ORDER BY seq DESC LIMIT ${MAX_LOOKED_AT})`,
-  )
-  const example = p('SELECT job_id AS jobId, reason_code AS code FROM job WHERE seq = :seq')
-
   const counter = p('SELECT value FROM counter WHERE name = :name')
   const lanes = p(LANES)
   const queued = p(
@@ -50,13 +34,6 @@ export function createJournal(db: DatabaseSync) {
   )
   const isolated = p(`SELECT seq FROM job WHERE ${ISOLATED} AND stage = 'fetch' ORDER BY due_at LIMIT ${MAX_LOOKED_AT}`)
   const running = p(`SELECT seq FROM job WHERE state = 'running' AND stage = 'fetch' ORDER BY seq`)
-  const dead = p(
-    `SELECT COUNT(*) AS jobs FROM job INDEXED BY job_cause WHERE state = 'dead' AND stage = 'fetch' AND created_at >= :from`,
-  )
-  const deadFirst = p(
-    `SELECT seq FROM job INDEXED BY job_cause WHERE state = 'dead' AND stage = 'fetch' AND created_at >= :from
-     ORDER BY seq LIMIT ${MAX_SOONEST}`,
-  )
   const announced = p(
     `SELECT job.job_id AS jobId, created_at AS createdAt, COALESCE(received_at, created_at) AS receivedAt
      FROM job LEFT JOIN delivery ON delivery.seq = first_delivery WHERE job.seq = :seq`,
@@ -76,37 +53,24 @@ export function createJournal(db: DatabaseSync) {
      WHERE at >= :from AND substr(name, 1, ${REFUSED.length}) = '${REFUSED}' GROUP BY name ORDER BY lastAt DESC, name`,
   )
 
-  function causes(now: number): readonly Cause[] {
-    return (groups.all({ from: purgedBefore(now) }) as CauseRow[]).map(({ newest, ...group }) => {
-      const { types, endpoints } = details.get({ cause: group.cause }) as { types: string; endpoints: string }
-      const { jobId, code } = example.get({ seq: newest }) as { jobId: string; code: string }
-      const { cause, jobs, firstAt, lastAt, soonestCreatedAt } = group
-      return {
-        ...{ cause, code, jobs, types: textsIn(types), endpoints: textsIn(endpoints) },
-        ...{ firstAt, lastAt, sample: jobId, soonestCreatedAt },
-      }
-    })
-  }
-
   function counted(name: string): number {
     return (counter.get({ name }) as { value: number } | undefined)?.value ?? 0
   }
 
-  function atRisk(now: number): AtRisk {
-    const from = purgedBefore(now)
+  /** What waits to be fetched, or is. `dead`: how many dead ones Reducto may still have, and the oldest of these. */
+  function atRisk(dead: { readonly jobs: number; readonly first: readonly number[] }): AtRisk {
     const fetching = (lanes.all() as { stage: string; endpoint: string }[]).filter(({ stage }) => stage === 'fetch')
     const runs = seqsOf(running.all())
     const first = [
       ...fetching.flatMap((lane) => [0, 1].flatMap((isRetry) => seqsOf(queued.all({ ...lane, isRetry })))),
       ...seqsOf(isolated.all()),
       ...runs,
-      ...seqsOf(deadFirst.all({ from })),
+      ...dead.first,
     ]
     const soonest = first.sort((a, b) => a - b).slice(0, MAX_SOONEST)
-    const died = (dead.get({ from }) as { jobs: number }).jobs
     return {
-      jobs: counted('job:queued') - counted(HAND_OVER) + runs.length + died,
-      soonest: soonest.map((seq) => ({ ...(announced.get({ seq }) as AtRisk['soonest'][number]) })),
+      jobs: counted('job:queued') - counted(HAND_OVER) + runs.length + dead.jobs,
+      soonest: soonest.flatMap((seq) => (announced.get({ seq }) as AtRisk['soonest'][number] | undefined) ?? []),
     }
   }
 
@@ -136,10 +100,9 @@ export function createJournal(db: DatabaseSync) {
     return (refused.all({ from: refusalsFrom(since, now) }) as Refused[]).map((row) => ({ ...row }))
   }
 
-  return { queries: { causes, atRisk, actions, minutes, refusals }, actionsOf }
+  return { queries: { ...createDeadWalk(db), atRisk, actions, minutes, refusals }, actionsOf }
 }
 
-type CauseRow = Pick<Cause, 'cause' | 'jobs' | 'firstAt' | 'lastAt' | 'soonestCreatedAt'> & { newest: number }
 type ActionRow = Omit<Action, 'filter' | 'ids'> & { readonly filter: string | null; readonly ids: string }
 
 function actionOf({ filter, ids, ...action }: ActionRow): Action {
@@ -149,10 +112,6 @@ function actionOf({ filter, ids, ...action }: ActionRow): Action {
     filter: filter === null ? null : (JSON.parse(filter) as Action['filter']),
     ids: JSON.parse(ids) as readonly string[],
   }
-}
-
-function textsIn(array: string): readonly string[] {
-  return (JSON.parse(array) as (string | null)[]).filter((text) => text !== null).sort()
 }
 
 function seqsOf(rows: readonly unknown[]): number[] {

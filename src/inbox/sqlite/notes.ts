@@ -1,3 +1,5 @@
+import { causeOf } from '../../job-cause.ts'
+import type { CleanText } from '../../telemetry/scrub.ts'
 import { hourOf, MAX_ACTION_IDS, type MinuteCounts, type NewAction } from '../journal.ts'
 import type { Statements } from './statements.ts'
 
@@ -27,5 +29,16 @@ export function createNotes(sql: Statements) {
     return true
   }
 
-  return { note, count, eraseDelivery }
+  /** Gives some of the jobs their cause that died before causes were kept. Returns how many. */
+  function fillCauses(limit: number): number {
+    const found = sql.withoutCause.all({ limit }) as { seq: number; code: string | null; message: string | null }[]
+    for (const { seq, code, message } of found) {
+      // Without a reason it belongs to no group, and is not looked at again.
+      const cause = code === null ? '' : causeOf({ code, message: (message ?? '') as CleanText })
+      sql.setCause.run({ seq, cause })
+    }
+    return found.length
+  }
+
+  return { note, count, eraseDelivery, fillCauses }
 }

@@ -1,12 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { causeOf } from '../../job-cause.ts'
-import type { CleanText } from '../../telemetry/scrub.ts'
 import { DatabaseRefused } from '../inbox.ts'
 import { ensurePrivateFile } from './private-file.ts'
-
-/** The function by which a migration makes the cause of a dead job from its reason. */
-const CAUSE_OF = 'cause_of'
 
 /**
  * Migrations are only ever added, and only add: the schema's version is their number, kept in `user_version`.
@@ -151,12 +146,11 @@ export const MIGRATIONS: readonly string[] = [
   DELETE FROM counter WHERE name = 'paused';
   `,
   // The operator's page: why jobs are dead, who did what, what an attempt did, what happened in each minute. The new
-  // indexes hold rare rows alone, so that recording a delivery writes no page more. `job_cause` has all that the list of
-  // causes is made from.
+  // indexes hold rare rows alone, so that recording a delivery writes no page more. `job_cause` has all all that the list of causes is made from;
+  // of jobs that are dead already the service fills it beside its work (see causes.ts).
   `
   ALTER TABLE job ADD COLUMN cause TEXT;
   CREATE INDEX job_cause ON job (cause, seq, stage, updated_at, created_at) WHERE state = 'dead';
-  UPDATE job INDEXED BY job_cause SET cause = ${CAUSE_OF}(reason_code, reason_message) WHERE state = 'dead';
   CREATE INDEX job_expected ON job (seq) WHERE state = 'expected';
   INSERT OR REPLACE INTO counter
     SELECT 'queued:hand_over', COUNT(*) FROM job WHERE state = 'queued' AND stage = 'hand_over' AND crashes < 2;
@@ -257,9 +251,6 @@ function migrate(db: DatabaseSync, path: string): void {
       `${path} has schema version ${version}; this version of the service knows ${MIGRATIONS.length}. Run the newer version, or restore the backup made when it migrated`,
     )
   if (version > 0) keepCopy(db, `${path}.before-v${MIGRATIONS.length}`)
-  db.function(CAUSE_OF, { deterministic: true }, (code, message) =>
-    code === null ? null : causeOf({ code: String(code), message: String(message ?? '') as CleanText }),
-  )
   db.exec('BEGIN IMMEDIATE')
   try {
     // Another process may have been faster.

@@ -111,6 +111,12 @@ export function prepareStatements(db: DatabaseSync) {
       p('DELETE FROM side_files WHERE job_seq = :seq'),
     ],
 
+    /** Of jobs that died before causes were kept: their entries stand at the front of the index. */
+    withoutCause: p(
+      `SELECT seq, reason_code AS code, reason_message AS message FROM job INDEXED BY job_cause
+       WHERE state = 'dead' AND cause IS NULL LIMIT :limit`,
+    ),
+    setCause: p('UPDATE job SET cause = :cause WHERE seq = :seq'),
     insertAction: p(
       `INSERT INTO action (at, who, role, what, filter, count, ids) VALUES (:at, :who, :role, :what, :filter, :count, :ids)`,
     ),
