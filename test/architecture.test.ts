@@ -16,6 +16,7 @@ const GROUND = [
   'clock.ts',
   'error-text.ts',
   'lossless-json.ts',
+  'nearest.ts',
   'explain-error.ts',
   'fsync.ts',
   'job-cause.ts',
@@ -50,6 +51,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'clock.ts': [],
   'error-text.ts': ['causes.ts'],
   'lossless-json.ts': [],
+  'nearest.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
   'job-cause.ts': ['job.ts'],
@@ -61,7 +63,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'signing.ts': [],
   'units.ts': [],
   'version.ts': [],
-  settings: ['blocked-ports.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
+  settings: ['blocked-ports.ts', 'nearest.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
   telemetry: [...GROUND, 'telemetry'],
   // It tells people: what calls a service of the user's has the same limits everywhere.
   alerts: [...GROUND, 'alerts', 'handler/excerpt.ts', 'handler/time-limit.ts'],
@@ -85,6 +87,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'compose-worker.ts': ['*'],
   'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
+  'compose-operator.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.
