@@ -3,6 +3,7 @@ import { startAlerts } from './alerts/open.ts'
 import type { Clock } from './clock.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeApi } from './compose-operator.ts'
+import { composeUpkeep, createAtRisk } from './compose-upkeep.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
@@ -26,7 +27,7 @@ import type { EventBus, Events, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScrub } from './telemetry/scrub.ts'
 import { watchPayloads } from './telemetry/unexpected.ts'
-import { type Retention, startRetention } from './worker/retention.ts'
+import type { Retention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
 
 /** The settings of inbox, results and worker: all except those of a server and of a process. */
@@ -106,8 +107,9 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   let opened: Opened | null = null
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
-  const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const api = composeApi({ config, clock, scrub, health, opened: () => opened })
+  const atRisk = createAtRisk(() => opened?.inbox ?? null, clock)
+  const metrics = () => composeMetrics({ config, events, clock, bodies, health, atRisk, opened: () => opened })
+  const api = composeApi({ config, clock, scrub, health, events, opened: () => opened })
   const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api }
 
   function health(): ReturnType<Runtime['health']> {
@@ -147,9 +149,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     const client = createClient({ ...config.reducto, fetch: outbound.fetch })
     const parts = { config, inbox, results, clock, events, scrub, proxies, client, opening }
     const worker = composeWorker({ ...parts, handOver: handOver?.handOver ?? null })
-    const { retention: keep, resultsRetention } = config
-    const retention = startRetention({ inbox, results, clock, log, retention: keep, resultsRetention })
-    opening.defer(() => retention.stop())
+    const retention = composeUpkeep({ ...parts, log })
 
     const degradations = watchDegradations({
       look: () => [...troublesOf(inbox, retention), ...worker.troubles],

@@ -8,6 +8,7 @@ const SRC = resolve(import.meta.dirname, '../src')
 
 /** Files without a room that anybody may use: they know nothing of the service. */
 const GROUND = [
+  'actor.ts',
   'backoff.ts',
   'blocked-ports.ts',
   'causes.ts',
@@ -18,9 +19,11 @@ const GROUND = [
   'nearest.ts',
   'explain-error.ts',
   'fsync.ts',
+  'job-cause.ts',
   'job.ts',
   'permissions.ts',
   'proof.ts',
+  'purge.ts',
   'retry-after.ts',
   'telemetry/events.ts',
   'telemetry/log.ts',
@@ -31,9 +34,17 @@ const GROUND = [
   'units.ts',
   'version.ts',
 ]
-const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'results/lines.ts', 'handler/hand-over.ts']
+const PORTS = [
+  'inbox/inbox.ts',
+  'inbox/journal.ts',
+  'results/results.ts',
+  'results/record.ts',
+  'results/lines.ts',
+  'handler/hand-over.ts',
+]
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  'actor.ts': [],
   'backoff.ts': [],
   'blocked-ports.ts': [],
   'causes.ts': [],
@@ -44,6 +55,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'nearest.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
+  'job-cause.ts': ['job.ts'],
+  'purge.ts': [],
   'job.ts': ['backoff.ts', 'telemetry/scrub.ts'],
   'permissions.ts': [],
   'proof.ts': [],
@@ -76,6 +89,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // Inbox, worker and results, wired; without a server, signals and an environment.
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
+  'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
   'compose-operator.ts': ['*'],
   // The service: the runtime with a server of its own.
