@@ -87,6 +87,8 @@ export interface Ledger {
   reread(svixId: string, content: Content): Promise<'job' | 'unchanged' | 'unknown'>
   stats(): Promise<Stats>
   service(): Promise<ServiceState>
+  /** How far search is behind: deliveries that it has to look through one by one. Null when there is no index to be behind. */
+  searchLag(): Promise<number | null>
   /**
    * Queues again all dead and done jobs that match, as `onRequeue` says, and makes queued ones due; many of them one after
    * another, so that new jobs find their place between them. Returns how many it queued (or would, in a dry run).
@@ -184,7 +186,11 @@ export type JobFilter = {
   readonly error?: string
   /** Members of the first delivery's metadata, each as text: a string as it is, anything else as its JSON. */
   readonly metadata?: Readonly<Record<string, string>>
-  /** The start of its id, or of the svix-id of one of its deliveries. */
+  /**
+   * The start of its id or of the svix-id of one of its deliveries; or words, all of which stand in the metadata of its first
+   * delivery or, while it is dead or tried again, in its error: see search/query.ts. Longer than `MAX_SEARCH_LENGTH` it finds
+   * nothing.
+   */
   readonly q?: string
   /** Last activity at this time (ms) or later. */
   readonly since?: number
@@ -193,6 +199,9 @@ export type JobFilter = {
   /** First heard of at this time (ms) or later. */
   readonly createdSince?: number
 }
+
+/** Characters of `q`: more than an id or a sentence has; each word costs a comparison with every word of a candidate. */
+export const MAX_SEARCH_LENGTH = 500
 
 export type Page = { readonly limit: number; readonly cursor?: string }
 

@@ -66,6 +66,7 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
     reread: (svixId, content) => change(({ reread }) => reread(svixId, content, clock.now())),
     stats: () => ask(queries.stats),
     service: () => ask(queries.service),
+    searchLag: () => ask(() => 0),
     requeue: (filter, options = {}) =>
       change(({ requeue }) => {
         const entries = queries.requeueable(filter)

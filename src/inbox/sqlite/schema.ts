@@ -145,6 +145,10 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO operator_pause SELECT 1, unixepoch() * 1000, NULL FROM counter WHERE name = 'paused' AND value = 1;
   DELETE FROM counter WHERE name = 'paused';
   `,
+  // Errors are searched: an accepted delivery makes none, so the index costs it nothing.
+  `
+  CREATE INDEX job_reason ON job (seq) WHERE reason_code IS NOT NULL;
+  `,
 ]
 
 /** How long a process waits for another one's write, ms. */
