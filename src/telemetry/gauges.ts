@@ -31,6 +31,8 @@ export type GaugesDeps = {
   readonly clock: Clock
   readonly live: () => Live
   readonly stats: () => Promise<StatsReading>
+  /** Deliveries that search has no index of; null while there is no index. */
+  readonly searchLag: () => Promise<number | null>
   readonly disks: () => Promise<DiskReading>
   /** The endpoint, where there is only one: then the inbox's last delivery is its own. */
   readonly onlyEndpoint: string | null
@@ -48,6 +50,7 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
   const { families, clock } = deps
   const stats = createCached(deps.stats, clock)
   const disks = createCached(deps.disks, clock)
+  const searchLag = createCached(deps.searchLag, clock)
   /** From the inbox once, after a start; deliveries tell it from then on. */
   let isLastVerifiedKnown = false
 
@@ -83,11 +86,17 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
     for (const [store, bytes] of Object.entries(reading?.free ?? {})) families.set('free_disk_bytes', { store }, bytes)
   }
 
+  function setLag(rows: number | null): void {
+    families.clear('search_lag_rows')
+    if (rows !== null) families.set('search_lag_rows', {}, rows)
+  }
+
   return {
     async refresh() {
-      const [jobs, disk] = await Promise.all([stats.read(), disks.read()])
+      const [jobs, disk, lag] = await Promise.all([stats.read(), disks.read(), searchLag.read()])
       setStats(jobs)
       setDisks(disk)
+      setLag(lag)
       setLive()
     },
   }

@@ -39,6 +39,7 @@ function rig(changed: Partial<MetricsDeps> = {}) {
       busy: { fetch: 2, hand_over: 1 },
     }),
     stats: async () => STATS,
+    searchLag: async () => 3,
     disks: async () => ({ parts: { database: 4_096, log: 0 }, free: { inbox: 5_000 } }),
     ...changed,
   })

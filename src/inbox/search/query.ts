@@ -1,4 +1,4 @@
-import { MAX_SEARCH_LENGTH } from '../inbox.ts'
+import { MAX_SEARCH_LENGTH } from '../filter.ts'
 import { lengthOf, wordsOf } from './words.ts'
 
 /** From so many characters on, the last word is also found as the beginning of a word. */

@@ -146,16 +146,16 @@ export function createIndexer(main: DatabaseSync, side: DatabaseSync) {
       if (pages > 0 && changed < 2) break
     }
     setDirty.run({ isDirty: 0 })
-    side.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-  }
-
-  function lag(): number {
-    return Math.max(((newest.get() as { seq: number | null }).seq ?? 0) - headOf(side).indexed, 0)
+    const { busy } = side.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number }
+    // Somebody reads: the next time then. Until the log is emptied, the words are in it.
+    if (busy === 1) setDirty.run({ isDirty: 1 })
   }
 
   const isTidy = () => headOf(side).is_dirty === 0
 
-  return { step, forget, sweep, purge, lag, isTidy }
+  const indexed = () => headOf(side).indexed
+
+  return { step, forget, sweep, purge, indexed, isTidy }
 }
 
 export type Indexer = ReturnType<typeof createIndexer>

@@ -19,11 +19,11 @@ export type SearchThreadOptions = { readonly path: string; readonly signals: Sig
 export type SearchRequest = { readonly forget: string } | { readonly tidy: true } | { readonly close: true }
 
 /**
- * How it stands, after each change. `lag`: deliveries that are not indexed; `isTidy`: the file has no
+ * How it stands, after each change. `indexed`: up to this delivery all are; `isTidy`: the file has no
  * word of anything that was deleted. `trouble`: why the index is not kept up to date, for people; null while it is.
  */
 export type SearchState = {
-  readonly lag: number
+  readonly indexed: number
   readonly isTidy: boolean
   readonly trouble: string | null
 }
@@ -116,11 +116,17 @@ function run(port: MessagePort, { path, signals, minFree }: SearchThreadOptions)
 
   async function tidy(indexer: Indexer): Promise<void> {
     isTidyWanted = false
-    for (const steps of [indexer.sweep(), indexer.purge()])
-      for (const _ of steps) {
-        await quiet()
-        if (isClosing) return
-      }
+    try {
+      for (const steps of [indexer.sweep(), indexer.purge()])
+        for (const _ of steps) {
+          tell(indexer)
+          await quiet()
+          if (isClosing) return
+        }
+    } catch (error) {
+      isTidyWanted = true
+      throw error
+    }
   }
 
   /** An index on a disk that is nearly full would take the room that deliveries need. */
@@ -148,7 +154,7 @@ function run(port: MessagePort, { path, signals, minFree }: SearchThreadOptions)
   }
 
   function tell(indexer: Indexer | null): void {
-    const state: SearchState = { lag: indexer?.lag() ?? 0, isTidy: indexer?.isTidy() ?? true, trouble }
+    const state: SearchState = { indexed: indexer?.indexed() ?? 0, isTidy: indexer?.isTidy() ?? true, trouble }
     const text = JSON.stringify(state)
     if (text !== told) port.postMessage(state)
     told = text

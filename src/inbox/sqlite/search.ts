@@ -27,7 +27,7 @@ export function startSearch(options: SearchThreadOptions & { readonly onState: (
   worker.unref()
   worker.on('message', onState)
   worker.on('error', ({ message }: Error) =>
-    onState({ lag: 0, isTidy: false, trouble: `its thread ended: ${message}` }),
+    onState({ indexed: 0, isTidy: false, trouble: `its thread ended: ${message}` }),
   )
   const send = (request: SearchRequest) => worker.postMessage(request)
   return {
