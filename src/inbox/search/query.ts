@@ -2,7 +2,7 @@ import { MAX_SEARCH_LENGTH } from '../filter.ts'
 import { lengthOf, wordsOf } from './words.ts'
 
 /** From so many characters on, the last word is also found as the beginning of a word. */
-export const MIN_PREFIX = 3
+const MIN_PREFIX = 3
 /** Colons of one term that may end a key: each makes another reading, and a key has few. */
 const MAX_COLONS = 4
 

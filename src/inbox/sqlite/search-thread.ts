@@ -54,6 +54,8 @@ function run(port: MessagePort, { path, signals, minFree }: SearchThreadOptions)
   // What an earlier process deleted, and did not get out of the file.
   let isTidyWanted = true
   let trouble: string | null = null
+  /** How many transactions had begun when nobody had written for a moment. */
+  let calmAt: number | null = null
   /** When it was deleted last, to be built anew, on the monotonic clock, ms. */
   let rebuiltAt = Number.NEGATIVE_INFINITY
   let told = ''
@@ -162,12 +164,17 @@ function run(port: MessagePort, { path, signals, minFree }: SearchThreadOptions)
 
   /** Until nobody has written for a moment. */
   async function quiet(): Promise<void> {
-    const since = performance.now()
     let before = batchesOf(signals)
+    // Nobody has written since the last time. Messages are read meanwhile.
+    if (before !== null && before === calmAt) return new Promise((resolve) => setImmediate(resolve))
+    const since = performance.now()
     while (!isClosing && performance.now() - since < MAX_STAND_BACK_MS) {
       await rest(QUIET_MS)
       const now = batchesOf(signals)
-      if (now !== null && now === before) return
+      if (now !== null && now === before) {
+        calmAt = now
+        return
+      }
       before = now
     }
   }

@@ -12,7 +12,7 @@ import { ensurePrivateFile } from './private-file.ts'
  *
  * The texts themselves are not kept, nor where a word stands: what the index finds is a candidate.
  */
-export const SEARCH_VERSION = 1
+const SEARCH_VERSION = 1
 
 /** Lengths of beginnings that are indexed, in characters: the search for any other is as slow as all its words are common. */
 const PREFIXES = [6, 3] as const
