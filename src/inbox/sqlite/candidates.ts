@@ -5,6 +5,8 @@ import { SEARCH_ERROR } from './rows.ts'
 
 /** What is fewer than this is looked up at once, wherever it stands; what is more, window by window. */
 const MAX_FEW = 1_000
+/** Jobs whose deliveries are looked up in the index at once, where many match. */
+const WINDOW_JOBS = 5_000
 /** Jobs with an error that one step compares. */
 const STEP_ERRORS = 1_000
 /** Above every character that an id may have: where ids with a prefix end. */
@@ -17,12 +19,13 @@ type Range = { readonly before: number; readonly from: number }
 type Seq = { readonly seq: number }
 
 /**
- * Which jobs may match: all that do are among them. `few`: those are known; `stepFrom` says where a step ends that looks at
- * `size` of them. `windows`: they are told for any window of jobs.
+ * Which jobs may match: all that do are among them. `stepFrom` says where a step ends that begins below `at` and looks at no
+ * more than about `size` of them; `within` gives those of a step.
  */
-export type Found =
-  | { readonly is: 'few'; stepFrom(at: number, size: number): number; within(range: Range): readonly number[] }
-  | { readonly is: 'windows'; within(range: Range): readonly number[] }
+type Found = {
+  stepFrom(at: number, size: number): number
+  within(range: Range): readonly number[]
+}
 
 type Asked = {
   readonly before: number
@@ -70,14 +73,11 @@ export function createCandidates(db: DatabaseSync) {
         errorsIn,
         expression !== null,
       )
-    return {
-      is: 'windows',
-      within: (range) => [
-        ...byId.filter((seq) => seq < range.before && seq >= range.from),
-        ...errorsIn(range),
-        ...inWindow(range, asked.view, expression!),
-      ],
-    }
+    return windows((range) => [
+      ...byId.filter((seq) => seq < range.before && seq >= range.from),
+      ...errorsIn(range),
+      ...inWindow(range, asked.view, expression!),
+    ])
   }
 
   function seqsById(q: string): readonly number[] | null {
@@ -103,13 +103,28 @@ export function createCandidates(db: DatabaseSync) {
   /** `known`: the newest first. */
   function few(known: readonly number[], errorsIn: (range: Range) => readonly number[], hasWords: boolean): Found {
     return {
-      is: 'few',
       stepFrom(at, size) {
         const byKnown = known.filter((seq) => seq < at)[size - 1] ?? 1
         const byErrors = hasWords ? ((errorStep.get({ at }) as Seq | undefined)?.seq ?? 1) : 1
         return Math.max(byKnown, byErrors)
       },
       within: (range) => [...known.filter((seq) => seq < range.before && seq >= range.from), ...errorsIn(range)],
+    }
+  }
+
+  /** To find the place of a window in the index costs far more than to read on: what a window has is read once, for its steps. */
+  function windows(all: (range: Range) => readonly number[]): Found {
+    let last: Range & { readonly seqs: readonly number[] } = { before: 0, from: 0, seqs: [] }
+    function windowBelow(at: number): readonly number[] {
+      if (at <= last.from || at > last.before) {
+        const range = { before: at, from: Math.max(at - WINDOW_JOBS, 1) }
+        last = { ...range, seqs: [...new Set(all(range))].sort((a, b) => b - a) }
+      }
+      return last.seqs.filter((seq) => seq < at)
+    }
+    return {
+      stepFrom: (at, size) => windowBelow(at)[size - 1] ?? last.from,
+      within: (range) => windowBelow(range.before).filter((seq) => seq >= range.from),
     }
   }
 

@@ -8,8 +8,6 @@ import { expressionOf } from './side-file.ts'
 import type { Signals } from './signals.ts'
 import { cursorOf, STEP_BODIES, walkDown } from './walk.ts'
 
-/** Jobs whose numbers and deliveries one step looks at. */
-const STEP_JOBS = 10_000
 /** What a step looks at first; then as many as fit: a body may have some bytes or a megabyte. */
 const FIRST_STEP = 8
 /** A step is to take between these, ms. */
@@ -40,10 +38,10 @@ export function createFinder(db: DatabaseSync, signals: Signals | null) {
     const all = db.prepare(
       `SELECT ${JOB_COLUMNS} FROM job WHERE seq < :before AND seq >= :from AND ${where} ORDER BY seq DESC LIMIT :limit`,
     )
-    const pace = createPace(found?.is === 'windows' ? STEP_JOBS : STEP_BODIES)
+    const pace = createPace(STEP_BODIES)
     return walkDown<JobTableRow>({
       ...{ before, enough: page.limit, newest: (newest.get() as { seq: number | null }).seq ?? 0 },
-      stepFrom: (at) => (found?.is === 'few' ? found.stepFrom(at, pace.size) : at - pace.size),
+      stepFrom: (at) => found?.stepFrom(at, pace.size) ?? at - pace.size,
       read: (range) =>
         pace.timed(() => {
           if (found === null) return all.all({ ...values, ...range }) as unknown as JobTableRow[]
