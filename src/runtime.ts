@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { startAlerts } from './alerts/open.ts'
 import type { Clock } from './clock.ts'
 import { composeMetrics } from './compose-metrics.ts'
+import { composeApi } from './compose-operator.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
@@ -103,7 +104,8 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics() }
+  const api = composeApi({ config, clock, scrub, health, opened: () => opened })
+  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api }
 
   function health(): ReturnType<Runtime['health']> {
     return {
