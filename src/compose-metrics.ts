@@ -66,6 +66,11 @@ export function composeMetrics({ config, events, clock, bodies, health, atRisk, 
       if (parts === null) throw new Error('not started')
       return parts.inbox.stats()
     },
+    async searchLag() {
+      const parts = opened()
+      if (parts === null) throw new Error('not started')
+      return parts.inbox.searchLag()
+    },
     disks: () => readDisks(config),
     atRisk: () => atRisk.read(),
   })

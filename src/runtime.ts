@@ -26,6 +26,7 @@ import { type Degradation, type Degradations, type Trouble, watchDegradations } 
 import type { EventBus, Events, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScrub } from './telemetry/scrub.ts'
+import { createSearchLog } from './telemetry/search-log.ts'
 import { watchPayloads } from './telemetry/unexpected.ts'
 import type { Retention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
@@ -202,6 +203,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
         log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
       },
       onWarning: (message: string) => log.warn(message),
+      onSearch: createSearchLog(log),
       onTransaction: (transaction: Events['committed'][0]) => void events.emit('committed', transaction),
       onRead: (question: string, ms: number) => void events.emit('read', { question, ms }),
       onDeath(error: Error) {

@@ -1,9 +1,11 @@
 import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
 import type { Attempt, NewAttempt } from './attempt.ts'
+import type { JobFilter } from './filter.ts'
 import type { JobAction, Journal, Page, PageOf } from './journal.ts'
 import type { OperatorPause, ServiceState, Stats } from './state.ts'
 
 export type { Attempt, AttemptWork, NewAttempt } from './attempt.ts'
+export { type JobFilter, MAX_SEARCH_LENGTH } from './filter.ts'
 export type * from './journal.ts'
 export type * from './state.ts'
 
@@ -96,6 +98,8 @@ export interface Ledger extends Journal {
   eraseDelivery(svixId: string): Promise<boolean>
   stats(): Promise<Stats>
   service(): Promise<ServiceState>
+  /** How far search is behind: deliveries that it has to look through one by one. Null when there is no index to be behind. */
+  searchLag(): Promise<number | null>
   /**
    * Queues again all dead and done jobs that match, as `onRequeue` says, and makes queued ones due; many of them one after
    * another, so that new jobs find their place between them. Returns how many it queued (or would, in a dry run).
@@ -165,37 +169,6 @@ export type Claim = ClaimId & {
   readonly round: number
   /** A saved result that was fetched in an earlier round is out of date. */
   readonly fetchSince: number
-}
-
-/** All that is given must match. */
-export type JobFilter = {
-  readonly state?: JobState
-  readonly stage?: Stage
-  readonly jobId?: string
-  /** One of these. */
-  readonly jobIds?: readonly string[]
-  /** As recorded, or announced: `Completed`, `Failed`. */
-  readonly status?: string
-  /** The kind of job, as in its record. */
-  readonly type?: string
-  /** The endpoint that announced it first. */
-  readonly endpoint?: string
-  /** The code of its reason. */
-  readonly code?: string
-  /** Why it is dead, as `causes` has it. */
-  readonly cause?: string
-  /** The code of its reason, or a part of the message. */
-  readonly error?: string
-  /** Members of the first delivery's metadata, each as text: a string as it is, anything else as its JSON. */
-  readonly metadata?: Readonly<Record<string, string>>
-  /** The start of its id, or of the svix-id of one of its deliveries. */
-  readonly q?: string
-  /** Last activity at this time (ms) or later. */
-  readonly since?: number
-  /** Last activity at this time (ms) or earlier. */
-  readonly until?: number
-  /** First heard of at this time (ms) or later. */
-  readonly createdSince?: number
 }
 
 export type JobPage = PageOf<JobRow>

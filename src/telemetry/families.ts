@@ -81,8 +81,8 @@ export const FAMILIES = {
   inbox_bytes: {
     kind: 'gauge',
     labels: ['part'],
-    help: 'Size of the database and of its log.',
-    use: 'part is database or log. The database shrinks only when RETENTION takes effect; the log is moved into it all the time.',
+    help: 'Size of the database, of its log, and of the index of search.',
+    use: 'part is database, log or search. The database shrinks only when RETENTION takes effect; the log is moved into it all the time.',
   },
   read_seconds: {
     kind: 'histogram',
@@ -90,6 +90,12 @@ export const FAMILIES = {
     buckets: READ,
     help: 'How long the inbox took to answer a question.',
     use: 'These never hold up a delivery: they have a thread of their own.',
+  },
+  search_lag_rows: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Deliveries that the index of search does not know yet.',
+    use: 'They are found all the same, more slowly. Grows for long: the log says why (search). Absent while there is no index.',
   },
   jobs: {
     kind: 'gauge',

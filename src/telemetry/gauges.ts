@@ -35,6 +35,8 @@ export type GaugesDeps = {
   readonly clock: Clock
   readonly live: () => Live
   readonly stats: () => Promise<StatsReading>
+  /** Deliveries that search has no index of; null while there is no index. */
+  readonly searchLag: () => Promise<number | null>
   readonly disks: () => Promise<DiskReading>
   /** The results that only Reducto has, a minute old at most; null when it is not known. */
   readonly atRisk: () => Promise<AtRiskReading | null>
@@ -54,6 +56,7 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
   const { families, clock } = deps
   const stats = createCached(deps.stats, clock)
   const disks = createCached(deps.disks, clock)
+  const searchLag = createCached(deps.searchLag, clock)
   /** From the inbox once, after a start; deliveries tell it from then on. */
   let isLastVerifiedKnown = false
 
@@ -98,12 +101,18 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
     if (announced.length > 0) families.set('next_purge_timestamp_seconds', {}, purgeAt(Math.min(...announced)) / 1_000)
   }
 
+  function setLag(rows: number | null): void {
+    families.clear('search_lag_rows')
+    if (rows !== null) families.set('search_lag_rows', {}, rows)
+  }
+
   return {
     async refresh() {
-      const [jobs, disk, risk] = await Promise.all([stats.read(), disks.read(), deps.atRisk()])
+      const [jobs, disk, risk, lag] = await Promise.all([stats.read(), disks.read(), deps.atRisk(), searchLag.read()])
       setAtRisk(risk)
       setStats(jobs)
       setDisks(disk)
+      setLag(lag)
       setLive()
     },
   }

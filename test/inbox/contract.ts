@@ -12,6 +12,7 @@ import { readyContract } from './contract/ready.ts'
 import { requeueContract } from './contract/requeue.ts'
 import { restartContract } from './contract/restart.ts'
 import { retentionContract } from './contract/retention.ts'
+import { searchContract } from './contract/search.ts'
 import { sideFilesContract } from './contract/side-files.ts'
 import type { InboxTest } from './contract/support.ts'
 
@@ -46,4 +47,5 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   operatorsContract(name, openTest)
   retentionContract(name, openTest)
   restartContract(name, openTest)
+  searchContract(name, openTest)
 }

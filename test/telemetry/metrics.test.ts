@@ -40,6 +40,7 @@ function rig(changed: Partial<MetricsDeps> = {}) {
     }),
     stats: async () => STATS,
     atRisk: async () => ({ jobs: 3, soonest: [{ receivedAt: NOW - 3_600_000 }, { receivedAt: NOW }] }),
+    searchLag: async () => 3,
     disks: async () => ({ parts: { database: 4_096, log: 0 }, free: { inbox: 5_000 } }),
     ...changed,
   })

@@ -67,6 +67,7 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
     eraseDelivery: (svixId) => change(({ eraseDelivery }) => eraseDelivery(svixId)),
     stats: () => ask(queries.stats),
     service: () => ask(queries.service),
+    searchLag: () => ask(() => 0),
     requeue: (filter, options = {}) =>
       change(({ requeue }) => {
         const entries = queries.requeueable(filter)

@@ -1,6 +1,8 @@
 import { isRequeueable, type JobState, type Stage } from '../../job.ts'
 import type { Content, JobDetail, JobFilter, JobPage, JobRow, Page, ServiceState, Stats } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
+import { matches } from '../search/matches.ts'
+import { parseQuery, startsAny } from '../search/query.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
 import { createDeliveryQueries, deliveryRowOf } from './delivery-queries.ts'
 import { causeOfEntry, createJournal } from './journal.ts'
@@ -100,7 +102,7 @@ const CONDITIONS: Conditions<JobEntry, JobFilter> = {
   code: ({ job }, code) => job.progress.reason?.code === code,
   error: ({ job: { progress } }, error) =>
     progress.reason?.code === error || (lower(progress.reason?.message ?? null)?.includes(lower(error)!) ?? false),
-  q: ({ job, deliveries }, q) => job.jobId.startsWith(q) || deliveries.some(({ svixId }) => svixId.startsWith(q)),
+  q: (entry, q) => isFound(entry, q),
   metadata(entry, metadata) {
     const body = firstDeliveryOf(entry)?.body
     return body ? hasMetadata(body.toString('utf8'), metadata) : false
@@ -108,4 +110,15 @@ const CONDITIONS: Conditions<JobEntry, JobFilter> = {
   since: ({ job }, since) => job.updatedAt >= since,
   until: ({ job }, until) => job.updatedAt <= until,
   createdSince: ({ job }, createdSince) => job.createdAt >= createdSince,
+}
+
+function isFound(entry: JobEntry, q: string): boolean {
+  const query = parseQuery(q)
+  if (query === null) return false
+  const { job, deliveries } = entry
+  const { state, reason } = job.progress
+  const ids = [job.jobId, ...deliveries.map(({ svixId }) => svixId)]
+  if (startsAny(query, ids)) return true
+  const body = firstDeliveryOf(entry)?.body?.toString('utf8') ?? null
+  return matches(query, { state, code: reason?.code ?? null, message: reason?.message ?? null, body })
 }

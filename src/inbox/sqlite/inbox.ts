@@ -13,6 +13,9 @@ import { freeRoom } from './disk.ts'
 import type { PruneCursor } from './prune.ts'
 import type { BodiesCursor } from './prune-bodies.ts'
 import type { OldestPart, Queries, RequeueablePart } from './queries.ts'
+import { forgetBeside, startSearch } from './search.ts'
+import type { SearchState } from './search-thread.ts'
+import { createSignals } from './signals.ts'
 import type { Question } from './thread.ts'
 
 export type SqliteOptions = {
@@ -29,6 +32,8 @@ export type SqliteOptions = {
   readonly busyTimeout?: number
   /** A database thread died: the process cannot continue. */
   readonly onDeath: (error: Error) => void
+  /** How the index of search stands, after each change. Only the service has one to keep. */
+  readonly onSearch?: (state: SearchState) => void
 } & InboxWatch
 
 /** How often the disk, the log and slow accepts are checked, ms. */
@@ -43,8 +48,9 @@ const REQUEUE_PAUSE_MS = 10
 export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const { path, clock, isService, busyTimeout, onDeath } = options
   await using opening = new AsyncDisposableStack()
+  const signals = isService ? createSignals() : null
   const connectTo = async (mode: 'write' | 'read' | 'checkpoint'): Promise<Connection> =>
-    opening.adopt(await connect({ path, mode, migrate: isService, busyTimeout }, onDeath), (connection) =>
+    opening.adopt(await connect({ path, mode, migrate: isService, busyTimeout, signals }, onDeath), (connection) =>
       connection.close(),
     )
   // Closed in reverse order: the writer must be able to move the log into the database.
@@ -185,6 +191,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     stats: () => ask('stats'),
     service,
+    searchLag: () => ask('searchLag'),
     async requeue(filter, { dryRun = false, refetch = false, part, action } = {}) {
       const seqs = await requeueable(filter)
       if (dryRun) return seqs.length
@@ -202,8 +209,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     async erase(jobId, action) {
       const found = await change('erase', jobId, clock.now(), action)
+      if (found !== 'erased') return found
+      forget(jobId)
       // Erased data remains in the log until the log is emptied.
-      if (found === 'erased') await checkpointer.now()
+      await checkpointer.now()
       return found
     },
     async pause(on, reason) {
@@ -218,6 +227,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
         rows += step.rows
         at = step.next
       }
+      search?.tidy()
       return rows
     },
     async pruneBodies(before, signal) {
@@ -247,6 +257,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     const closing = new AbortController()
     opening.defer(() => closing.abort())
     dead.startFilling(closing.signal)
+  }
+  const search =
+    signals && startSearch({ path, signals, minFree: options.minFree, onState: options.onSearch ?? (() => {}) })
+  opening.defer(async () => search?.close())
+  function forget(jobId: string): void {
+    if (search) search.forget(jobId)
+    else forgetBeside(path, jobId)
   }
   const closing = opening.move()
   return { ...inbox, close: () => closing.disposeAsync() }

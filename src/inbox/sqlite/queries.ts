@@ -13,6 +13,7 @@ import type {
 } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
+import { createFinder } from './find.ts'
 import { createJournal } from './journal.ts'
 import { createLookups, textOf } from './lookups.ts'
 import {
@@ -32,6 +33,8 @@ import {
   storedJobOf,
   storedSideFilesOf,
 } from './rows.ts'
+import { defineSearch } from './search-functions.ts'
+import type { Signals } from './signals.ts'
 import { HAND_OVER, VERIFIED } from './tally.ts'
 import { cursorOf, MAX_REQUEST_MS, STEP_BODIES, STEP_ROWS, walkDown } from './walk.ts'
 
@@ -47,11 +50,13 @@ export type RequeueablePart = { readonly seqs: readonly number[]; readonly next:
 /** The first of jobs that match, from the oldest on; else where the walk goes on, null at its end. */
 export type OldestPart = { readonly row: JobRow | null; readonly next: number | null }
 
-export function createQueries(db: DatabaseSync) {
+export function createQueries(db: DatabaseSync, signals: Signals | null) {
+  defineSearch(db)
   db.function(HAS_METADATA, (body, wanted) =>
     body instanceof Uint8Array && hasMetadata(textOf(body), JSON.parse(String(wanted))) ? 1 : 0,
   )
   const journal = createJournal(db)
+  const finder = createFinder(db, signals)
   const job = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = :jobId`)
   const endpoints = db.prepare('SELECT endpoint FROM job_endpoint WHERE job_id = :jobId ORDER BY endpoint')
   const deliveries = db.prepare(
@@ -107,10 +112,13 @@ export function createQueries(db: DatabaseSync) {
   }
 
   function list(filter: JobFilter, page: Page): JobPage {
+    const { q } = filter
     const isNamed = filter.jobId !== undefined || filter.jobIds !== undefined
     const { rows, next } = isNamed
       ? listNamed(filter, page)
-      : walk<JobTableRow>(JOB_COLUMNS, 'TRUE', filter, cursorOf(page), page.limit)
+      : q
+        ? finder.find({ ...filter, q }, page)
+        : walk<JobTableRow>(JOB_COLUMNS, 'TRUE', filter, cursorOf(page), page.limit)
     return {
       rows: rows.map((row) => jobRowOf(storedJobOf(row))),
       next: next === null ? null : String(next),
@@ -213,7 +221,8 @@ export function createQueries(db: DatabaseSync) {
     }
   }
 
-  return { get, list, oldest, requeueable, stats, service, ...journal.queries, ...createLookups(db) }
+  const { searchLag } = finder
+  return { get, list, oldest, requeueable, stats, service, searchLag, ...journal.queries, ...createLookups(db) }
 }
 
 /** When each endpoint's last verified delivery came, by the counters. */
@@ -226,5 +235,5 @@ function verifiedIn(counted: ReadonlyMap<string, number>): Stats['endpoints'] {
 
 /** Rows that one statement looks at. */
 function stepOf(filter: JobFilter): number {
-  return filter.metadata === undefined ? STEP_ROWS : STEP_BODIES
+  return filter.metadata === undefined && filter.q === undefined ? STEP_ROWS : STEP_BODIES
 }

@@ -85,6 +85,8 @@ export function createWriter(db: DatabaseSync) {
     }
     tally.set('stop_asked', 0)
     tally.set('started_at', now)
+    // What the index of search is known to be of this database by.
+    sql.setSecret.run({ name: 'search', value: randomBytes(16) })
     claims.clampDue(now)
     return running.length
   }
