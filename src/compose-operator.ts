@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { ApiDeps } from './http/api/api.ts'
 import { detailsOf, type Health } from './http/health.ts'
-import type { Inbox } from './inbox/inbox.ts'
+import type { AtRisk, Inbox } from './inbox/inbox.ts'
 import type { InboxPlace } from './inbox/open.ts'
 import type { Disk } from './operations/status.ts'
 import type { Results } from './results/results.ts'
@@ -20,12 +20,13 @@ type OperatorParts = {
   readonly scrub: Scrub
   readonly health: Health
   readonly events: EventBus
+  readonly atRisk: () => Promise<AtRisk | null>
   /** Null while the service is not started. */
   readonly opened: () => { readonly inbox: Inbox; readonly results: Results } | null
 }
 
 /** Wires what operators work on: the running service itself. */
-export function composeApi({ config, clock, scrub, health, events, opened }: OperatorParts): ApiDeps {
+export function composeApi({ config, clock, scrub, health, events, atRisk, opened }: OperatorParts): ApiDeps {
   const version = packageVersion()
 
   function readiness() {
@@ -40,7 +41,8 @@ export function composeApi({ config, clock, scrub, health, events, opened }: Ope
       if (parts === null) return null
       const { inbox: ledger, results } = parts
       const disks = () => disksOf(config)
-      return { ledger, results, readiness, disks, minFree: config.minFreeDisk, version, now: clock.now, scrub, events }
+      const minFree = config.minFreeDisk
+      return { ledger, results, readiness, atRisk, disks, minFree, version, now: clock.now, scrub, events }
     },
   }
 }

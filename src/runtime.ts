@@ -110,7 +110,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const bodies = createBodyReader()
   const atRisk = createAtRisk(() => opened?.inbox ?? null, clock)
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, atRisk, opened: () => opened })
-  const api = composeApi({ config, clock, scrub, health, events, opened: () => opened })
+  const api = composeApi({ config, clock, scrub, health, events, atRisk: atRisk.read, opened: () => opened })
   const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api }
 
   function health(): ReturnType<Runtime['health']> {

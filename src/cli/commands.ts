@@ -1,8 +1,9 @@
 import type { CommandSpec, Options, Run } from './command.ts'
+import { actionsList } from './spec/actions.ts'
 import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveries.ts'
 import { demo, handle, sendTest } from './spec/develop.ts'
 import { doctor } from './spec/doctor.ts'
-import { jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
+import { jobsCauses, jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
 import { backup, completion, help, pause, restore, resume, serve, status, version } from './spec/service.ts'
 
 /** A command: what it is, as data, and how its code is loaded, which is not before it is called. */
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Entry[] = [
   entry(pause, async () => (await import('./pause.ts')).runPause),
   entry(resume, async () => (await import('./pause.ts')).runResume),
   entry(jobsList, async () => (await import('./jobs/list.ts')).runList),
+  entry(jobsCauses, async () => (await import('./jobs/causes.ts')).runCauses),
   entry(jobsShow, async () => (await import('./jobs/show.ts')).runShow),
   entry(jobsRetry, async () => (await import('./jobs/retry.ts')).runRetry),
   entry(jobsReplay, async () => (await import('./jobs/replay.ts')).runReplay),
@@ -31,6 +33,7 @@ export const COMMANDS: readonly Entry[] = [
   entry(deliveriesList, async () => (await import('./deliveries/list.ts')).runListDeliveries),
   entry(deliveriesShow, async () => (await import('./deliveries/show.ts')).runShowDelivery),
   entry(deliveriesRetry, async () => (await import('./deliveries/retry.ts')).runRetryDeliveries),
+  entry(actionsList, async () => (await import('./actions.ts')).runListActions),
   entry(backup, async () => (await import('./backup.ts')).runBackup),
   entry(restore, async () => (await import('./restore.ts')).runRestore),
   entry(completion, async () => (await import('./completion.ts')).runCompletion),

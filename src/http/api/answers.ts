@@ -74,8 +74,45 @@ export const BULK = z.object({
   is_more: z.boolean(),
 })
 
+/** `deliveries`: how many of `count` are deliveries without a job. */
+export const ERASED_BULK = BULK.extend({ deliveries: count })
+
 const pause = z.object({ since: at, reason: z.string().nullable() }).nullable()
 
+const cause = z.looseObject({
+  cause: z.string(),
+  code: z.string(),
+  jobs: count,
+  types: z.array(z.string()),
+  endpoints: z.array(z.string()),
+  first_at: at,
+  last_at: at,
+  sample: z.string(),
+  soonest_created_at: at.nullable(),
+})
+export const CAUSES = z.object({ causes: z.array(cause), searched_to: at.nullable() })
+
+const span = z.object({ at, ms: count, counts: z.record(z.string(), count) })
+export const MINUTES = z.object({ minutes: z.array(span), ms: count, searched_to: at.nullable() })
+
+const action = z.looseObject({
+  seq: count,
+  at,
+  who: z.string(),
+  role: z.string(),
+  what: z.enum(ACTIONS),
+  filter: z.looseObject({}).nullable(),
+  count,
+  ids: z.array(z.string()),
+})
+export const ACTIONS_PAGE = z.object({ actions: z.array(action), ...page })
+
+const refusals = z.array(z.object({ reason: z.string(), count, last_at: at }))
+export const REFUSALS = z.object({ refusals, since: at })
+
+const atRisk = z.object({ jobs: count, next: z.object({ job_id: z.string(), purge_at: at }).nullable() })
+
+/** `results_at_risk`: null while it is not known. `paused_by`: all that keeps the worker from its jobs. */
 export const STATS = z.looseObject({
   jobs: z.record(z.string(), count),
   deliveries: z.record(z.string(), count),
@@ -83,6 +120,9 @@ export const STATS = z.looseObject({
   last_verified_at: at.nullable(),
   paused: z.boolean(),
   pause,
+  paused_by: z.array(z.string()),
+  results_at_risk: atRisk.nullable(),
+  refusals,
 })
 
 export const STATUS = z.looseObject({

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import type { z } from 'zod'
 import type { Actor } from '../../actor.ts'
-import type { Inbox } from '../../inbox/inbox.ts'
+import type { AtRisk, Inbox } from '../../inbox/inbox.ts'
 import type { Readiness, StatusDeps } from '../../operations/status.ts'
 import type { Results } from '../../results/results.ts'
 import type { EventBus } from '../../telemetry/events.ts'
@@ -16,6 +16,8 @@ export type Work = {
   readonly ledger: Inbox
   readonly results: Results
   readonly readiness: () => Readiness
+  /** The results that only Reducto has, looked for at most once a minute; null while that is not known. */
+  readonly atRisk: () => Promise<AtRisk | null>
   readonly disks: StatusDeps['disks']
   readonly minFree: number
   readonly version: string
