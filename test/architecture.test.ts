@@ -28,7 +28,14 @@ const GROUND = [
   'units.ts',
   'version.ts',
 ]
-const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'results/lines.ts', 'handler/hand-over.ts']
+const PORTS = [
+  'inbox/inbox.ts',
+  'inbox/expected.ts',
+  'results/results.ts',
+  'results/record.ts',
+  'results/lines.ts',
+  'handler/hand-over.ts',
+]
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
   'backoff.ts': [],

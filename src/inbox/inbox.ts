@@ -1,4 +1,5 @@
 import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
+import type { Expected, Registered } from './expected.ts'
 
 /**
  * The inbox: every delivery and every job, durable. It is a port with one implementation for each store, split by who uses
@@ -63,7 +64,7 @@ export type FreeSlots = {
 }
 
 /** For operators and the command line. Every read is a walk in bounded steps, however many jobs there are. */
-export interface Ledger {
+export interface Ledger extends Expected {
   get(jobId: string): Promise<JobDetail | null>
   /**
    * Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. A page may hold fewer, or none,
@@ -74,7 +75,7 @@ export interface Ledger {
   oldest(filter: JobFilter): Promise<JobRow | null>
   /** Up to `limit` ids of jobs, or of deliveries, that begin with `prefix`, in order. */
   idsFrom(kind: 'job' | 'delivery', prefix: string, limit: number): Promise<readonly string[]>
-  /** The text of each job's first delivery, in the order of `jobIds`; null where there is none, or it was erased. */
+  /** The text with each job's metadata: registered, else of its first delivery; null where there is none, or it was erased. */
   bodies(jobIds: readonly string[]): Promise<readonly (string | null)[]>
   /** Deliveries, the newest first; pages are as those of `list`. */
   deliveries(filter: DeliveryFilter, page: Page): Promise<DeliveryPage>
@@ -143,7 +144,7 @@ export type Claim = ClaimId & {
   /** The first delivery that names the job; null when none announced it. */
   readonly svixId: string | null
   readonly receivedAt: number
-  /** The text of the first delivery. */
+  /** The text that has its metadata, as of `bodies`. */
   readonly body: string | null
   /** The status that the latest delivery announced. */
   readonly announced: string | null
@@ -182,7 +183,7 @@ export type JobFilter = {
   readonly code?: string
   /** The code of its reason, or a part of the message. */
   readonly error?: string
-  /** Members of the first delivery's metadata, each as text: a string as it is, anything else as its JSON. */
+  /** Members of its metadata, each as text: a string as it is, anything else as its JSON. */
   readonly metadata?: Readonly<Record<string, string>>
   /** The start of its id, or of the svix-id of one of its deliveries. */
   readonly q?: string
@@ -198,7 +199,6 @@ export type Page = { readonly limit: number; readonly cursor?: string }
 
 /** `searchedTo`: the oldest that was looked at was created, or received, then (ms); null when all were. */
 type PageOf<Row> = { readonly rows: readonly Row[]; readonly next: string | null; readonly searchedTo: number | null }
-
 export type JobPage = PageOf<JobRow>
 
 /** `dryRun` only counts; `refetch` also fetches done jobs anew. */
@@ -224,14 +224,15 @@ export type JobRow = {
   readonly reason: CleanReason | null
 }
 
-export type JobDetail = JobRow & {
-  /** A worker has the job, or its missing side files, in hand. */
-  readonly isRunning: boolean
-  readonly endpoints: readonly string[]
-  readonly deliveries: readonly DeliveryRow[]
-  /** The latest first. */
-  readonly attempts: readonly Attempt[]
-}
+export type JobDetail = JobRow &
+  Registered & {
+    /** A worker has the job, or its missing side files, in hand. */
+    readonly isRunning: boolean
+    readonly endpoints: readonly string[]
+    readonly deliveries: readonly DeliveryRow[]
+    /** The latest first. */
+    readonly attempts: readonly Attempt[]
+  }
 
 export type DeliveryRow = {
   readonly svixId: string
@@ -258,7 +259,6 @@ export type DeliveryFilter = {
 export type ListedDelivery = DeliveryRow & { readonly jobId: string | null; readonly note: string | null }
 
 export type DeliveryPage = PageOf<ListedDelivery>
-
 /** `body`: what is kept of it, which is its start for one that concerns no job; null when it was erased. */
 export type DeliveryDetail = ListedDelivery & { readonly body: string | null }
 

@@ -15,6 +15,7 @@ import {
   type Task,
   type Wanted,
 } from '../job.ts'
+import { type Found, type Registration, UNSAID_ENDPOINT } from './expected.ts'
 import type { Attempt, Claim, ClaimId, Content, JobRow, OperatorPause, Receipt, Requeue } from './inbox.ts'
 
 /**
@@ -72,34 +73,67 @@ export type Arrival = {
   readonly endpoint: string
   readonly number: number
   readonly known: boolean
+  /** The job was registered without an endpoint, and this is its first delivery: it belongs to this endpoint. */
+  readonly decidesEndpoint: boolean
 }
 
 /** A delivery arrived for `job`; null: unknown. */
 export function afterDelivery(
   job: StoredJob | null,
-  { jobId, status, endpoint, number, known }: Arrival,
+  { jobId, status, endpoint, number, known, decidesEndpoint }: Arrival,
   now: number,
 ): Changed & { readonly receipt: Receipt } {
   const effect = onDelivery(job && knownJob(job), { known, status })
   const { duplicate, requeued } = effect
   if (job === null) {
-    const created: StoredJob = {
-      ...{ jobId, endpoint, firstDelivery: number, announced: status, savedStatus: null, type: null },
-      ...{ round: 1, fetchSince: 0, token: 0, progress: freshProgress('fetch', now) },
-      ...{ createdAt: now, queuedAt: now, updatedAt: now },
+    const created = newJob(jobId, endpoint, now)
+    return {
+      job: { ...created, firstDelivery: number, announced: status },
+      dropsSideFiles: false,
+      receipt: { duplicate, requeued, job: 'queued' },
     }
-    return { job: created, dropsSideFiles: false, receipt: { duplicate, requeued, job: 'queued' } }
   }
   const announces = !known || effect.queue !== null
   const heard: StoredJob = {
     ...job,
     ...(announces ? { announced: status, firstDelivery: job.firstDelivery ?? number } : {}),
+    ...(decidesEndpoint ? { endpoint } : {}),
     updatedAt: now,
   }
   const changed = effect.queue
     ? queueAgain(heard, { ...effect, queue: effect.queue }, now, now)
     : { job: effect.refetch ? nextRound(heard, true) : heard, dropsSideFiles: false }
   return { ...changed, receipt: { duplicate, requeued, job: changed.job.progress.state } }
+}
+
+/** Somebody registers a job; null when it is known already as more than expected, and stays as it is. */
+export function afterExpect(job: StoredJob | null, jobId: string, registration: Registration, now: number) {
+  const { endpoint } = registration
+  if (job === null) {
+    const created = newJob(jobId, endpoint ?? UNSAID_ENDPOINT, now)
+    // A round is a queueing: the first one begins with the delivery.
+    return { ...created, round: 0, progress: { ...created.progress, state: 'expected' } } satisfies StoredJob
+  }
+  if (job.progress.state !== 'expected') return null
+  return { ...job, endpoint: endpoint ?? job.endpoint, updatedAt: now }
+}
+
+/** Reducto says that a job ended, and no delivery has: null when it was queued before, or settled. */
+export function afterMissed(job: StoredJob | null, jobId: string, found: Found, now: number): Changed | null {
+  if (job === null) {
+    return { job: { ...newJob(jobId, found.endpoint, now), announced: found.status }, dropsSideFiles: false }
+  }
+  if (job.progress.state !== 'expected') return null
+  return queueAgain({ ...job, announced: found.status }, { queue: 'fetch', refetch: false }, now, now)
+}
+
+/** A job of the first round, queued now; no delivery is noted yet. */
+function newJob(jobId: string, endpoint: string, now: number): StoredJob {
+  return {
+    ...{ jobId, endpoint, firstDelivery: null, announced: null, savedStatus: null, type: null },
+    ...{ round: 1, fetchSince: 0, token: 0, progress: freshProgress('fetch', now) },
+    ...{ createdAt: now, queuedAt: now, updatedAt: now },
+  }
 }
 
 /** A delivery that names a job. */
@@ -207,11 +241,14 @@ export function claimOf(
   from: {
     readonly first: { readonly svixId: string; readonly receivedAt: number; readonly body: Uint8Array | null } | null
     readonly others: readonly string[]
+    /** The text with registered metadata, which holds against the delivery's. */
+    readonly registered: Uint8Array | null
     readonly sideFiles: SideFilesProgress | null
   },
 ): Claim {
   const { jobId, endpoint, announced, round, fetchSince } = job
   const { first, others, sideFiles } = from
+  const body = from.registered ?? first?.body
   return {
     ...{ jobId, task, token, endpoint, announced, round, fetchSince },
     sideFiles: sideFiles && progressOf(sideFiles),
@@ -219,7 +256,7 @@ export function claimOf(
     endpoints: [endpoint, ...others],
     svixId: first?.svixId ?? null,
     receivedAt: first?.receivedAt ?? job.createdAt,
-    body: first?.body ? Buffer.from(first.body).toString('utf8') : null,
+    body: body ? Buffer.from(body).toString('utf8') : null,
   }
 }
 

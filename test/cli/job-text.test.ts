@@ -17,6 +17,7 @@ const attempt = (task: Task, outcome: string) => ({
 
 const job: JobDetail & { metadata: unknown } = {
   metadata: null,
+  registered: null,
   isRunning: false,
   jobId: 'job-1',
   state: 'done',

@@ -5,6 +5,7 @@ import { tempFolder } from '../support/temp.ts'
 import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
+import { expectedContract } from './contract/expected.ts'
 import { ledgerContract } from './contract/ledger.ts'
 import { operatorsContract } from './contract/operators.ts'
 import { readyContract } from './contract/ready.ts'
@@ -39,6 +40,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   choiceContract(name, openTest)
   sideFilesContract(name, openTest)
   readyContract(name, openTest)
+  expectedContract(name, openTest)
   ledgerContract(name, openTest)
   requeueContract(name, openTest)
   operatorsContract(name, openTest)

@@ -1,12 +1,15 @@
 import { wakesBothStages } from '../../claims.ts'
 import type { JobProgress, SideFilesProgress, Stage } from '../../job.ts'
 import { identify, isDeliveryPrunable, keptBody, rejectionOf } from '../deliveries.ts'
+import { type Found, type Registration, registeredBody } from '../expected.ts'
 import type { Attempt, Claim, ClaimId, Content, Delivery, Receipt, Requeue } from '../inbox.ts'
 import {
   ATTEMPTS_KEPT,
   afterDeath,
   afterDelivery,
   afterErasure,
+  afterExpect,
+  afterMissed,
   afterPause,
   afterRequeue,
   afterReread,
@@ -19,6 +22,7 @@ import {
   placesOf,
   progressOf,
   requeuedAt,
+  type StoredJob,
   sideFilesAfterDeath,
 } from '../transitions.ts'
 import { createClaims } from './claims.ts'
@@ -53,12 +57,13 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     now: number,
   ): Receipt {
     const entry = memory.jobs.get(jobId)
-    const arrival = { jobId, status, endpoint, number: kept.number, known }
+    const decidesEndpoint = entry?.job.progress.state === 'expected' && entry.registration?.endpoint === null
+    const arrival = { jobId, status, endpoint, number: kept.number, known, decidesEndpoint }
     const { receipt, ...changed } = afterDelivery(entry?.job ?? null, arrival, now)
-    const at = entry ?? addJob(changed)
+    const at = entry ?? addJob(changed.job)
     if (!known) at.deliveries = [...at.deliveries, kept].sort((a, b) => a.number - b.number)
-    if (at.job.endpoint !== endpoint) at.otherEndpoints.add(endpoint)
     put(at, changed)
+    if (at.job.endpoint !== endpoint) at.otherEndpoints.add(endpoint)
     if (!entry) onQueued(changed.job.progress.stage)
     return receipt
   }
@@ -86,9 +91,34 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     return kept
   }
 
-  function addJob({ job }: Changed): JobEntry {
+  function expectJob(jobId: string, { endpoint, metadata, by }: Registration, now: number): 'expected' | 'known' {
+    const found = memory.jobs.get(jobId)
+    const job = afterExpect(found?.job ?? null, jobId, { ...(endpoint === undefined ? {} : { endpoint }), by }, now)
+    if (job === null) return 'known'
+    const entry = found ?? addJob(job)
+    entry.job = job
+    const body = registeredBody(jobId, metadata)
+    const was = entry.registration
+    entry.registration = {
+      endpoint: endpoint ?? was?.endpoint ?? null,
+      body: body === null ? (was?.body ?? null) : Buffer.from(body),
+      ...{ by: was?.by ?? by, at: was?.at ?? now },
+    }
+    return 'expected'
+  }
+
+  function missed(jobId: string, told: Found, now: number): 'queued' | 'known' {
+    const entry = memory.jobs.get(jobId)
+    const changed = afterMissed(entry?.job ?? null, jobId, told, now)
+    if (changed === null) return 'known'
+    put(entry ?? addJob(changed.job), changed)
+    onQueued('fetch')
+    return 'queued'
+  }
+
+  function addJob(job: StoredJob): JobEntry {
     const entry: JobEntry = {
-      ...{ seq: ++memory.lastJob, job, sideFiles: null },
+      ...{ seq: ++memory.lastJob, job, sideFiles: null, registration: null },
       ...{ deliveries: [], otherEndpoints: new Set(), attempts: new Map() },
     }
     memory.jobs.set(job.jobId, entry)
@@ -185,6 +215,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     if (!entry) return 'unknown'
     if (isInHand(entry.job, entry.sideFiles)) return 'running'
     for (const delivery of entry.deliveries) delivery.body = null
+    if (entry.registration) entry.registration = { ...entry.registration, body: null }
     entry.attempts.clear()
     put(entry, { job: afterErasure(entry.job, now), dropsSideFiles: true })
     return 'erased'
@@ -209,6 +240,8 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
   return {
     ...claims,
     accept,
+    expect: expectJob,
+    missed,
     reread,
     settle,
     settleSideFiles,

@@ -46,12 +46,27 @@ export type JobEntry = {
   readonly seq: number
   job: StoredJob
   sideFiles: StoredSideFiles | null
+  /** Null when nobody has registered it. `body` has the metadata, null when none was given, or it was erased. */
+  registration: StoredRegistration | null
   /** The earliest first. */
   deliveries: readonly StoredDelivery[]
   /** Endpoints that announced it, beside the first. */
   readonly otherEndpoints: Set<string>
   /** By the token of their claim, earliest first. */
   readonly attempts: Map<number, Attempt>
+}
+
+export type StoredRegistration = {
+  readonly endpoint: string | null
+  readonly body: Buffer | null
+  readonly by: string
+  readonly at: number
+}
+
+/** The text with a job's metadata: registered, else of its first delivery. */
+export function bodyOf(entry: JobEntry): string | null {
+  const body = entry.registration?.body ?? firstDeliveryOf(entry)?.body
+  return body?.toString('utf8') ?? null
 }
 
 /** The delivery that announced a job first; null when none has. */

@@ -20,6 +20,8 @@ export type Changes = Pick<
   | 'stopAsked'
   | 'linkKey'
   | 'probe'
+  | 'expect'
+  | 'missed'
 > & { prune(before: number, at: PruneCursor): { rows: number; next: PruneCursor | null } }
 
 export type Change = { [K in keyof Changes]: readonly [name: K, args: Parameters<Changes[K]>] }[keyof Changes]

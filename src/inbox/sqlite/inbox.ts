@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
+import { registeredBody } from '../expected.ts'
 import type { Claim, ClaimId, Inbox, OperatorPause, ServiceState } from '../inbox.ts'
 import { placesOf } from '../transitions.ts'
 import { createWakeUp } from '../wake-up.ts'
@@ -168,6 +169,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     bodies: (jobIds) => ask('bodies', jobIds),
     deliveries: (filter, page) => ask('deliveries', filter, page),
     delivery: (svixId) => ask('delivery', svixId),
+    expect: (jobId, { metadata, ...said }) =>
+      change('expect', jobId, { ...said, body: registeredBody(jobId, metadata) }, clock.now()),
+    missed: (jobId, found) => change('missed', jobId, found, clock.now()),
+    overdue: (before, limit, after) => ask('overdue', before, limit, after ?? 0),
     reread: (svixId, content) => change('reread', svixId, content, clock.now()),
     stats: () => ask('stats'),
     service,

@@ -32,6 +32,7 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
     p('DELETE FROM job_endpoint WHERE job_id = (SELECT job_id FROM job WHERE seq = :seq)'),
     p('DELETE FROM attempt WHERE job_seq = :seq'),
     p('DELETE FROM side_files WHERE job_seq = :seq'),
+    p('DELETE FROM registration WHERE job_seq = :seq'),
     p('DELETE FROM job WHERE seq = :seq'),
   ]
 

@@ -145,6 +145,17 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO operator_pause SELECT 1, unixepoch() * 1000, NULL FROM counter WHERE name = 'paused' AND value = 1;
   DELETE FROM counter WHERE name = 'paused';
   `,
+  // Jobs that were submitted and that no delivery has announced: who registered them, with what metadata.
+  `
+  CREATE TABLE registration (
+    job_seq       INTEGER PRIMARY KEY,
+    endpoint      TEXT,
+    body          BLOB,
+    registered_by TEXT NOT NULL,
+    registered_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX job_expected ON job (created_at, seq) WHERE state = 'expected';
+  `,
 ]
 
 /** How long a process waits for another one's write, ms. */

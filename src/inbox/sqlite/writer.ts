@@ -14,6 +14,7 @@ import {
   sideFilesAfterDeath,
 } from '../transitions.ts'
 import { createClaims } from './claim.ts'
+import { createExpected } from './expected.ts'
 import { createIntake } from './intake.ts'
 import { createJobs } from './jobs.ts'
 import { type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } from './rows.ts'
@@ -126,6 +127,7 @@ export function createWriter(db: DatabaseSync) {
   return {
     ...claims,
     ...createIntake(sql, tally, jobs),
+    ...createExpected(sql, jobs),
     settle,
     settleSideFiles,
     /** Whether a claim still holds. */
