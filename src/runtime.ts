@@ -8,7 +8,7 @@ import { type HandlerChoice, type PrepareDeps, type PreparedHandOver, prepareHan
 import { type BodyReader, createBodyReader } from './http/body.ts'
 import type { OperatorDeps } from './http/operator.ts'
 import type { SavedFilesDeps } from './http/saved-files.ts'
-import type { Inbox, OperatorPause } from './inbox/inbox.ts'
+import type { Inbox, Ledger, OperatorPause } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
 import { createOutboundFetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
@@ -48,6 +48,8 @@ type Runtime = {
   /** The saved files behind the links of forwarded records; without forwards there are none. */
   readonly saved: (() => SavedFilesDeps | null) | null
   readonly bodies: BodyReader
+  /** What operators and libraries ask and tell the inbox; null while it is not open. */
+  ledger(): Ledger | null
   /** For the operator's routes; null when there are none. */
   readonly operator: OperatorDeps | null
   /** A start that fails midway closes what it opened in reverse order. `signal` aborts a running start. */
@@ -235,6 +237,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     health,
     bodies,
     operator,
+    ledger: () => opened?.inbox ?? null,
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
     start,
   }

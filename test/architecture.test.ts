@@ -78,12 +78,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.
-  'index.ts': ['express.ts', 'telemetry/events.ts', 'handler/handler.ts', 'settings/config.ts'],
+  'index.ts': ['express.ts', 'library/expecting.ts', 'telemetry/events.ts', 'handler/handler.ts', 'settings/config.ts'],
   'express.ts': [
     ...GROUND,
     'telemetry',
     'runtime.ts',
     'library',
+    'operations',
     'settings',
     'http/app.ts',
     'http/mount.ts',

@@ -1,7 +1,7 @@
 import type { CommandSpec, Options, Run } from './command.ts'
 import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveries.ts'
 import { demo, handle, sendTest } from './spec/develop.ts'
-import { jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
+import { jobsAdd, jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
 import { backup, completion, help, pause, restore, resume, serve, status, version } from './spec/service.ts'
 
 /** A command: what it is, as data, and how its code is loaded, which is not before it is called. */
@@ -23,6 +23,7 @@ export const COMMANDS: readonly Entry[] = [
   entry(resume, async () => (await import('./pause.ts')).runResume),
   entry(jobsList, async () => (await import('./jobs/list.ts')).runList),
   entry(jobsShow, async () => (await import('./jobs/show.ts')).runShow),
+  entry(jobsAdd, async () => (await import('./jobs/add.ts')).runAdd),
   entry(jobsRetry, async () => (await import('./jobs/retry.ts')).runRetry),
   entry(jobsReplay, async () => (await import('./jobs/replay.ts')).runReplay),
   entry(jobsDelete, async () => (await import('./jobs/delete.ts')).runDelete),
