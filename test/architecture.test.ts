@@ -68,6 +68,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   results: [...GROUND, 'results'],
   handler: [...GROUND, ...PORTS, 'handler', 'answer'],
   reducto: [...GROUND, 'reducto', 'outbound'],
+  // Looks after jobs whose webhook does not come.
+  reconcile: [...GROUND, ...PORTS, 'reconcile', 'reducto'],
   // What an operator can do, behind every face: no printing, no HTTP.
   operations: [...GROUND, ...PORTS, 'operations'],
   http: [...GROUND, ...PORTS, 'operations', 'http', 'receive', 'handler/links.ts', 'telemetry'],
@@ -77,6 +79,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
   'compose-metrics.ts': ['*'],
+  'compose-reconcile.ts': ['*'],
+  'compose-troubles.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.

@@ -18,6 +18,8 @@ export interface Expected {
   missed(jobId: string, found: Found): Promise<'queued' | 'known'>
   /** The expected jobs that were first heard of before this time (ms), the oldest first, up to `limit` after `after`. */
   overdue(before: number, limit: number, after?: number): Promise<Overdue>
+  /** Notes that the service looks after its jobs now; resolves to when it did so last, ms, null when it never did. */
+  looked(): Promise<number | null>
 }
 
 /** What is said of a job when it is registered. */

@@ -254,6 +254,11 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
       memory.pause = on ? afterPause(memory.pause, reason, now) : null
       if (!on) wakeAll()
     },
+    looked(now: number): number | null {
+      const before = memory.lookedAt
+      memory.lookedAt = now
+      return before
+    },
     stopAsked(): void {
       memory.isStopAsked = true
     },

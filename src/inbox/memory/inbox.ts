@@ -65,6 +65,7 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
     delivery: (svixId) => ask(() => queries.delivery(svixId)),
     expect: (jobId, registration) => change((changes) => changes.expect(jobId, registration, clock.now())),
     missed: (jobId, found) => change((changes) => changes.missed(jobId, found, clock.now())),
+    looked: () => change((changes) => changes.looked(clock.now())),
     overdue: (before, limit, after) => ask(() => queries.overdue(before, limit, after)),
     reread: (svixId, content) => change(({ reread }) => reread(svixId, content, clock.now())),
     stats: () => ask(queries.stats),

@@ -19,6 +19,8 @@ export type Memory = {
   lastVerifiedAt: number | null
   /** Since when and why an operator has stopped claims; null while they go on. */
   pause: OperatorPause | null
+  /** When the service looked after its jobs last. */
+  lookedAt: number | null
   /** When it was opened last. */
   startedAt: number | null
   /** A stop was asked for: what runs is interrupted by the next start. */
@@ -85,6 +87,7 @@ export function createMemory(): Memory {
     lastVerifiedAt: null,
     pause: null,
     startedAt: null,
+    lookedAt: null,
     isStopAsked: false,
   }
 }

@@ -22,6 +22,7 @@ export type Changes = Pick<
   | 'probe'
   | 'expect'
   | 'missed'
+  | 'looked'
 > & { prune(before: number, at: PruneCursor): { rows: number; next: PruneCursor | null } }
 
 export type Change = { [K in keyof Changes]: readonly [name: K, args: Parameters<Changes[K]>] }[keyof Changes]

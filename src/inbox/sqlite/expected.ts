@@ -30,7 +30,13 @@ export function createExpected(sql: Statements, { find, insert, put }: Pick<Jobs
     return 'queued'
   }
 
-  return { expect: expectJob, missed }
+  function looked(now: number): number | null {
+    const before = sql.counter.get('looked_at') as { value: number } | undefined
+    sql.setCounter.run({ name: 'looked_at', value: now })
+    return before?.value ?? null
+  }
+
+  return { expect: expectJob, missed, looked }
 }
 
 /** What is asked of them; the index `job_expected` has no other jobs. */

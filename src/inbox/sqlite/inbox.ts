@@ -172,6 +172,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     expect: (jobId, { metadata, ...said }) =>
       change('expect', jobId, { ...said, body: registeredBody(jobId, metadata) }, clock.now()),
     missed: (jobId, found) => change('missed', jobId, found, clock.now()),
+    looked: () => change('looked', clock.now()),
     overdue: (before, limit, after) => ask('overdue', before, limit, after ?? 0),
     reread: (svixId, content) => change('reread', svixId, content, clock.now()),
     stats: () => ask('stats'),

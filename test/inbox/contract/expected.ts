@@ -145,6 +145,17 @@ export function expectedContract(name: string, openTest: () => Promise<InboxTest
       expect(await inbox.overdue(0, 9)).toEqual({ jobs: [], total: 0, next: null })
     })
 
+    it('knows when the service looked last, over restarts', async () => {
+      const { inbox, clock, open } = await openTest()
+      const at = clock.now()
+      expect(await inbox.looked()).toBeNull()
+      await inbox.close()
+      const { inbox: again } = await open()
+      clock.advance(DAY)
+      expect(await again.looked()).toBe(at)
+      expect(await again.looked()).toBe(at + DAY)
+    })
+
     it('is erased with its metadata, and never pruned before it ended', async () => {
       const { inbox, clock } = await openTest()
       await inbox.expect('job-1', { metadata: { n: 1 }, by: 'test' })
