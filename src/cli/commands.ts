@@ -3,6 +3,7 @@ import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveri
 import { demo, handle, sendTest } from './spec/develop.ts'
 import { jobsAdd, jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
 import { backup, completion, help, pause, restore, resume, serve, status, version } from './spec/service.ts'
+import { dashboard, reconcile, submit } from './spec/submit.ts'
 
 /** A command: what it is, as data, and how its code is loaded, which is not before it is called. */
 export type Entry = { readonly spec: CommandSpec; readonly load: () => Promise<Run<CommandSpec>> }
@@ -30,6 +31,9 @@ export const COMMANDS: readonly Entry[] = [
   entry(deliveriesList, async () => (await import('./deliveries/list.ts')).runListDeliveries),
   entry(deliveriesShow, async () => (await import('./deliveries/show.ts')).runShowDelivery),
   entry(deliveriesRetry, async () => (await import('./deliveries/retry.ts')).runRetryDeliveries),
+  entry(submit, async () => (await import('./submit/submit.ts')).runSubmit),
+  entry(dashboard, async () => (await import('./dashboard.ts')).runDashboard),
+  entry(reconcile, async () => (await import('./reconcile.ts')).runReconcile),
   entry(backup, async () => (await import('./backup.ts')).runBackup),
   entry(restore, async () => (await import('./restore.ts')).runRestore),
   entry(completion, async () => (await import('./completion.ts')).runCompletion),

@@ -33,10 +33,15 @@ export async function expectJob(
   by: string,
 ): Promise<ExpectResult | Refusal> {
   if (!isJobId(jobId)) return refuse('invalid', 'a job id has 1 to 128 characters of A-Z a-z 0-9 _ -')
-  const problem = endpointProblem(endpoint, endpoints) ?? metadataProblem(metadata)
+  const problem = expectProblem({ metadata, endpoint }, endpoints)
   if (problem !== null) return refuse('invalid', problem)
   const is = await ledger.expect(jobId, { metadata, by, ...(endpoint === undefined ? {} : { endpoint }) })
   return { is, jobId }
+}
+
+/** Why nothing could be registered with this; null when it could. */
+export function expectProblem({ metadata, endpoint }: ExpectedJob, endpoints?: Iterable<string>): string | null {
+  return endpointProblem(endpoint, endpoints) ?? metadataProblem(metadata)
 }
 
 function endpointProblem(endpoint: unknown, endpoints: Iterable<string> | undefined): string | null {
