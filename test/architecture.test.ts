@@ -22,6 +22,7 @@ const GROUND = [
   'retry-after.ts',
   'telemetry/events.ts',
   'telemetry/log.ts',
+  'telemetry/reasons.ts',
   'telemetry/scrub.ts',
   'signals.ts',
   'signing.ts',
