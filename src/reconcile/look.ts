@@ -27,7 +27,7 @@ export type Look = {
   readonly stopped: 'budget' | 'refused' | 'slowed' | 'failing' | null
 }
 
-export type MissedJob = { readonly jobId: string; readonly status: string | null; readonly createdAt: number }
+type MissedJob = { readonly jobId: string; readonly status: string | null; readonly createdAt: number }
 
 export type LookDeps = {
   readonly ledger: Pick<Ledger, 'overdue' | 'missed'>

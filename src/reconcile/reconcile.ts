@@ -9,7 +9,7 @@ import { createSilence, type Silence } from './silence.ts'
 /** While all is well the pause grows to this many times RECONCILE_EVERY. */
 const MAX_FACTOR = 4
 /** Svix makes its last attempt after 27 h 35 min, and resends nothing by itself later. Ms. */
-export const SVIX_GIVES_UP_MS = 28 * 3_600_000
+const SVIX_GIVES_UP_MS = 28 * 3_600_000
 
 export type ReconcileDeps = Omit<LookDeps, 'ledger'> & {
   readonly ledger: Pick<Ledger, 'overdue' | 'missed' | 'looked' | 'stats' | 'deliveries'>

@@ -4,7 +4,7 @@ export const WEEK_MS = 7 * 24 * HOUR_MS
 /** With fewer deliveries in a week there is no rhythm that could break. */
 export const MIN_DELIVERIES = 20
 /** Silence that is shorter is none, however dense the deliveries were, ms. */
-export const MIN_SILENCE_MS = 15 * 60_000
+const MIN_SILENCE_MS = 15 * 60_000
 /** Silence: nothing for so many times the longest pause. */
 const TIMES = 3
 
@@ -12,8 +12,6 @@ const TIMES = 3
 type Hour = { count: number; longest: number }
 
 /** The rhythm in which deliveries arrive, in an entry for each hour of the last week. All times are ms. */
-export type Rhythm = ReturnType<typeof createRhythm>
-
 export function createRhythm() {
   const hours = new Map<number, Hour>()
   let knownFrom: number | null = null

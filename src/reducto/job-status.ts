@@ -7,7 +7,7 @@ import type { FetchJob } from './fetch-job.ts'
 export const FINAL: ReadonlySet<string> = new Set(['Completed', 'Failed', 'Cancelled'])
 
 /** How Reducto says that a job stands: `status` is as it tells it. */
-export type JobStatus = { readonly is: 'ended' | 'processing'; readonly status: string } | { readonly is: 'unknown' }
+type JobStatus = { readonly is: 'ended' | 'processing'; readonly status: string } | { readonly is: 'unknown' }
 
 /** The function throws ReductoError; `unreadable` when the answer names no status. */
 export type FetchStatus = (jobId: string, signal: AbortSignal) => Promise<JobStatus>

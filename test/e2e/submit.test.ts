@@ -91,7 +91,7 @@ describe('submit', () => {
   }, 60_000)
 
   it.each([
-    [['submit', 'parse'], 'submit takes a kind'],
+    [['submit', 'parse'], 'submit takes KIND INPUT'],
     [['submit', 'pars', 'https://example.com/a.pdf'], 'did you mean parse?'],
     [['submit', 'classify', 'https://example.com/a.pdf'], 'submit takes one of parse, extract, split, edit, pipeline'],
     [['submit', 'parse', 'missing.pdf'], 'there is no such file'],

@@ -96,6 +96,26 @@ describe('silence', () => {
     expect(reconcile.silence()).toBeNull()
   })
 
+  it('is told when the rhythm of the week before the start has broken', async () => {
+    const { start, clock, inbox } = await reconcileRig()
+    const begin = clock.now()
+    for (let hour = 0; hour <= 7 * 24; hour++) {
+      await inbox.accept(delivery(`job-${hour}`, { at: clock.now() }))
+      clock.advance(HOUR)
+    }
+    const reconcile = start({ every: null })
+    await clock.untilAsleep(1)
+    expect(reconcile.silence()).toBeNull()
+    clock.advance(3 * HOUR + 1)
+    expect(reconcile.silence()).toContain('more than three times the longest pause of the last week')
+    expect(reconcile.silence()).toContain(new Date(begin + 7 * 24 * HOUR).toISOString())
+    await inbox.accept(delivery('again', { at: clock.now() }))
+    await clock.untilAsleep(1)
+    clock.advance(MINUTE)
+    await clock.untilAsleep(1)
+    expect(reconcile.silence()).toBeNull()
+  })
+
   it('is not told of one webhook that never came among others that do', async () => {
     const { start, submit, clock, events, inbox } = await reconcileRig()
     await submit('job-1', 'Completed')

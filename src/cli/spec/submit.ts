@@ -6,10 +6,10 @@ export const SUBMIT_KINDS = ['parse', 'extract', 'split', 'edit', 'pipeline'] as
 
 export const submit = command({
   name: 'submit',
-  args: 'a kind (parse, extract, split, edit, pipeline) and inputs: URLs, reducto://…, jobid://…, files',
+  args: 'KIND INPUT',
   takes: [2, Infinity],
   does: 'submits documents to Reducto with the right webhook settings, and registers their jobs',
-  more: 'Files are uploaded. Each input is one job. Nothing is submitted twice: where an answer was lost, the job may exist, exit 1.',
+  more: 'KIND is parse, extract, split, edit or pipeline; an INPUT a URL, reducto://…, jobid://… or a file, which is uploaded. Each input is one job. Nothing is submitted twice: where an answer was lost, the job may exist, exit 1.',
   options: {
     channel: { takes: 'the name of a Svix channel', many: true, does: 'where the webhook goes; without it, to all' },
     ...REGISTRATION,

@@ -58,7 +58,7 @@ export type JobEntry = {
   readonly attempts: Map<number, Attempt>
 }
 
-export type StoredRegistration = {
+type StoredRegistration = {
   readonly endpoint: string | null
   readonly body: Buffer | null
   readonly by: string
