@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { startAlerts } from './alerts/open.ts'
 import type { Clock } from './clock.ts'
 import { composeMetrics } from './compose-metrics.ts'
+import { composeApi } from './compose-operator.ts'
 import { composeReconcile } from './compose-reconcile.ts'
 import { troublesOf } from './compose-troubles.ts'
 import { composeWorker } from './compose-worker.ts'
@@ -106,7 +107,8 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics() }
+  const api = composeApi({ config, clock, scrub, health, opened: () => opened })
+  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api }
 
   function health(): ReturnType<Runtime['health']> {
     return {

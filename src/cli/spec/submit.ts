@@ -6,7 +6,7 @@ export const SUBMIT_KINDS = ['parse', 'extract', 'split', 'edit', 'pipeline'] as
 
 export const submit = command({
   name: 'submit',
-  args: 'KIND INPUT',
+  args: 'KIND INPUT…',
   takes: [2, Infinity],
   does: 'submits documents to Reducto with the right webhook settings, and registers their jobs',
   more: 'KIND is parse, extract, split, edit or pipeline; an INPUT a URL, reducto://…, jobid://… or a file, which is uploaded. Each input is one job. Nothing is submitted twice: where an answer was lost, the job may exist, exit 1.',
