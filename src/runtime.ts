@@ -5,6 +5,7 @@ import { composeMetrics } from './compose-metrics.ts'
 import { composeApi } from './compose-operator.ts'
 import { composeReconcile } from './compose-reconcile.ts'
 import { troublesOf } from './compose-troubles.ts'
+import { composeUpkeep, createAtRisk } from './compose-upkeep.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
@@ -16,6 +17,7 @@ import type { Inbox, Ledger } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
 import { createOutboundFetch, type Fetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
+import { createProver, type Prover } from './proof.ts'
 import { checkVerifier } from './receive/check-verifier.ts'
 import { createReceiver, type Receiver } from './receive/receive.ts'
 import { createClient } from './reducto/client.ts'
@@ -26,8 +28,9 @@ import { type Degradation, type Degradations, watchDegradations } from './teleme
 import type { EventBus, Events, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScrub } from './telemetry/scrub.ts'
+import { createSearchLog } from './telemetry/search-log.ts'
 import { watchPayloads } from './telemetry/unexpected.ts'
-import { type Retention, startRetention } from './worker/retention.ts'
+import type { Retention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
 
 /** The settings of inbox, results and worker: all except those of a server and of a process. */
@@ -54,6 +57,8 @@ type Runtime = {
   readonly bodies: BodyReader
   /** What operators and libraries ask and tell the inbox; null while it is not open. */
   ledger(): Ledger | null
+  /** Proves that an answer is this service's; null while the inbox is not open. */
+  prover(): Prover | null
   /** For the operator's routes; null when there are none. */
   readonly operator: OperatorDeps | null
   /** A start that fails midway closes what it opened in reverse order. `signal` aborts a running start. */
@@ -92,6 +97,7 @@ type Opened = {
   readonly inbox: Inbox
   readonly results: Results
   readonly links: Links | null
+  readonly prover: Prover
   readonly worker: Worker
   readonly retention: Retention
   readonly degradations: Degradations
@@ -106,8 +112,9 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   let opened: Opened | null = null
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
-  const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const api = composeApi({ config, clock, scrub, health, opened: () => opened })
+  const atRisk = createAtRisk(() => opened?.inbox ?? null, clock)
+  const metrics = () => composeMetrics({ config, events, clock, bodies, health, atRisk, opened: () => opened })
+  const api = composeApi({ config, clock, scrub, health, events, opened: () => opened })
   const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api }
 
   function health(): ReturnType<Runtime['health']> {
@@ -147,9 +154,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     const client = createClient({ ...config.reducto, fetch: outbound.fetch })
     const parts = { config, inbox, results, clock, events, scrub, proxies, client, opening }
     const worker = composeWorker({ ...parts, handOver: handOver?.handOver ?? null })
-    const { retention: keep, resultsRetention } = config
-    const retention = startRetention({ inbox, results, clock, log, retention: keep, resultsRetention })
-    opening.defer(() => retention.stop())
+    const retention = composeUpkeep({ ...parts, log })
 
     const reconcile = composeReconcile({ ...parts, worker }, opening)
     const troubled = { inbox, retention, reconcile, payload: unexpectedPayloads, scrub }
@@ -165,7 +170,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     opening.defer(() => degradations.stop())
     startTelling(inbox, outbound.fetch, opening)
 
-    opened = { inbox, results, links, worker, retention, degradations }
+    opened = { inbox, results, links, prover: createProver(linkKey), worker, retention, degradations }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()
@@ -191,6 +196,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
         log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
       },
       onWarning: (message: string) => log.warn(message),
+      onSearch: createSearchLog(log),
       onTransaction: (transaction: Events['committed'][0]) => void events.emit('committed', transaction),
       onRead: (question: string, ms: number) => void events.emit('read', { question, ms }),
       onDeath(error: Error) {
@@ -240,6 +246,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     receiver: () => receiver,
     health,
     bodies,
+    prover: () => opened?.prover ?? null,
     operator,
     ledger: () => opened?.inbox ?? null,
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,

@@ -8,6 +8,7 @@ const SRC = resolve(import.meta.dirname, '../src')
 
 /** Files without a room that anybody may use: they know nothing of the service. */
 const GROUND = [
+  'actor.ts',
   'backoff.ts',
   'blocked-ports.ts',
   'causes.ts',
@@ -18,8 +19,11 @@ const GROUND = [
   'nearest.ts',
   'explain-error.ts',
   'fsync.ts',
+  'job-cause.ts',
   'job.ts',
   'permissions.ts',
+  'proof.ts',
+  'purge.ts',
   'retry-after.ts',
   'telemetry/events.ts',
   'telemetry/log.ts',
@@ -33,6 +37,7 @@ const GROUND = [
 const PORTS = [
   'inbox/inbox.ts',
   'inbox/expected.ts',
+  'inbox/journal.ts',
   'results/results.ts',
   'results/record.ts',
   'results/lines.ts',
@@ -40,6 +45,7 @@ const PORTS = [
 ]
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  'actor.ts': [],
   'backoff.ts': [],
   'blocked-ports.ts': [],
   'causes.ts': [],
@@ -50,8 +56,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'nearest.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
+  'job-cause.ts': ['job.ts'],
+  'purge.ts': [],
   'job.ts': ['backoff.ts', 'telemetry/scrub.ts'],
   'permissions.ts': [],
+  'proof.ts': [],
   'retry-after.ts': [],
   'signals.ts': [],
   'signing.ts': [],
@@ -75,12 +84,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   reconcile: [...GROUND, ...PORTS, 'reconcile', 'reducto'],
   // What an operator can do, behind every face: no printing, no HTTP.
   operations: [...GROUND, ...PORTS, 'operations'],
+  // What may be wrong, one file a check: it prints nothing, and knows no command.
+  doctor: [...GROUND, ...PORTS, 'doctor', 'inbox/open.ts', 'outbound', 'reducto', 'results/open.ts', 'settings'],
   http: [...GROUND, ...PORTS, 'operations', 'http', 'receive', 'handler/links.ts', 'telemetry'],
   simulator: [...GROUND, 'simulator'],
   library: [...GROUND, 'library'],
   // Inbox, worker and results, wired; without a server, signals and an environment.
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
+  'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
   'compose-reconcile.ts': ['*'],
   'compose-troubles.ts': ['*'],

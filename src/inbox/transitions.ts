@@ -15,8 +15,7 @@ import {
   type Task,
   type Wanted,
 } from '../job.ts'
-import { type Found, type Registration, UNSAID_ENDPOINT } from './expected.ts'
-import type { Attempt, Claim, ClaimId, Content, JobRow, OperatorPause, Receipt, Requeue } from './inbox.ts'
+import type { Claim, ClaimId, Content, JobRow, NewAttempt, OperatorPause, Receipt, Requeue } from './inbox.ts'
 
 /**
  * How the stored records of a job change, for every store. Pure: a store reads a record, computes the new one here, and
@@ -106,29 +105,8 @@ export function afterDelivery(
   return { ...changed, receipt: { duplicate, requeued, job: changed.job.progress.state } }
 }
 
-/** Somebody registers a job; null when it is known already as more than expected, and stays as it is. */
-export function afterExpect(job: StoredJob | null, jobId: string, registration: Registration, now: number) {
-  const { endpoint } = registration
-  if (job === null) {
-    const created = newJob(jobId, endpoint ?? UNSAID_ENDPOINT, now)
-    // A round is a queueing: the first one begins with the delivery.
-    return { ...created, round: 0, progress: { ...created.progress, state: 'expected' } } satisfies StoredJob
-  }
-  if (job.progress.state !== 'expected') return null
-  return { ...job, endpoint: endpoint ?? job.endpoint, updatedAt: now }
-}
-
-/** Reducto says that a job ended, and no delivery has: null when it was queued before, or settled. */
-export function afterMissed(job: StoredJob | null, jobId: string, found: Found, now: number): Changed | null {
-  if (job === null) {
-    return { job: { ...newJob(jobId, found.endpoint, now), announced: found.status }, dropsSideFiles: false }
-  }
-  if (job.progress.state !== 'expected') return null
-  return queueAgain({ ...job, announced: found.status }, { queue: 'fetch', refetch: false }, now, now)
-}
-
 /** A job of the first round, queued now; no delivery is noted yet. */
-function newJob(jobId: string, endpoint: string, now: number): StoredJob {
+export function newJob(jobId: string, endpoint: string, now: number): StoredJob {
   return {
     ...{ jobId, endpoint, firstDelivery: null, announced: null, savedStatus: null, type: null },
     ...{ round: 1, fetchSince: 0, token: 0, progress: freshProgress('fetch', now) },
@@ -156,7 +134,7 @@ export function afterSettle(
   job: StoredJob,
   claim: Pick<Claim, 'round'>,
   next: JobProgress,
-  { savedStatus, type }: Attempt,
+  { savedStatus, type }: NewAttempt,
   now: number,
 ): StoredJob {
   const isOutdated = job.fetchSince > claim.round && (next.state === 'done' || next.stage === 'hand_over')
@@ -204,10 +182,14 @@ export function afterClaim(job: StoredJob, token: number, now: number): StoredJo
 /**
  * A job was running when the process ended. `asked`: the stop was requested. The attempt is recorded if it was a crash.
  */
-export function afterDeath(job: StoredJob, asked: boolean, now: number): { job: StoredJob; attempt: Attempt | null } {
+export function afterDeath(
+  job: StoredJob,
+  asked: boolean,
+  now: number,
+): { job: StoredJob; attempt: NewAttempt | null } {
   return {
     job: { ...job, progress: afterRestart(job.progress, now, asked), updatedAt: now },
-    attempt: asked ? null : diedDuring(job.progress.stage, job.updatedAt),
+    attempt: asked ? null : { ...diedDuring(job.progress.stage, job.updatedAt), round: job.round },
   }
 }
 
@@ -277,7 +259,8 @@ function knownJob({ progress: { state, stage }, savedStatus, announced }: Stored
   return { state, stage, savedStatus, announced }
 }
 
-function queueAgain(job: StoredJob, wanted: Wanted & { queue: Stage }, now: number, dueAt: number): Changed {
+/** The job, queued at the wanted stage in a round of its own. */
+export function queueAgain(job: StoredJob, wanted: Wanted & { queue: Stage }, now: number, dueAt: number): Changed {
   const progress = freshProgress(wanted.queue, dueAt)
   return {
     job: { ...nextRound(job, wanted.refetch), progress, queuedAt: now, updatedAt: now },
@@ -294,6 +277,6 @@ function withDueAt(job: StoredJob, dueAt: number): StoredJob {
   return { ...job, progress: { ...job.progress, dueAt } }
 }
 
-function diedDuring(task: Task, startedAt: number): Attempt {
+function diedDuring(task: Task, startedAt: number): NewAttempt {
   return { startedAt, ms: 0, task, outcome: 'crashed', reason: PROCESS_DIED, savedStatus: null, type: null }
 }

@@ -18,6 +18,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   missed: true,
   missedWebhooks: true,
   longStop: true,
+  action: true,
   slowed: true,
   committed: true,
   read: true,

@@ -181,6 +181,7 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
       'the service was stopped for longer than Svix tries (28 h): looking for expected jobs that ended meanwhile; for jobs that nobody registered run reconcile --all, and press Recover in Svix',
     ),
   )
+  events.on('action', (action) => log.info(action, 'action'))
   events.on('claimLost', (job) => log.warn(job, 'claim lost, nothing changed'))
   events.on('failing', ({ what, error }) => log.error({ what, err: error }, 'operation failed, retrying'))
   events.on('degraded', ({ name, message, since, oldest, repeated, ...more }) => {

@@ -6,12 +6,14 @@ import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
 import { expectedContract } from './contract/expected.ts'
+import { journalContract } from './contract/journal.ts'
 import { ledgerContract } from './contract/ledger.ts'
 import { operatorsContract } from './contract/operators.ts'
 import { readyContract } from './contract/ready.ts'
 import { requeueContract } from './contract/requeue.ts'
 import { restartContract } from './contract/restart.ts'
 import { retentionContract } from './contract/retention.ts'
+import { searchContract } from './contract/search.ts'
 import { sideFilesContract } from './contract/side-files.ts'
 import type { InboxTest } from './contract/support.ts'
 
@@ -42,8 +44,10 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   readyContract(name, openTest)
   expectedContract(name, openTest)
   ledgerContract(name, openTest)
+  journalContract(name, openTest)
   requeueContract(name, openTest)
   operatorsContract(name, openTest)
   retentionContract(name, openTest)
   restartContract(name, openTest)
+  searchContract(name, openTest)
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { NextDue, Queued } from '../wake-up.ts'
 import { type Failure, failureOf } from './failure.ts'
-import { createPrune, type PruneCursor } from './prune.ts'
+import { createPrune, type Prune } from './prune.ts'
 import { createWriter, type Writer } from './writer.ts'
 
 /** The changes that can be requested, by the name of the writer's function. */
@@ -19,11 +19,16 @@ export type Changes = Pick<
   | 'pause'
   | 'stopAsked'
   | 'linkKey'
+  | 'note'
+  | 'count'
+  | 'eraseDelivery'
+  | 'fillCauses'
   | 'probe'
   | 'expect'
   | 'missed'
   | 'looked'
-> & { prune(before: number, at: PruneCursor): { rows: number; next: PruneCursor | null } }
+> &
+  Prune
 
 export type Change = { [K in keyof Changes]: readonly [name: K, args: Parameters<Changes[K]>] }[keyof Changes]
 
@@ -58,7 +63,7 @@ const NOTHING_QUEUED: Queued = { fetch: false, hand_over: false }
 /** Applies batches of changes, each as one transaction. */
 export function createBatches(db: DatabaseSync) {
   const writer = createWriter(db)
-  const changes: Changes = { ...writer, prune: createPrune(db, writer) }
+  const changes: Changes = { ...writer, ...createPrune(db, writer) }
   const dataVersion = db.prepare('PRAGMA data_version')
   let seenVersion = versionOf()
   let outlook = { nextDue: { fetch: null, hand_over: null } as NextDue, paused: false }

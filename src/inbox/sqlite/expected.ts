@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { afterExpect, afterMissed } from '../after-expected.ts'
 import type { Found, Overdue, Registration } from '../expected.ts'
-import { afterExpect, afterMissed } from '../transitions.ts'
 import type { Jobs } from './jobs.ts'
 import type { Statements } from './statements.ts'
 

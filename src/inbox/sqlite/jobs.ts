@@ -1,5 +1,7 @@
 import type { SideFilesProgress } from '../../job.ts'
-import type { Attempt, ClaimId } from '../inbox.ts'
+import { notedAttempt } from '../attempt.ts'
+import type { ClaimId, NewAttempt } from '../inbox.ts'
+import { ACTIONS_KEPT } from '../journal.ts'
 import {
   ATTEMPTS_KEPT,
   type Changed,
@@ -38,7 +40,7 @@ export function createJobs(sql: Statements, tally: Tally) {
       sql.insertJob.run({ jobId, endpoint, announced, firstDelivery, createdAt })
       tally.queued(progress.stage)
     }
-    tally.countTransition(null, progress.state)
+    tally.countTransition(null, progress)
   }
 
   function put({ seq, job: was }: FoundJob, { job, dropsSideFiles }: Changed): void {
@@ -50,7 +52,7 @@ export function createJobs(sql: Statements, tally: Tally) {
       return
     }
     sql.saveJob.run({ seq, ...columnsOf(job) })
-    tally.countTransition(was.progress.state, progress.state)
+    tally.countTransition(was.progress, progress)
     if (progress.state === 'queued') tally.queued(progress.stage)
   }
 
@@ -72,11 +74,18 @@ export function createJobs(sql: Statements, tally: Tally) {
     return isHeld(claim, found.job, sideFiles) ? found : null
   }
 
-  function noteAttempt(seq: number, token: number, attempt: Attempt): void {
-    const { reason, ms, ...noted } = attempt
-    sql.insertAttempt.run({ seq, token, ...noted, ms: Math.round(ms), ...reasonColumns(reason) })
+  function noteAttempt(seq: number, token: number, attempt: NewAttempt): void {
+    const { reason, ...noted } = notedAttempt(attempt)
+    sql.insertAttempt.run({ seq, token, ...noted, ...reasonColumns(reason) })
     sql.dropOldAttempts.run({ seq, kept: ATTEMPTS_KEPT })
   }
 
-  return { find, insert, put, putSideFiles, sideFilesOf, held, noteAttempt }
+  /** Notes with a job that it was part of an action. */
+  function link(seq: number, action: number | undefined): void {
+    if (action === undefined) return
+    sql.linkAction.run({ seq, action })
+    sql.dropOldLinks.run({ seq, kept: ACTIONS_KEPT })
+  }
+
+  return { find, insert, put, putSideFiles, sideFilesOf, held, noteAttempt, link }
 }

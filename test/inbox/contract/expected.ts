@@ -145,6 +145,18 @@ export function expectedContract(name: string, openTest: () => Promise<InboxTest
       expect(await inbox.overdue(0, 9)).toEqual({ jobs: [], total: 0, next: null })
     })
 
+    it('loses its registered metadata with the bodies, once it is done', async () => {
+      const { inbox, clock } = await openTest()
+      for (const id of ['done', 'open']) await inbox.expect(id, { metadata: { n: 1 }, by: 'test' })
+      await inbox.missed('done', { status: 'Completed', endpoint: 'default' })
+      const [claim] = await claimFrom(inbox, 1)
+      await inbox.settle(claim!, done(claim!), attempt(), null)
+      clock.advance(DAY)
+      expect(await inbox.pruneBodies(clock.now())).toBe(1)
+      expect((await inbox.bodies(['done', 'open'])).map(metadataOf)).toEqual([undefined, { n: 1 }])
+      expect(await inbox.get('done')).toMatchObject({ state: 'done', registered: { by: 'test' } })
+    })
+
     it('knows when the service looked last, over restarts', async () => {
       const { inbox, clock, open } = await openTest()
       const at = clock.now()
