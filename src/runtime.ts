@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { startAlerts } from './alerts/open.ts'
+import { createWalkThread } from './answer/walk-thread.ts'
 import type { Clock } from './clock.ts'
 import { composeMetrics } from './compose-metrics.ts'
+import { composePages, openedPages } from './compose-pages.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
@@ -11,6 +13,7 @@ import type { OperatorDeps } from './http/operator.ts'
 import type { SavedFilesDeps } from './http/saved-files.ts'
 import type { Inbox, OperatorPause } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
+import { createPreviews, type Previews } from './operator/preview/previews.ts'
 import { createOutboundFetch, type Fetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
 import { checkVerifier } from './receive/check-verifier.ts'
@@ -90,6 +93,7 @@ type Opened = {
   readonly worker: Worker
   readonly retention: Retention
   readonly degradations: Degradations
+  readonly previews: Previews
 }
 
 /** Wires the parts together; creates and opens nothing before it is started. */
@@ -102,7 +106,8 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock, metrics: metrics() }
+  const pages = () => composePages({ config, clock, health, opened: () => opened && openedPages(opened) })
+  const operator = config.admin && { tokens: config.admin, clock, metrics: metrics(), pages: pages() }
 
   function health(): ReturnType<Runtime['health']> {
     return {
@@ -157,7 +162,10 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     opening.defer(() => degradations.stop())
     startTelling(inbox, outbound.fetch, opening)
 
-    opened = { inbox, results, links, worker, retention, degradations }
+    const walk = opening.adopt(createWalkThread(), (one) => one.close())
+    const previews = createPreviews({ results, walk, scrub })
+
+    opened = { inbox, results, links, worker, retention, degradations, previews }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()

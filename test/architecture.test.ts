@@ -63,13 +63,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   reducto: [...GROUND, 'reducto', 'outbound'],
   // What an operator can do, behind every face: no printing, no HTTP.
   operations: [...GROUND, ...PORTS, 'operations'],
-  http: [...GROUND, ...PORTS, 'operations', 'http', 'receive', 'handler/links.ts', 'telemetry'],
+  // What an operator sees: pages from view models, without HTTP and without a store.
+  operator: [...GROUND, ...PORTS, 'operations', 'operator', 'handler/result-view.ts', 'handler/handler.ts'],
+  http: [...GROUND, ...PORTS, 'operations', 'operator', 'http', 'receive', 'handler/links.ts', 'telemetry'],
   simulator: [...GROUND, 'simulator'],
   library: [...GROUND, 'library'],
   // Inbox, worker and results, wired; without a server, signals and an environment.
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
   'compose-metrics.ts': ['*'],
+  'compose-pages.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.
@@ -93,6 +96,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Packages and globals that only one place may touch. */
 const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/from 'express'/, /^http\//, 'Express stays at the edge'],
+  [/from 'hono/, /^operator\/html\.ts$/, 'HTML is escaped in one place'],
   [
     /from 'reductoai/,
     /^(reducto\/|cli\/|answer\/types\.ts$|handler\/handler\.ts$)/,
@@ -235,7 +239,7 @@ it('what the service imports is there in production too', () => {
   const { dependencies } = JSON.parse(readFileSync(resolve(SRC, '../package.json'), 'utf8'))
   const packages = files.flatMap((file) => {
     const text = readFileSync(join(SRC, file), 'utf8')
-    return [...text.matchAll(/(?:from|import\()\s*'([^'.][^']*)'/g)].map(([, name]) => name!)
+    return [...text.matchAll(/(?:from|import\(|import\.meta\.resolve\()\s*'([^'.][^']*)'/g)].map(([, name]) => name!)
   })
   const names = packages.filter((name) => !name.startsWith('node:')).map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0])
   expect(new Set(names)).toEqual(new Set(Object.keys(dependencies)))

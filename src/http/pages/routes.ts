@@ -1,0 +1,81 @@
+import type { RequestHandler } from 'express'
+import { html, shown } from '../../operator/html.ts'
+import { card } from '../../operator/layout.ts'
+import { to } from '../../operator/page.ts'
+import { json, redirect, send } from '../replies.ts'
+import type { Route } from '../routes.ts'
+import { type Assets, loadAssets } from './assets.ts'
+import { bulkRoute, confirmRoute, oneRoute, pauseRoute, rereadRoute, resumeRoute } from './changes.ts'
+import { pageOf, plainPage, sendPage } from './context.ts'
+import type { PagesDeps } from './deps.ts'
+import { QueryRefused } from './filter.ts'
+import { jobRoute, jobsRoute, previewRoute } from './jobs.ts'
+import { actionsRoute, deadRoute, deliveriesRoute, deliveryRoute } from './lists.ts'
+import { overviewRoute } from './overview.ts'
+import { pictureRoute } from './picture.ts'
+import { revealDeliveryRoute, revealJobRoute } from './reveal.ts'
+import { type Handle, visitOf } from './visit.ts'
+
+/** The operator's pages: for people who have signed in. `page`: to be looked at; `form`: changes something. */
+export function pageRoutes(deps: PagesDeps): readonly Route[] {
+  const assets = loadAssets()
+  const page = (path: string, handle: Handle): Route => ({
+    method: 'GET',
+    path,
+    caller: 'page',
+    handle: routed(deps, assets, handle),
+  })
+  const form = (path: string, handle: Handle): Route => ({
+    method: 'POST',
+    path,
+    caller: 'form',
+    handle: routed(deps, assets, handle),
+  })
+  return [
+    { method: 'GET', path: '/assets/:hash/:name', caller: 'visitor', handle: assets.handle },
+    page('/', overviewRoute),
+    page('/jobs', jobsRoute),
+    page('/jobs/:id', jobRoute),
+    page('/jobs/:id/preview', previewRoute),
+    page('/jobs/:id/pictures/*file', pictureRoute),
+    page('/dead', deadRoute),
+    page('/deliveries', deliveriesRoute),
+    page('/deliveries/:id', deliveryRoute),
+    page('/actions', actionsRoute),
+    page('/confirm', confirmRoute),
+    form('/bulk', bulkRoute),
+    form('/jobs/:id/retry', oneRoute('retry')),
+    form('/jobs/:id/replay', oneRoute('replay')),
+    form('/jobs/:id/content', revealJobRoute),
+    form('/deliveries/:id/retry', rereadRoute),
+    form('/deliveries/:id/content', revealDeliveryRoute),
+    form('/worker/pause', pauseRoute),
+    form('/worker/resume', resumeRoute),
+  ]
+}
+
+const NOT_OPEN = json(503, { error: 'unavailable' }, { 'retry-after': '5' })
+
+function routed(deps: PagesDeps, assets: Assets, handle: Handle): RequestHandler {
+  return async (request, response) => {
+    const opened = deps.opened()
+    if (opened === null) return send(response, NOT_OPEN)
+    // Without its last slash every link of the first page would lead beside the folder that it is mounted at.
+    if (request.path === '/' && !pathOf(request.originalUrl).endsWith('/'))
+      return send(response, redirect(`./${encodeURI(pathOf(request.originalUrl).split('/').at(-1)!)}/`))
+    const { jobs } = await opened.ledger.stats()
+    const page = pageOf(request, response, deps, { assets: assets.folder, dead: jobs.dead })
+    const visit = visitOf({ request, response, deps, opened, page })
+    try {
+      await handle(visit)
+    } catch (error) {
+      if (!(error instanceof QueryRefused)) throw error
+      const body = html`<p class="inside">${shown(error.message)}. <a href="${to(page, ['jobs'])}">Go to the jobs</a></p>`
+      sendPage(response, page, plainPage('Not understood', card('This address means nothing', body)), 400)
+    }
+  }
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0]!
+}
