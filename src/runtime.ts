@@ -107,7 +107,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const bodies = createBodyReader()
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
   const pages = () => composePages({ config, clock, health, opened: () => opened && openedPages(opened) })
-  const operator = config.admin && { tokens: config.admin, clock, metrics: metrics(), pages: pages() }
+  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), pages: pages() }
 
   function health(): ReturnType<Runtime['health']> {
     return {

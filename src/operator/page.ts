@@ -32,9 +32,3 @@ export function to(page: Pick<Page, 'root'>, path: readonly string[] = [], query
   const text = new URLSearchParams(given as [string, string][]).toString()
   return `${page.root}${path.map(encodeURIComponent).join('/')}${text === '' ? '' : `?${text}`}`
 }
-
-/** The way from an address to the root, by the depth of its path: `/` and `/jobs` are at the root, `/jobs/` is below. */
-export function rootFrom(path: string): string {
-  const depth = path.split('/').length - 2
-  return depth <= 0 ? './' : '../'.repeat(depth)
-}

@@ -1,5 +1,5 @@
 import { createScrub } from '../telemetry/scrub.ts'
-import { adminPortProblems, adminProblems, hideProblems } from './admin.ts'
+import { adminPortProblems, adminProblems, alertProblems, hideProblems } from './admin.ts'
 import { endpointSlips, endpointsOf } from './endpoints.ts'
 import { type Env, type Given, isSecret, readGiven, secretParts } from './given.ts'
 import { isInjected, isServiceUrl, nearMiss } from './near-misses.ts'

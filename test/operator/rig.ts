@@ -4,6 +4,7 @@ import { type Browser, type BrowserContext, type Page, chromium as playwright } 
 import { onTestFinished } from 'vitest'
 import { newMessageId } from '../../src/signing.ts'
 import type { Kind } from '../../src/simulator/documents/documents.ts'
+import type { NewJob } from '../../src/simulator/reducto.ts'
 import { createEvents } from '../../src/telemetry/events.ts'
 import { event, signed, type TestService, testService } from '../support/service.ts'
 
@@ -24,12 +25,11 @@ export type Rig = TestService & {
 
 export type JobOptions = {
   readonly kind?: Kind
-  readonly id?: string
   readonly metadata?: Readonly<Record<string, unknown>>
   readonly status?: 'Completed' | 'Failed'
-  readonly reason?: string
+  readonly reason?: string | null
   readonly until?: 'done' | 'dead' | 'queued' | 'nothing'
-  readonly document?: NonNullable<Parameters<TestService['reducto']['addJob']>[0]>['document']
+  readonly document?: NewJob['document']
 }
 
 /** Whether the handler's troubles are over. */
@@ -54,8 +54,8 @@ export async function startRig(env: Readonly<Record<string, string>> = {}): Prom
   return {
     ...service,
     post,
-    async job({ until = 'done', metadata = {}, status = 'Completed', ...job } = {}) {
-      const jobId = reducto.addJob({ kind: 'parse', ...job, status, metadata })
+    async job({ until = 'done', metadata = {}, status = 'Completed', kind = 'parse', ...job } = {}) {
+      const jobId = reducto.addJob({ kind, ...job, status, metadata })
       const stands =
         until === 'nothing' ? null : event(events, 'settled', (one) => one.jobId === jobId && one.state === until)
       await post(jobId, { status, metadata })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { rootFrom } from '../../src/http/session/next.ts'
 import { chart } from '../../src/operator/chart.ts'
 import { commandText, filterArgs } from '../../src/operator/command.ts'
-import { rootFrom, to } from '../../src/operator/page.ts'
+import { to } from '../../src/operator/page.ts'
 import { refusalMeaning } from '../../src/operator/refusals.ts'
 import { clockText, lastedText, spanText, tookText, zoneOf } from '../../src/operator/time.ts'
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { RequestHandler } from 'express'
 import { NOT_FOUND, sendRefusal } from '../replies.ts'
+import type { Route } from '../routes.ts'
 
 /** The style, the scripts, the font: read once, and served under a name that changes with them. */
 
@@ -58,4 +59,8 @@ function own(name: string): Buffer {
 
 function packaged(url: string): Buffer {
   return readFileSync(fileURLToPath(url))
+}
+
+export function assetsRoute({ handle }: Assets): Route {
+  return { method: 'GET', path: '/assets/:hash/:name', caller: 'visitor', handle }
 }

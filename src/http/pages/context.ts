@@ -1,10 +1,11 @@
 import type { Request, Response } from 'express'
 import { type Html, visible } from '../../operator/html.ts'
 import { type Layout, layout } from '../../operator/layout.ts'
-import { type Notice, type Page, rootFrom } from '../../operator/page.ts'
+import type { Notice, Page } from '../../operator/page.ts'
 import { zoneOf } from '../../operator/time.ts'
 import { html, send } from '../replies.ts'
 import { identityIn } from '../session/identity.ts'
+import { rootFrom } from '../session/next.ts'
 import type { PagesDeps } from './deps.ts'
 import { givenIn } from './filter.ts'
 

@@ -4,7 +4,7 @@ import { card } from '../../operator/layout.ts'
 import { to } from '../../operator/page.ts'
 import { json, redirect, send } from '../replies.ts'
 import type { Route } from '../routes.ts'
-import { type Assets, loadAssets } from './assets.ts'
+import type { Assets } from './assets.ts'
 import { bulkRoute, confirmRoute, oneRoute, pauseRoute, rereadRoute, resumeRoute } from './changes.ts'
 import { pageOf, plainPage, sendPage } from './context.ts'
 import type { PagesDeps } from './deps.ts'
@@ -17,8 +17,7 @@ import { revealDeliveryRoute, revealJobRoute } from './reveal.ts'
 import { type Handle, visitOf } from './visit.ts'
 
 /** The operator's pages: for people who have signed in. `page`: to be looked at; `form`: changes something. */
-export function pageRoutes(deps: PagesDeps): readonly Route[] {
-  const assets = loadAssets()
+export function pageRoutes(deps: PagesDeps, assets: Assets): readonly Route[] {
   const page = (path: string, handle: Handle): Route => ({
     method: 'GET',
     path,
@@ -32,7 +31,6 @@ export function pageRoutes(deps: PagesDeps): readonly Route[] {
     handle: routed(deps, assets, handle),
   })
   return [
-    { method: 'GET', path: '/assets/:hash/:name', caller: 'visitor', handle: assets.handle },
     page('/', overviewRoute),
     page('/jobs', jobsRoute),
     page('/jobs/:id', jobRoute),
