@@ -89,7 +89,7 @@ export function deliveryPage(page: Page, { delivery, body }: DeliveryModel): Lay
     title: svixId,
     place: 'deliveries',
     live: null,
-    body: html`<div class="job-head"><h1><a href="${to(page, ['deliveries'])}">Deliveries</a><span class="faint">/</span>${copyable(svixId, 'Copy the id')}</h1><div class="actions">${canRead && html`<form method="post" action="${to(page, ['deliveries', svixId, 'retry'])}"><button class="main">Read again</button></form>`}</div></div><div class="columns"><div class="stack">${bodyCard(page, svixId, body, disposition)}</div><div class="stack">${card('Facts', html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`)}${card('The same by command', html`<ul class="commands inside"><li>${copyable(commandText('deliveries show', [svixId]), 'Copy the command')}</li></ul>`)}</div></div>`,
+    body: html`<div class="job-head"><div class="name"><a href="${to(page, ['deliveries'])}">Deliveries</a><span class="faint">/</span>${copyable(svixId, 'Copy the id')}</div><div class="actions">${canRead && html`<form method="post" action="${to(page, ['deliveries', svixId, 'retry'])}"><button class="main">Read again</button></form>`}</div></div><div class="columns"><div class="stack">${bodyCard(page, svixId, body, disposition)}</div><div class="stack">${card('Facts', html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`)}${card('The same by command', html`<ul class="commands inside"><li>${copyable(commandText('deliveries show', [svixId]), 'Copy the command')}</li></ul>`)}</div></div>`,
   }
 }
 

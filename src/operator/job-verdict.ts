@@ -76,6 +76,11 @@ function waits({ job, now, purgeAt }: JobSituation): Words {
       }
 }
 
+/** It is not over yet. */
+function waitText(code: string): string {
+  return code === 'unfinished' ? 'Not finished at Reducto yet' : causeText(code)
+}
+
 function isDead({ job, now, purgeAt }: JobSituation): Words {
   const error = job.reason && shown(job.reason.message)
   if (job.stage === 'hand_over') {

@@ -53,7 +53,7 @@ function head(page: Page, { job, apiUrl, record, hasHandler }: JobModel): Html {
     html`<form method="post" action="${to(page, ['jobs', jobId, what])}"><button class="${kind}" data-key="${what === 'fetch' ? '' : 'r'}">${text}</button></form>`
   const ask = (what: string, text: string, kind: string) =>
     html`<a class="button ${kind}" href="${to(page, ['confirm'], { do: what, id: jobId })}">${text}</a>`
-  return html`<div class="job-head"><h1><a href="${to(page, ['jobs'])}">Jobs</a><span class="faint">/</span>${copyable(jobId, 'Copy the id')}</h1><div class="actions">${canQueue && (isReplay ? act('replay', 'Replay handler', 'main') : act('retry', job.state === 'queued' ? 'Try now' : 'Retry', 'main'))}${canQueue && record !== null && ask('refetch', 'Fetch anew…', '')}${copies(jobId, apiUrl)}${page.role === 'write' && ask('delete', 'Delete…', 'danger')}</div></div>`
+  return html`<div class="job-head"><div class="name"><a href="${to(page, ['jobs'])}">Jobs</a><span class="faint">/</span>${copyable(jobId, 'Copy the id')}</div><div class="actions">${canQueue && (isReplay ? act('replay', 'Replay handler', 'main') : act('retry', job.state === 'queued' ? 'Try now' : 'Retry', 'main'))}${canQueue && record !== null && ask('refetch', 'Fetch anew…', '')}${copies(jobId, apiUrl)}${page.role === 'write' && ask('delete', 'Delete…', 'danger')}</div></div>`
 }
 
 function copies(jobId: string, apiUrl: string): Html {

@@ -129,7 +129,9 @@ export function whyNotDone(
   { state, reason, dueAt, failures }: Pick<ListedJob, 'state' | 'reason' | 'dueAt' | 'failures'>,
 ): string | null {
   if (reason === null || state === 'done') return null
-  const text = `${causeText(reason.code)}: ${shown(reason.message, 200)}`
+  const cause =
+    reason.code === 'unfinished' && state !== 'dead' ? 'Not finished at Reducto yet' : causeText(reason.code)
+  const text = `${cause}: ${shown(reason.message, 200)}`
   if (state !== 'queued') return text
   const next = dueAt > now ? `in ${spanText(dueAt - now)}` : 'now'
   return failures > 0 ? `${text} · try ${failures + 1} ${next}` : `${text} · looked at again ${next}`

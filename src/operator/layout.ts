@@ -30,7 +30,7 @@ export function layout(page: Page, { title, place, live, body }: Layout): Html {
     page,
     title,
     html`${top}
-<main id="main" tabindex="-1"${live !== null && html` data-live="${live}"`}>${page.notice && notice(page.notice)}${body}</main>
+<main id="main" tabindex="-1"${live !== null && html` data-live="${live}"`}><h1 class="sr">${visible(title)}</h1>${page.notice && notice(page.notice)}${body}</main>
 ${KEYS}<p id="said" role="status" class="said"></p>`,
   )
 }

@@ -68,7 +68,7 @@ export function overviewPage(page: Page, model: OverviewModel): Layout {
 }
 
 function verdict(page: Page, { icon: shape, tone, bold, rest, why, cure }: Verdict): Html {
-  return html`<section class="card verdict is-${tone}" aria-label="How it stands">${icon(shape, tone, 18)}<div><h1><b>${shown(bold)}</b> ${shown(rest)}</h1><p>${shown(why, 800)}</p></div><div class="actions">${button()}</div></section>`
+  return html`<section class="card verdict is-${tone}" aria-label="How it stands">${icon(shape, tone, 18)}<div><h2><b>${shown(bold)}</b> ${shown(rest)}</h2><p>${shown(why, 800)}</p></div><div class="actions">${button()}</div></section>`
 
   function button(): Html | null {
     if (cure === null) return null
