@@ -41,7 +41,7 @@ export function deliveriesPage(page: Page, model: DeliveriesModel): Layout {
   const table =
     rows.length === 0
       ? html`<div class="card"><p class="empty inside"><br>No delivery matches.</p></div>`
-      : html`<div class="card"><table class="table"><thead><tr><th>Delivery</th><th class="tight">Taken as</th><th class="tight wide">Job</th><th class="tight wide">Status</th><th class="tight wide">Endpoint</th><th class="number tight">Arrived</th><th class="number tight">Received</th></tr></thead><tbody>${rows.map((row) => deliveryRow(page, row))}</tbody></table></div>`
+      : html`<div class="card"><table class="table rows"><thead><tr><th>Delivery</th><th class="tight">Taken as</th><th class="tight">Job</th><th class="tight wide">Status</th><th class="tight wide">Endpoint</th><th class="number tight">Arrived</th><th class="number tight">Received</th></tr></thead><tbody>${rows.map((row) => deliveryRow(page, row))}</tbody></table></div>`
   return {
     title: 'Deliveries',
     place: 'deliveries',
@@ -56,7 +56,7 @@ function deliveryRow(page: Page, row: NotedDelivery): Html {
     jobId === null
       ? html`<span class="faint">–</span>`
       : html`<a class="id" href="${to(page, ['jobs', jobId])}" title="${jobId}">${jobId.slice(0, 8)}</a>`
-  return html`<tr id="delivery-${svixId}"><td><a class="id" href="${to(page, ['deliveries', svixId])}">${shown(svixId, 80)}</a>${note !== null && html`<div class="second">${shown(note, 200)}</div>`}</td><td${disposition === 'rejected' && html` class="tone-bad"`}>${TAKEN[disposition]}</td><td class="wide">${job}</td><td class="wide">${shown(status ?? '–', 40)}</td><td class="wide muted">${endpoint}</td><td class="number muted">${arrivals === 1 ? 'once' : `${arrivals} times`}</td><td class="number">${agoTime(receivedAt, page)}</td></tr>`
+  return html`<tr id="delivery-${svixId}"><td class="in-meta"><a class="id" href="${to(page, ['deliveries', svixId])}">${shown(svixId, 80)}</a>${note !== null && html`<div class="second">${shown(note, 200)}</div>`}</td><td class="in-state${disposition === 'rejected' ? ' tone-bad' : ''}">${TAKEN[disposition]}</td><td class="in-id">${job}</td><td class="wide">${shown(status ?? '–', 40)}</td><td class="wide muted">${endpoint}</td><td class="in-type number muted">${arrivals === 1 ? 'once' : `${arrivals} times`}</td><td class="in-when number">${agoTime(receivedAt, page)}</td></tr>`
 }
 
 function under(page: Page, { query, rows, next, searchedTo, isFirst }: DeliveriesModel): Html {

@@ -58,8 +58,7 @@ function waits({ job, now, purgeAt }: JobSituation): Words {
   const error = job.reason && shown(job.reason.message)
   const purge = purgeAt > now ? `Reducto keeps the result for about ${spanText(purgeAt - now)} more.` : ''
   if (job.failures === 0) {
-    const waiting =
-      error === null ? 'Waiting for its turn.' : `${causeText(job.reason!.code)}; looked at again ${next}.`
+    const waiting = error === null ? 'Waiting for its turn.' : `${waitText(job.reason!.code)}; looked at again ${next}.`
     return {
       bold: isFetch ? waiting : 'The result is saved; waiting for your handler.',
       text: isFetch ? purge : '',

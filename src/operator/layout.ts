@@ -2,7 +2,7 @@ import { type Html, html, visible } from './html.ts'
 import { icon } from './icons.ts'
 import { type Page, to } from './page.ts'
 
-export type Place = 'overview' | 'jobs' | 'dead' | 'deliveries' | 'actions' | 'none'
+type Place = 'overview' | 'jobs' | 'dead' | 'deliveries' | 'actions' | 'none'
 
 export type Layout = {
   readonly title: string

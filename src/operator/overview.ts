@@ -25,7 +25,7 @@ export type OverviewModel = {
 export const SPANS = ['1h', '24h', '8d'] as const
 export type Span = (typeof SPANS)[number]
 
-export type FlowModel = {
+type FlowModel = {
   /** Deliveries and done jobs of the last day. */
   readonly received: number
   readonly lastReceivedAt: number | null
@@ -43,7 +43,7 @@ export type FlowModel = {
   readonly hasHandler: boolean
 }
 
-export type ServiceModel = {
+type ServiceModel = {
   readonly pause: { readonly since: number; readonly reason: string | null } | null
   readonly worker: string
   readonly facts: readonly (readonly [name: string, text: string])[]

@@ -9,7 +9,7 @@ const MAX_IN_ROW = 24
 const MAX_PAIRS = 100
 
 /** Metadata as names and texts: a text as it is, anything else as its JSON, with all digits. */
-export function pairsOf(metadata: unknown): readonly (readonly [name: string, text: string])[] {
+function pairsOf(metadata: unknown): readonly (readonly [name: string, text: string])[] {
   if (metadata === null || metadata === undefined) return []
   if (typeof metadata !== 'object' || Array.isArray(metadata)) return [['', textOf(metadata)]]
   return Object.entries(metadata).map(([name, value]) => [name, textOf(value)])

@@ -3,7 +3,7 @@ import { type Html, html } from './html.ts'
 /** A time zone by its name, `UTC` when nobody has chosen another. */
 export type Zone = string
 
-export const UTC: Zone = 'UTC'
+const UTC: Zone = 'UTC'
 
 /** Formats of a zone are made once: a page has a hundred times. So many zones are kept. */
 const MAX_ZONES = 16

@@ -3,7 +3,7 @@ import type { Query } from './page.ts'
 import { spanText } from './time.ts'
 
 /** Where a button leads, or what it does. */
-export type Cure =
+type Cure =
   | { readonly is: 'link'; readonly text: string; readonly path: readonly string[]; readonly query?: Query }
   | { readonly is: 'resume'; readonly text: string }
 

@@ -1,13 +1,12 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Look, launch, openWindow, signIn, startRig, whyNoBrowser } from './rig.ts'
 import { seed } from './seed.ts'
 
 const why = await whyNoBrowser()
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 /** Where pictures for the documents go; they are made with `npm run screenshots`. */
 const PICTURES = process.env.SCREENSHOTS === undefined ? null : resolve(process.env.SCREENSHOTS)
@@ -74,7 +73,7 @@ type Violation = { readonly id: string; readonly impact: string; readonly nodes:
 
 async function violationsOn(page: Page): Promise<readonly string[]> {
   // Evaluated, not added as an element: the pages allow no script but their own.
-  await page.evaluate(readFileSync(AXE, 'utf8'))
+  await page.evaluate(axe.source)
   const { violations } = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as {
     readonly violations: readonly Violation[]
   }

@@ -10,7 +10,7 @@ import { event, signed, type TestService, testService } from '../support/service
 
 /** A real service with its pages, and a real browser in front of it. */
 
-export const TOKEN = 'a-token-that-writes-1'
+const TOKEN = 'a-token-that-writes-1'
 export const READ_TOKEN = 'a-token-that-only-reads-1'
 const HANDLER = resolve(import.meta.dirname, 'handler.ts')
 
@@ -23,7 +23,7 @@ export type Rig = TestService & {
   ): Promise<Response>
 }
 
-export type JobOptions = {
+type JobOptions = {
   readonly kind?: Kind
   readonly metadata?: Readonly<Record<string, unknown>>
   readonly status?: 'Completed' | 'Failed'

@@ -4,7 +4,7 @@ import { signed } from '../support/service.ts'
 import type { Rig } from './rig.ts'
 
 /** Metadata that would like to be more than text. */
-export const HOSTILE = {
+const HOSTILE = {
   customer: '<script>window.isHacked = 1</script>',
   file: '"><img src=x onerror="window.isHacked = 2">.pdf',
   note: '\u202Egnp.exe',

@@ -54,7 +54,7 @@ export function loadAssets(): Assets {
 function own(name: string): Buffer {
   const text = readFileSync(new URL(`../../operator/assets/${name}`, import.meta.url))
   // A browser knows no names of packages.
-  return name.endsWith('.js') ? Buffer.from(text.toString().replace("from 'idiomorph'", "from './idiomorph.js'")) : text
+  return name.endsWith('.js') ? Buffer.from(text.toString().replace(/'idiomorph'/, "'./idiomorph.js'")) : text
 }
 
 function packaged(url: string): Buffer {

@@ -25,7 +25,7 @@ export type Opened = {
   readonly busy: Readonly<Record<'fetch' | 'hand_over', number>>
 }
 
-export type ServiceSettings = {
+type ServiceSettings = {
   /** Where the world reaches the service: null when PUBLIC_URL is not set. */
   readonly publicUrl: string | null
   /** How many signing secrets each endpoint has. */

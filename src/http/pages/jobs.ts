@@ -126,7 +126,7 @@ export const previewRoute: Handle = async ({ request, response, opened, page, ro
   sendFragment(response, html`${resultBody({ ...page, root: root.slice(0, -'../'.length) || './' }, id, view)}`)
 }
 
-export async function sendUnknown({ response, opened, page }: Visit, id: string): Promise<void> {
+async function sendUnknown({ response, opened, page }: Visit, id: string): Promise<void> {
   const candidates = isJobId(id) && id.length >= 4 ? await opened.ledger.idsFrom('job', id, 10) : []
   const { lastVerifiedAt } = await opened.ledger.stats()
   const lastDelivery = lastVerifiedAt === null ? null : lastedText(Math.max(page.now - lastVerifiedAt, 0))

@@ -102,7 +102,7 @@ function pin(main, fresh) {
 
 /** @param {number} number */
 function tellNewer(number) {
-  const rows = document.getElementById('rows')
+  const rows = document.querySelector('table.rows')?.closest('form, .card')
   if (!rows) return
   document.querySelector('.pill')?.remove()
   const pill = document.createElement('a')

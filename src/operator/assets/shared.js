@@ -14,7 +14,7 @@ export const all = (selector, within = document) =>
   /** @type {HTMLElement[]} */ ([...within.querySelectorAll(selector)])
 
 /** @param {string} text */
-export function say(text) {
+function say(text) {
   const place = document.getElementById('said')
   if (!place) return
   place.textContent = text
