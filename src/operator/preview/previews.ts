@@ -53,7 +53,8 @@ export function createPreviews(deps: Pick<ViewDeps, 'results' | 'walk'> & { read
     signal.throwIfAborted()
     busy++
     try {
-      return await work()
+      // A store that hangs keeps no place.
+      return await Promise.race([work(), end.promise.then(() => Promise.reject(signal.reason as Error))])
     } finally {
       busy--
       freed.resolve()
