@@ -74,8 +74,17 @@ export function confirmPage(page: Page, model: ConfirmModel): Layout {
     title: `${verb.do} ${number}`,
     place: 'jobs',
     live: null,
-    body: html`${changed}${card(html`${verb.do} ${number}?`, body)}${skippedCard(model)}<div class="under">${copyable(commandText(verb.command, options), 'Copy the command')}</div>`,
+    body: html`${changed}${otherDoings(page, model)}${card(html`${verb.do} ${number}?`, body)}${skippedCard(model)}<div class="under">${copyable(commandText(verb.command, options), 'Copy the command')}</div>`,
   }
+}
+
+/** The same jobs, for something else. */
+function otherDoings(page: Page, { doing, fields }: ConfirmModel): Html {
+  const all = Object.entries(VERBS) as [Doing, (typeof VERBS)[Doing]][]
+  return html`<nav class="chips" aria-label="What to do with them">${all.map(
+    ([other, verb]) =>
+      html`<a href="${to(page, ['confirm'], { ...fields, do: other })}"${other === doing && html` aria-current="true"`}>${verb.do}</a>`,
+  )}</nav>`
 }
 
 function named(page: Page, { named: rows, count }: ConfirmModel): Html {
