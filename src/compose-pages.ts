@@ -32,7 +32,8 @@ type PagesParts = {
   readonly config: PagesConfig
   readonly clock: Clock
   readonly health: Health
-  readonly opened: () => Opened | null
+  /** Null while the service is not started. */
+  readonly opened: () => OpenedParts | null
 }
 
 type OpenedParts = Pick<Opened, 'results' | 'previews'> & { readonly inbox: Inbox; readonly worker: Worker }
@@ -42,7 +43,12 @@ export function composePages({ config, clock, health, opened }: PagesParts): Pag
   return {
     clock,
     health,
-    opened,
+    opened() {
+      const parts = opened()
+      if (parts === null) return null
+      const { inbox: ledger, results, previews, worker } = parts
+      return { ledger, results, previews, busy: worker.busy }
+    },
     metadataOf,
     contentOf,
     service: {
@@ -55,11 +61,6 @@ export function composePages({ config, clock, health, opened }: PagesParts): Pag
       facts: () => factsOf(config),
     },
   }
-}
-
-/** What pages use of what is open. */
-export function openedPages({ inbox, results, previews, worker }: OpenedParts): Opened {
-  return { ledger: inbox, results, previews, busy: worker.busy }
 }
 
 const DAY_MS = 86_400_000

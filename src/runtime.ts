@@ -3,7 +3,8 @@ import { startAlerts } from './alerts/open.ts'
 import { createWalkThread } from './answer/walk-thread.ts'
 import type { Clock } from './clock.ts'
 import { composeMetrics } from './compose-metrics.ts'
-import { composePages, openedPages } from './compose-pages.ts'
+import { composeApi } from './compose-operator.ts'
+import { composePages } from './compose-pages.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
@@ -106,8 +107,9 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const pages = () => composePages({ config, clock, health, opened: () => opened && openedPages(opened) })
-  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), pages: pages() }
+  const pages = composePages({ config, clock, health, opened: () => opened })
+  const api = composeApi({ config, clock, scrub, health, opened: () => opened })
+  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api, pages }
 
   function health(): ReturnType<Runtime['health']> {
     return {
@@ -164,7 +166,6 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
 
     const walk = opening.adopt(createWalkThread(), (one) => one.close())
     const previews = createPreviews({ results, walk, scrub })
-
     opened = { inbox, results, links, worker, retention, degradations, previews }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'

@@ -15,6 +15,7 @@ const GROUND = [
   'clock.ts',
   'error-text.ts',
   'lossless-json.ts',
+  'nearest.ts',
   'explain-error.ts',
   'fsync.ts',
   'job.ts',
@@ -22,6 +23,7 @@ const GROUND = [
   'retry-after.ts',
   'telemetry/events.ts',
   'telemetry/log.ts',
+  'telemetry/reasons.ts',
   'telemetry/scrub.ts',
   'signals.ts',
   'signing.ts',
@@ -38,6 +40,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'clock.ts': [],
   'error-text.ts': ['causes.ts'],
   'lossless-json.ts': [],
+  'nearest.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
   'job.ts': ['backoff.ts', 'telemetry/scrub.ts'],
@@ -47,7 +50,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'signing.ts': [],
   'units.ts': [],
   'version.ts': [],
-  settings: ['blocked-ports.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
+  settings: ['blocked-ports.ts', 'nearest.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
   telemetry: [...GROUND, 'telemetry'],
   // It tells people: what calls a service of the user's has the same limits everywhere.
   alerts: [...GROUND, 'alerts', 'handler/excerpt.ts', 'handler/time-limit.ts'],
@@ -73,6 +76,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'compose-worker.ts': ['*'],
   'compose-metrics.ts': ['*'],
   'compose-pages.ts': ['*'],
+  'compose-operator.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.

@@ -25,9 +25,13 @@ export function readyz(health: Health): RequestHandler {
     const { notReady, degraded } = health()
     if (notReady.length > 0) return send(response, json(503, { not_ready: notReady }))
     if (degraded.length === 0) return send(response, READY)
-    const details = Object.fromEntries(degraded.map((one) => [one.name, detail(one)]))
-    send(response, json(200, { degraded: degraded.map(({ name }) => name), details }))
+    send(response, json(200, { degraded: degraded.map(({ name }) => name), details: detailsOf(degraded) }))
   }
+}
+
+/** What `/readyz` says of each problem, by its name. */
+export function detailsOf(degraded: readonly Degradation[]) {
+  return Object.fromEntries(degraded.map((one) => [one.name, detail(one)]))
 }
 
 function detail({ message, since, waiting, oldest }: Degradation) {

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express'
 import type { Clock } from '../clock.ts'
 import type { EventBus } from '../telemetry/events.ts'
 import type { Scrub } from '../telemetry/scrub.ts'
+import { type ApiDeps, apiRoutes } from './api/api.ts'
 import { assetsRoute, loadAssets } from './pages/assets.ts'
 import type { PagesDeps } from './pages/deps.ts'
 import { pageRoutes } from './pages/routes.ts'
@@ -20,6 +21,7 @@ export type OperatorDeps = {
   readonly clock: Clock
   readonly metrics: MetricsText
   readonly scrub: Scrub
+  readonly api: ApiDeps
   /** For the pages of people; without it there are only programs. */
   readonly pages?: PagesDeps
 }
@@ -55,6 +57,7 @@ export function createOperator(deps: OperatorDeps, events: EventBus): Operator {
     },
     routes: [
       { method: 'GET', path: '/metrics', caller: 'read', handle: metricsRoute(deps.metrics) },
+      ...apiRoutes(deps.api),
       ...signIn,
       assetsRoute(assets),
       ...pages,

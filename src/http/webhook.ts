@@ -3,6 +3,7 @@ import { InboxUnavailable } from '../inbox/inbox.ts'
 import type { Receiver, WebhookEndpoint, WebhookReply } from '../receive/receive.ts'
 import { InvalidSignature, type Refusal } from '../receive/verify.ts'
 import type { EventBus } from '../telemetry/events.ts'
+import { SIGNATURE_REASONS } from '../telemetry/reasons.ts'
 import { type BodyReader, BodyRefused } from './body.ts'
 import { BODY_ALREADY_READ, BODY_CURE, isBodyTaken } from './mount.ts'
 import { peerOf } from './peer.ts'
@@ -27,17 +28,7 @@ const REPLIES = {
 } as const
 
 const INVALID_SIGNATURE = Object.fromEntries(
-  (
-    [
-      'missing_headers',
-      'mixed_headers',
-      'bad_timestamp',
-      'timestamp_too_old',
-      'timestamp_too_new',
-      'no_match',
-      'not_utf8',
-    ] satisfies Refusal[]
-  ).map((reason) => [reason, json(401, { error: 'invalid_signature', reason })]),
+  SIGNATURE_REASONS.map((reason) => [reason, json(401, { error: 'invalid_signature', reason })]),
 ) as Record<Refusal, Reply>
 
 export type WebhookDeps = {

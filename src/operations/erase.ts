@@ -24,13 +24,16 @@ export async function eraseJobs(
   const dryRun = bulk.dryRun ?? false
   const skipped: Skipped[] = [...selected.skipped]
   for (const [index, id] of dryRun ? [] : ids.entries()) {
-    const why = await eraseJob(deps, id, signal)
-    if (why !== null) skipped.push({ id, why })
+    const failure = await eraseJob(deps, id, signal)
+    if (failure !== null) skipped.push({ id, why: failure.why })
     bulk.onProgress?.(index + 1, ids.length)
   }
   const failed = skipped.length - selected.skipped.length
   return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore }
 }
+
+/** Why a job is not, or not wholly, erased. `results`: the store of results failed. */
+export type EraseFailure = { readonly code: 'unknown' | 'running' | 'results'; readonly why: string }
 
 /**
  * Erases one job. Resolves to null when all of it is gone, else to why not. The files go first, so that what the inbox calls
@@ -40,26 +43,32 @@ export async function eraseJob(
   { ledger, results }: EraseDeps,
   jobId: string,
   signal: AbortSignal,
-): Promise<string | null> {
-  const removeFiles = () =>
+): Promise<EraseFailure | null> {
+  const removeFiles = (): Promise<EraseFailure | null> =>
     results.remove(jobId, signal).then(
       () => null,
-      (error: Error) => `is not erased: its files could not be removed (${error.message}); delete it again`,
+      (error: Error) => ({
+        code: 'results',
+        why: `is not erased: its files could not be removed (${error.message}); delete it again`,
+      }),
     )
 
   const job = await ledger.get(jobId)
   if (job === null) return UNKNOWN
-  if (job.isRunning) return 'is being worked on: try again in a moment'
+  if (job.isRunning) return { code: 'running', why: 'is being worked on: try again in a moment' }
   const kept = await removeFiles()
   if (kept !== null) return kept
   switch (await ledger.erase(jobId)) {
     case 'erased':
       return removeFiles()
     case 'running':
-      return 'is not erased: it is being worked on, which may save again the files that were removed; delete it again in a moment'
+      return {
+        code: 'running',
+        why: 'is not erased: it is being worked on, which may save again the files that were removed; delete it again in a moment',
+      }
     case 'unknown':
       return UNKNOWN
   }
 }
 
-const UNKNOWN = 'there is no such job'
+const UNKNOWN: EraseFailure = { code: 'unknown', why: 'there is no such job' }

@@ -33,6 +33,7 @@ export async function replayJobs(deps: ReplayDeps, bulk: Bulk, signal: AbortSign
     return refuse(
       'changed',
       `${saved.ids.length} jobs match, not ${expect}: look at them again with a dry run; nothing was done`,
+      { count: saved.ids.length },
     )
   const result = await requeueSelected(deps, saved, bulk)
   return result.is === 'refused' ? result : { ...result, unsaved: selected.ids.length - saved.ids.length }

@@ -1,7 +1,7 @@
 import type { Ledger } from '../inbox/inbox.ts'
 import type { Refusal } from './refusal.ts'
 import { type BulkResult, requeueSelected } from './requeue.ts'
-import { type Bulk, type SelectDeps, selectJobs, whyNotRequeued } from './select.ts'
+import { type Bulk, hindrance, type SelectDeps, selectJobs, whyNotRequeued } from './select.ts'
 
 export type RetryDeps = SelectDeps & { readonly ledger: Pick<Ledger, 'requeue'> }
 
@@ -16,4 +16,18 @@ export async function retryJobs(
   const which = 'filter' in bulk ? { ...bulk, filter: { state: 'dead' as const, ...bulk.filter } } : bulk
   const selected = await selectJobs(deps, which, whyNotRequeued)
   return requeueSelected(deps, selected, bulk, { refetch: bulk.refetch ?? false })
+}
+
+/** Queues the job with exactly this id again. Resolves to what it is now, or to what hinders that. */
+export async function retryJob(
+  { ledger }: { readonly ledger: Pick<Ledger, 'get' | 'requeue'> },
+  jobId: string,
+  { refetch }: { readonly refetch: boolean },
+): Promise<'queued' | 'unknown' | NonNullable<ReturnType<typeof hindrance>>> {
+  const job = await ledger.get(jobId)
+  if (job === null) return 'unknown'
+  const found = hindrance(job)
+  if (found !== null) return found
+  // Taken by the worker since it was looked at.
+  return (await ledger.requeue({ jobId }, { refetch })) > 0 ? 'queued' : 'running'
 }

@@ -34,6 +34,8 @@ export type JobModel = {
   readonly purgeAt: number
   /** Where the API is, as curl reaches it; null when PUBLIC_URL does not say. */
   readonly apiUrl: string
+  /** Why the store of results cannot be read now; null when it can. */
+  readonly trouble: string | null
   /** Content is on the page although it is hidden elsewhere: a person asked for it, and that was noted. */
   readonly isRevealed: boolean
 }
@@ -41,7 +43,7 @@ export type JobModel = {
 export function jobPage(page: Page, model: JobModel): Layout {
   const { job, record, result } = model
   const isOpen = job.state !== 'done' && job.state !== 'dead'
-  const body = html`${head(page, model)}${verdict(model, page)}<div class="columns"><div class="stack">${record && result && resultCard(page, record, result)}${record && model.files.length > 0 && filesCard(page, record, model.files)}${record === null && card('Result', html`<p class="empty">${noResult(job)}</p>`)}</div><div class="stack">${card('Timeline', timeline(page, timelineOf({ ...job, actions: model.actions, hasHandler: model.hasHandler })), { beside: 'latest first' })}${metadataCard(page, model)}${factsCard(page, model)}${commandsCard(model)}</div></div>`
+  const body = html`${head(page, model)}${verdict(model, page)}<div class="columns"><div class="stack">${record && result && resultCard(page, record, result)}${record && model.files.length > 0 && filesCard(page, record, model.files)}${record === null && card('Result', html`<p class="empty">${model.trouble === null ? noResult(job) : `The results cannot be read now: ${shown(model.trouble)}`}</p>`)}</div><div class="stack">${card('Timeline', timeline(page, timelineOf({ ...job, actions: model.actions, hasHandler: model.hasHandler })), { beside: 'latest first' })}${metadataCard(page, model)}${factsCard(page, model)}${commandsCard(model)}</div></div>`
   return { title: job.jobId, place: 'jobs', live: model.isRevealed ? null : isOpen ? 2 : 15, body }
 }
 

@@ -56,7 +56,7 @@ ${under(page, model)}`
 }
 
 function filterForm(page: Page, { query, types, endpoints }: JobsModel): Html {
-  const kept = ['state', 'stage', 'code', 'error', 'cause', 'metadata'].flatMap((name) => {
+  const kept = ['state', ...moreFilters(query)].flatMap((name) => {
     const values = [query[name] ?? []].flat()
     return values.map((value) => html`<input type="hidden" name="${name}" value="${String(value)}">`)
   })
@@ -86,9 +86,14 @@ function chips(page: Page, { query, counts }: JobsModel): Html {
   })}</nav>`
 }
 
-/** Filters that have no field of their own, each with a link that takes it away. */
+/** The names of filters that have no field of their own. */
+function moreFilters(query: Query): readonly string[] {
+  return ['stage', 'code', 'error', 'cause', ...Object.keys(query).filter((name) => name.startsWith('metadata.'))]
+}
+
+/** These filters, each with a link that takes it away. */
 function others(page: Page, { query }: JobsModel): Html | null {
-  const given = (['stage', 'code', 'error', 'cause', 'metadata'] as const).flatMap((name) =>
+  const given = moreFilters(query).flatMap((name) =>
     [query[name] ?? []].flat().map((value) => ({ name, value: String(value) })),
   )
   if (given.length === 0) return null

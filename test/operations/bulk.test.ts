@@ -85,6 +85,7 @@ describe('a retry of many', () => {
       is: 'refused',
       code: 'changed',
       message: '12 jobs match, not 11: look at them again with a dry run; nothing was done',
+      count: 12,
     })
     expect(on.calls).toEqual([])
     expect(await retryJobs(on, { filter: {}, expect: 12 })).toMatchObject({ jobs: 12 })

@@ -34,7 +34,7 @@ describe.skipIf(why !== null)(`how the pages look${why === null ? '' : ` (no bro
       'sign-in': '/sign-in',
       overview: '/',
       jobs: '/jobs',
-      filtered: '/jobs?state=dead&code=refused&metadata=trouble%3Dcredit&q=%3Cscript%3E',
+      filtered: '/jobs?state=dead&code=refused&metadata.trouble=credit&q=%3Cscript%3E',
       dead: '/dead',
       deliveries: '/deliveries',
       delivery: `/deliveries/${svixId}`,

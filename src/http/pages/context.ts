@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { type Html, visible } from '../../operator/html.ts'
+import type { Html } from '../../operator/html.ts'
 import { type Layout, layout } from '../../operator/layout.ts'
 import type { Notice, Page } from '../../operator/page.ts'
 import { zoneOf } from '../../operator/time.ts'
@@ -92,9 +92,4 @@ export function sendPage(response: Response, page: Page, content: Layout, status
 
 export function sendFragment(response: Response, fragment: Html): void {
   send(response, html(200, String(fragment)))
-}
-
-/** A page that says why nothing is shown. */
-export function plainPage(title: string, body: Html): Layout {
-  return { title: visible(title), place: 'none', live: null, body }
 }

@@ -22,13 +22,22 @@ const STAGES: ReadonlySet<string> = new Set<Stage>(['fetch', 'hand_over'])
 /** Longer ones match nothing. Characters. */
 const MAX_VALUE = 500
 const TEXTS = ['status', 'type', 'endpoint', 'code', 'cause', 'error', 'q'] as const
-const NAMES = [...TEXTS, 'state', 'stage', 'metadata', 'since'] as const
+const NAMES = [...TEXTS, 'state', 'stage', 'since'] as const
+/** How the name of a member of the metadata begins: `metadata.KEY=VALUE`. */
+const MEMBER = 'metadata.'
+/** What else an address of ours has. */
+const OTHERS = ['cursor', 'did', 'n', 'refused', 'do', 'id', 'until', 'expect']
+const KNOWN: ReadonlySet<string> = new Set([...NAMES, ...OTHERS])
 
 /** The filter of jobs that is given, in the words of the API and the command line; and the same as a link keeps it. */
 export function jobFilterOf(given: Given, now: number): { readonly filter: JobFilter; readonly query: Query } {
   const text = (name: string) => one(given, name)
   const [state, stage, since] = [text('state'), text('stage'), text('since')]
-  const metadata = given.getAll('metadata').filter((pair) => pair !== '')
+  const members = [...given.keys()].filter((name) => name.startsWith(MEMBER))
+  // A filter that is misspelt would match all.
+  const unknown = [...given.keys()].find((name) => !KNOWN.has(name) && !members.includes(name))
+  if (unknown !== undefined) throw new QueryRefused(`there is no filter ${unknown.slice(0, 64)}`)
+  const metadata = members.map((name): [string, string] => [name.slice(MEMBER.length), one(given, name) ?? ''])
   if (state !== undefined && !STATES.has(state)) throw new QueryRefused(`there is no state ${state}`)
   if (stage !== undefined && !STAGES.has(stage)) throw new QueryRefused(`there is no stage ${stage}`)
   const filter = {
@@ -36,9 +45,9 @@ export function jobFilterOf(given: Given, now: number): { readonly filter: JobFi
     ...(state === undefined ? {} : { state: state as JobState }),
     ...(stage === undefined ? {} : { stage: stage as Stage }),
     ...(since === undefined ? {} : { since: timeOf('since', since, now) }),
-    ...(metadata.length === 0 ? {} : { metadata: Object.fromEntries(metadata.map(pairOf)) }),
+    ...(metadata.length === 0 ? {} : { metadata: Object.fromEntries(metadata) }),
   }
-  const query = Object.fromEntries(NAMES.map((name) => [name, name === 'metadata' ? metadata : text(name)]))
+  const query = Object.fromEntries([...NAMES, ...members].map((name) => [name, text(name)]))
   return { filter, query }
 }
 
@@ -68,10 +77,4 @@ export function cursorOf(given: Given): string | undefined {
   const cursor = one(given, 'cursor')
   if (cursor !== undefined && !/^\d{1,15}$/.test(cursor)) throw new QueryRefused('cursor takes what a list ended with')
   return cursor
-}
-
-function pairOf(pair: string): readonly [string, string] {
-  const at = pair.indexOf('=')
-  if (at < 1) throw new QueryRefused('metadata takes KEY=VALUE')
-  return [pair.slice(0, at), pair.slice(at + 1)]
 }

@@ -9,6 +9,7 @@ import { lastedText } from '../../operator/time.ts'
 import { linesOf } from '../../results/lines.ts'
 import type { FileEntry, JobRecord } from '../../results/record.ts'
 import { ResultsUnavailable } from '../../results/results.ts'
+import { linkSignals } from '../../signals.ts'
 import { endOf } from '../saved-files.ts'
 import { sendFragment, sendPage } from './context.ts'
 import { cursorOf, givenIn, jobFilterOf, one } from './filter.ts'
@@ -56,10 +57,11 @@ export async function showRevealed(visit: Visit): Promise<void> {
 }
 
 async function showOne(visit: Visit, content: 'open' | 'hidden' | 'revealed'): Promise<void> {
-  const { request, response, opened, deps, page } = visit
+  const { request, response, deps, page } = visit
   const id = String(request.params.id)
   const end = endOf(response)
-  const shown = isJobId(id) ? await showJob({ ...opened, metadataOf: deps.metadataOf }, id, end) : null
+  const found = isJobId(id) ? await showOrTrouble(visit, id, end) : null
+  const shown = found?.shown ?? null
   if (shown === null || shown.is === 'refused') return sendUnknown(visit, id)
   const { job, record } = shown
   if (job.jobId !== id) return visit.goTo(['jobs', job.jobId])
@@ -76,10 +78,30 @@ async function showOne(visit: Visit, content: 'open' | 'hidden' | 'revealed'): P
     handlerPath: service.handlerPath,
     purgeAt: purgeAt(job.createdAt),
     apiUrl: `${service.publicUrl?.replace(/\/$/, '') ?? visit.origin}/api`,
+    trouble: found?.trouble ?? null,
     isRevealed: content === 'revealed',
   }
   sendPage(response, content === 'revealed' ? { ...page, hidesContent: false } : page, jobPage(page, model))
 }
+
+/** A store that does not answer is asked for so long, ms: the rest of the page is in the inbox. */
+const STORE_PATIENCE_MS = 5_000
+
+/** The job, also while its result cannot be read: `trouble` says why. */
+async function showOrTrouble({ opened, deps }: Visit, id: string, end: AbortSignal) {
+  const { ledger, results } = opened
+  const metadataOf = deps.metadataOf
+  using patience = linkSignals(end, AbortSignal.timeout(STORE_PATIENCE_MS))
+  try {
+    return { shown: await showJob({ ledger, results, metadataOf }, id, patience.signal), trouble: null }
+  } catch (error) {
+    if (!(error instanceof ResultsUnavailable || patience.signal.aborted)) throw error
+    const trouble = error instanceof ResultsUnavailable ? error.message : 'it took longer than 5 s'
+    return { shown: await showJob({ ledger, results: NOTHING, metadataOf }, id, end), trouble }
+  }
+}
+
+const NOTHING = { record: async () => null }
 
 function actionsOf(job: object): JobModel['actions'] {
   return (job as { readonly actions?: JobModel['actions'] }).actions ?? []

@@ -1,12 +1,12 @@
 import type { RequestHandler } from 'express'
 import { html, shown } from '../../operator/html.ts'
-import { card } from '../../operator/layout.ts'
-import { to } from '../../operator/page.ts'
+import { card, type Layout } from '../../operator/layout.ts'
+import { type Page, to } from '../../operator/page.ts'
 import { json, redirect, send } from '../replies.ts'
 import type { Route } from '../routes.ts'
 import type { Assets } from './assets.ts'
 import { bulkRoute, confirmRoute, oneRoute, pauseRoute, rereadRoute, resumeRoute } from './changes.ts'
-import { pageOf, plainPage, sendPage } from './context.ts'
+import { pageOf, sendPage } from './context.ts'
 import type { PagesDeps } from './deps.ts'
 import { QueryRefused } from './filter.ts'
 import { jobRoute, jobsRoute, previewRoute } from './jobs.ts'
@@ -18,17 +18,18 @@ import { type Handle, visitOf } from './visit.ts'
 
 /** The operator's pages: for people who have signed in. `page`: to be looked at; `form`: changes something. */
 export function pageRoutes(deps: PagesDeps, assets: Assets): readonly Route[] {
+  const shared = { deps, assets, visits: { now: 0 } }
   const page = (path: string, handle: Handle): Route => ({
     method: 'GET',
     path,
     caller: 'page',
-    handle: routed(deps, assets, handle),
+    handle: routed(shared, handle),
   })
   const form = (path: string, handle: Handle): Route => ({
     method: 'POST',
     path,
     caller: 'form',
-    handle: routed(deps, assets, handle),
+    handle: routed(shared, handle),
   })
   return [
     page('/', overviewRoute),
@@ -52,26 +53,39 @@ export function pageRoutes(deps: PagesDeps, assets: Assets): readonly Route[] {
   ]
 }
 
+/** Pages that are made at once: each asks the inbox a few things, and its reader has one thread. */
+const MAX_VISITS = 16
+
+type Shared = { readonly deps: PagesDeps; readonly assets: Assets; readonly visits: { now: number } }
+
+const BUSY = json(503, { error: 'busy' }, { 'retry-after': '2' })
 const NOT_OPEN = json(503, { error: 'unavailable' }, { 'retry-after': '5' })
 
-function routed(deps: PagesDeps, assets: Assets, handle: Handle): RequestHandler {
+function routed({ deps, assets, visits }: Shared, handle: Handle): RequestHandler {
   return async (request, response) => {
     const opened = deps.opened()
     if (opened === null) return send(response, NOT_OPEN)
     // Without its last slash every link of the first page would lead beside the folder that it is mounted at.
     if (request.path === '/' && !pathOf(request.originalUrl).endsWith('/'))
-      return send(response, redirect(`./${encodeURI(pathOf(request.originalUrl).split('/').at(-1)!)}/`))
-    const { jobs } = await opened.ledger.stats()
-    const page = pageOf(request, response, deps, { assets: assets.folder, dead: jobs.dead })
-    const visit = visitOf({ request, response, deps, opened, page })
+      return send(response, redirect(`./${pathOf(request.originalUrl).split('/').at(-1)!}/`))
+    if (visits.now >= MAX_VISITS) return send(response, BUSY)
+    visits.now++
     try {
-      await handle(visit)
-    } catch (error) {
-      if (!(error instanceof QueryRefused)) throw error
-      const body = html`<p class="inside">${shown(error.message)}. <a href="${to(page, ['jobs'])}">Go to the jobs</a></p>`
-      sendPage(response, page, plainPage('Not understood', card('This address means nothing', body)), 400)
+      const { jobs } = await opened.ledger.stats()
+      const page = pageOf(request, response, deps, { assets: assets.folder, dead: jobs.dead })
+      await handle(visitOf({ request, response, deps, opened, page })).catch((error) => {
+        if (!(error instanceof QueryRefused)) throw error
+        sendPage(response, page, notUnderstood(page, error.message), 400)
+      })
+    } finally {
+      visits.now--
     }
   }
+}
+
+function notUnderstood(page: Page, why: string): Layout {
+  const body = html`<p class="inside">${shown(why)}. <a href="${to(page, ['jobs'])}">Go to the jobs</a></p>`
+  return { title: 'Not understood', place: 'none', live: null, body: card('This address means nothing', body) }
 }
 
 function pathOf(url: string): string {
