@@ -2,6 +2,7 @@ import express from 'express'
 import request from 'supertest'
 import { describe, expect, it } from 'vitest'
 import { createMountable } from '../../src/http/app.ts'
+import { ResultsUnavailable } from '../../src/results/results.ts'
 import { createEvents } from '../../src/telemetry/events.ts'
 import { delivery, event, type TestService, testService } from '../support/service.ts'
 
@@ -84,6 +85,20 @@ describe('pictures', () => {
     })
     for (const path of ['files/1-pdf_url.pdf', 'job.json', 'files/9-none.png', '..%2f..%2freceiver.db', 'record.json'])
       await get(`/jobs/${jobId}/pictures/${path}`).expect(404)
+  })
+})
+
+describe('while the results cannot be read', () => {
+  it('a job is shown with all that the inbox knows, and why its result is not', async () => {
+    const { get, jobId, results } = await rig()
+    Object.assign(results, {
+      record: async () => {
+        throw new ResultsUnavailable('results', 'the bucket does not answer')
+      },
+    })
+    const { text } = await get(`/jobs/${jobId}`).expect(200)
+    expect(text).toContain('The results cannot be read now: the bucket does not answer')
+    expect(text).toContain('a-secret-customer')
   })
 })
 
