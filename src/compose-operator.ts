@@ -8,6 +8,7 @@ import type { InboxPlace } from './inbox/open.ts'
 import type { Disk } from './operations/status.ts'
 import type { Results } from './results/results.ts'
 import type { Config } from './settings/config.ts'
+import type { EventBus } from './telemetry/events.ts'
 import type { Scrub } from './telemetry/scrub.ts'
 import { packageVersion } from './version.ts'
 
@@ -18,12 +19,13 @@ type OperatorParts = {
   readonly clock: Clock
   readonly scrub: Scrub
   readonly health: Health
+  readonly events: EventBus
   /** Null while the service is not started. */
   readonly opened: () => { readonly inbox: Inbox; readonly results: Results } | null
 }
 
 /** Wires what operators work on: the running service itself. */
-export function composeApi({ config, clock, scrub, health, opened }: OperatorParts): ApiDeps {
+export function composeApi({ config, clock, scrub, health, events, opened }: OperatorParts): ApiDeps {
   const version = packageVersion()
 
   function readiness() {
@@ -38,7 +40,7 @@ export function composeApi({ config, clock, scrub, health, opened }: OperatorPar
       if (parts === null) return null
       const { inbox: ledger, results } = parts
       const disks = () => disksOf(config)
-      return { ledger, results, readiness, disks, minFree: config.minFreeDisk, version, now: clock.now, scrub }
+      return { ledger, results, readiness, disks, minFree: config.minFreeDisk, version, now: clock.now, scrub, events }
     },
   }
 }

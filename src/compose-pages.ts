@@ -10,6 +10,7 @@ import { metadataOf } from './receive/metadata.ts'
 import { contentOf } from './receive/parse.ts'
 import type { Config } from './settings/config.ts'
 import { describeResultsLocation } from './settings/stores.ts'
+import type { EventBus } from './telemetry/events.ts'
 import { formatBytes } from './units.ts'
 import { packageVersion } from './version.ts'
 import type { Worker } from './worker/worker.ts'
@@ -32,6 +33,8 @@ type PagesParts = {
   readonly config: PagesConfig
   readonly clock: Clock
   readonly health: Health
+  readonly events: EventBus
+  readonly atRisk: PagesDeps['atRisk']
   /** Null while the service is not started. */
   readonly opened: () => OpenedParts | null
 }
@@ -39,10 +42,12 @@ type PagesParts = {
 type OpenedParts = Pick<Opened, 'results' | 'previews'> & { readonly inbox: Inbox; readonly worker: Worker }
 
 /** Wires the operator's pages. */
-export function composePages({ config, clock, health, opened }: PagesParts): PagesDeps {
+export function composePages({ config, clock, health, events, atRisk, opened }: PagesParts): PagesDeps {
   return {
     clock,
     health,
+    events,
+    atRisk,
     opened() {
       const parts = opened()
       if (parts === null) return null

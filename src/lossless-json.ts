@@ -22,7 +22,7 @@ export function losslessNumber(source: string): unknown {
   return rawNumber(source)
 }
 
-/** Whether this is a number of `parseLossless` that is kept as it was written. */
+/** Whether `value` is a number that keeps its digits: `stringifyLossless` writes them. */
 export function isLosslessNumber(value: unknown): value is RawNumber {
   return isRawNumber(value)
 }
@@ -35,7 +35,7 @@ export function stringifyLossless(value: unknown, indent?: number): string {
 // TypeScript's library does not have JSON.rawJSON (ES2026) yet.
 const { rawJSON: rawNumber, isRawJSON: isRawNumber } = JSON as unknown as {
   rawJSON(text: string): RawNumber
-  isRawJSON(value: unknown): boolean
+  isRawJSON(value: unknown): value is RawNumber
 }
 
 /** Whether valid JSON contains a number that JavaScript would write differently. */

@@ -5,6 +5,7 @@ import type { Clock } from './clock.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeApi } from './compose-operator.ts'
 import { composePages } from './compose-pages.ts'
+import { composeUpkeep, createAtRisk } from './compose-upkeep.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
@@ -17,18 +18,21 @@ import { openInbox } from './inbox/open.ts'
 import { createPreviews, type Previews } from './operator/preview/previews.ts'
 import { createOutboundFetch, type Fetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
+import { createProver, type Prover } from './proof.ts'
 import { checkVerifier } from './receive/check-verifier.ts'
 import { createReceiver, type Receiver } from './receive/receive.ts'
 import { createClient } from './reducto/client.ts'
 import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { type Config, SettingsError } from './settings/config.ts'
+import { withinMs } from './signals.ts'
 import { type Degradation, type Degradations, type Trouble, watchDegradations } from './telemetry/degradations.ts'
 import type { EventBus, Events, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScrub } from './telemetry/scrub.ts'
+import { createSearchLog } from './telemetry/search-log.ts'
 import { watchPayloads } from './telemetry/unexpected.ts'
-import { type Retention, startRetention } from './worker/retention.ts'
+import type { Retention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
 
 /** The settings of inbox, results and worker: all except those of a server and of a process. */
@@ -53,6 +57,8 @@ type Runtime = {
   /** The saved files behind the links of forwarded records; without forwards there are none. */
   readonly saved: (() => SavedFilesDeps | null) | null
   readonly bodies: BodyReader
+  /** Proves that an answer is this service's; null while the inbox is not open. */
+  prover(): Prover | null
   /** For the operator's routes; null when there are none. */
   readonly operator: OperatorDeps | null
   /** A start that fails midway closes what it opened in reverse order. `signal` aborts a running start. */
@@ -91,6 +97,7 @@ type Opened = {
   readonly inbox: Inbox
   readonly results: Results
   readonly links: Links | null
+  readonly prover: Prover
   readonly worker: Worker
   readonly retention: Retention
   readonly degradations: Degradations
@@ -106,9 +113,10 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   let opened: Opened | null = null
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
-  const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const pages = composePages({ config, clock, health, opened: () => opened })
-  const api = composeApi({ config, clock, scrub, health, opened: () => opened })
+  const atRisk = createAtRisk(() => opened?.inbox ?? null, clock)
+  const metrics = () => composeMetrics({ config, events, clock, bodies, health, atRisk, opened: () => opened })
+  const api = composeApi({ config, clock, scrub, health, events, opened: () => opened })
+  const pages = composePages({ config, clock, health, events, atRisk: atRisk.read, opened: () => opened })
   const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api, pages }
 
   function health(): ReturnType<Runtime['health']> {
@@ -148,9 +156,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     const client = createClient({ ...config.reducto, fetch: outbound.fetch })
     const parts = { config, inbox, results, clock, events, scrub, proxies, client, opening }
     const worker = composeWorker({ ...parts, handOver: handOver?.handOver ?? null })
-    const { retention: keep, resultsRetention } = config
-    const retention = startRetention({ inbox, results, clock, log, retention: keep, resultsRetention })
-    opening.defer(() => retention.stop())
+    const retention = composeUpkeep({ ...parts, log })
 
     const degradations = watchDegradations({
       look: () => [...troublesOf(inbox, retention), ...worker.troubles],
@@ -166,7 +172,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
 
     const walk = opening.adopt(createWalkThread(), (one) => one.close())
     const previews = createPreviews({ results, walk, scrub })
-    opened = { inbox, results, links, worker, retention, degradations, previews }
+    opened = { inbox, results, links, prover: createProver(linkKey), worker, retention, degradations, previews }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()
@@ -205,6 +211,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
         log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
       },
       onWarning: (message: string) => log.warn(message),
+      onSearch: createSearchLog(log),
       onTransaction: (transaction: Events['committed'][0]) => void events.emit('committed', transaction),
       onRead: (question: string, ms: number) => void events.emit('read', { question, ms }),
       onDeath(error: Error) {
@@ -254,6 +261,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     receiver: () => receiver,
     health,
     bodies,
+    prover: () => opened?.prover ?? null,
     operator,
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
     start,
@@ -267,17 +275,6 @@ function pauseMessage({ reason }: OperatorPause): string {
 
 function savedFilesOf(opened: Opened | null, { now }: Clock): SavedFilesDeps | null {
   return opened?.links ? { results: opened.results, links: () => opened.links, now } : null
-}
-
-/** Whether `work` ended within this time: a hanging disk, bucket or database must not outlast the grace. */
-async function withinMs(ms: number, work: Promise<void>): Promise<boolean> {
-  const late = Promise.withResolvers<false>()
-  const timer = setTimeout(late.resolve, ms, false)
-  try {
-    return await Promise.race([work.then(() => true), late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /**

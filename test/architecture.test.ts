@@ -8,6 +8,7 @@ const SRC = resolve(import.meta.dirname, '../src')
 
 /** Files without a room that anybody may use: they know nothing of the service. */
 const GROUND = [
+  'actor.ts',
   'backoff.ts',
   'blocked-ports.ts',
   'causes.ts',
@@ -18,8 +19,11 @@ const GROUND = [
   'nearest.ts',
   'explain-error.ts',
   'fsync.ts',
+  'job-cause.ts',
   'job.ts',
   'permissions.ts',
+  'proof.ts',
+  'purge.ts',
   'retry-after.ts',
   'telemetry/events.ts',
   'telemetry/log.ts',
@@ -30,9 +34,17 @@ const GROUND = [
   'units.ts',
   'version.ts',
 ]
-const PORTS = ['inbox/inbox.ts', 'results/results.ts', 'results/record.ts', 'results/lines.ts', 'handler/hand-over.ts']
+const PORTS = [
+  'inbox/inbox.ts',
+  'inbox/journal.ts',
+  'results/results.ts',
+  'results/record.ts',
+  'results/lines.ts',
+  'handler/hand-over.ts',
+]
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  'actor.ts': [],
   'backoff.ts': [],
   'blocked-ports.ts': [],
   'causes.ts': [],
@@ -43,8 +55,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'nearest.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
+  'job-cause.ts': ['job.ts'],
+  'purge.ts': [],
   'job.ts': ['backoff.ts', 'telemetry/scrub.ts'],
   'permissions.ts': [],
+  'proof.ts': [],
   'retry-after.ts': [],
   'signals.ts': [],
   'signing.ts': [],
@@ -69,11 +84,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // What an operator sees: pages from view models, without HTTP and without a store.
   operator: [...GROUND, ...PORTS, 'operations', 'operator', 'handler/result-view.ts', 'handler/handler.ts'],
   http: [...GROUND, ...PORTS, 'operations', 'operator', 'http', 'receive', 'handler/links.ts', 'telemetry'],
+  // What may be wrong, one file a check: it prints nothing, and knows no command.
+  doctor: [...GROUND, ...PORTS, 'doctor', 'inbox/open.ts', 'outbound', 'reducto', 'results/open.ts', 'settings'],
   simulator: [...GROUND, 'simulator'],
   library: [...GROUND, 'library'],
   // Inbox, worker and results, wired; without a server, signals and an environment.
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
+  'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
   'compose-pages.ts': ['*'],
   'compose-operator.ts': ['*'],

@@ -92,7 +92,7 @@ export function call(name: string, { takes, choices, many }: OptionSpec): string
 
 const VALUE_NAMES: Readonly<Record<string, string>> = {
   ...{ since: 'TIME', until: 'TIME', timeout: 'TIME', limit: 'N', expect: 'N', port: 'N' },
-  ...{ metadata: 'KEY=VALUE', to: 'URL', forward: 'URL', q: 'START', error: 'TEXT', reason: 'TEXT', job: 'ID' },
+  ...{ metadata: 'KEY=VALUE', to: 'URL', forward: 'URL', q: 'TEXT', error: 'TEXT', reason: 'TEXT', job: 'ID' },
 }
 
 /** Two columns within `WIDTH`: what is long on the left has a line of its own. */

@@ -1,4 +1,4 @@
-import type { JobFilter } from '../inbox/inbox.ts'
+import { type JobFilter, MAX_SEARCH_LENGTH } from '../inbox/inbox.ts'
 import { isJobId, type JobState, type Stage } from '../job.ts'
 import { timeFrom } from '../operations/times.ts'
 import { parseDuration } from '../units.ts'
@@ -50,7 +50,9 @@ type FilterValues = {
 
 /** Which jobs; empty when no option says so. */
 export function filterOf(values: FilterValues): JobFilter {
-  const { state, stage, since, metadata } = values
+  const { state, stage, since, metadata, q } = values
+  if (q !== undefined && (q.trim() === '' || q.trim().length > MAX_SEARCH_LENGTH))
+    throw new WrongUse(`--q takes the start of an id, or words: up to ${MAX_SEARCH_LENGTH} characters`)
   const texts = (['status', 'type', 'endpoint', 'code', 'error', 'q'] as const).flatMap((name) =>
     values[name] === undefined ? [] : [[name, values[name]]],
   )

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
 import { DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
@@ -9,8 +9,11 @@ import type { Memory } from './memory/memory.ts'
 import { checkCopy, markInterrupted } from './sqlite/check-copy.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
+import { type Inspection, inspectDatabase } from './sqlite/inspect.ts'
 import { InboxLocked, isInstanceLocked, lockInstance } from './sqlite/lock.ts'
-import { copyTo, openForReading } from './sqlite/schema.ts'
+import { copyTo, MIGRATIONS, openForReading } from './sqlite/schema.ts'
+import type { SearchState } from './sqlite/search-thread.ts'
+import { removeSideFile, sideFileOf } from './sqlite/side-file.ts'
 import type { InboxWatch } from './watch.ts'
 
 type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
@@ -30,6 +33,8 @@ export type OpenInboxOptions = {
   /** Called when another service holds the database and this one waits. */
   readonly onWait: () => void
   readonly onWarning: (message: string) => void
+  /** The index of search has changed: whatever befalls it, nothing else is hurt. */
+  readonly onSearch?: (state: SearchState) => void
 } & InboxWatch
 
 /**
@@ -68,11 +73,23 @@ export async function openLedger(database: SqlitePlace): Promise<Ledger & { clos
   }
 }
 
-/** Bytes on the disk: of the database, and of its log. Zero for a file that is not there. */
-export async function inboxBytes(database: InboxPlace): Promise<{ readonly database: number; readonly log: number }> {
-  if (database.kind === 'memory') return { database: 0, log: 0 }
+/** Bytes on the disk: of the database, of its log, and of the index of search with its own. Zero for a file that is not there. */
+export async function inboxBytes(database: InboxPlace): Promise<InboxBytes> {
+  if (database.kind === 'memory') return { database: 0, log: 0, search: 0 }
   const size = async (path: string) => (await stat(path).catch(() => null))?.size ?? 0
-  return { database: await size(database.path), log: await size(`${database.path}-wal`) }
+  const [{ path }, index] = [database, sideFileOf(database.path)]
+  return {
+    database: await size(path),
+    log: await size(`${path}-wal`),
+    search: (await size(index)) + (await size(`${index}-wal`)),
+  }
+}
+
+type InboxBytes = { readonly database: number; readonly log: number; readonly search: number }
+
+/** Deletes the index of search, which the next service builds anew. Only while none runs. */
+export function removeSearchIndex(database: SqlitePlace): void {
+  removeSideFile(resolve(database.path))
 }
 
 /**
@@ -81,6 +98,34 @@ export async function inboxBytes(database: InboxPlace): Promise<{ readonly datab
  */
 export function checkInbox(database: SqlitePlace): void {
   openForReading(database.path).close()
+}
+
+/** The schema of this version. */
+export const INBOX_VERSION = MIGRATIONS.length
+
+/** `disk`: a warning about where it lies. `large`: looking at all of it would take too long. */
+export type InboxLook = { readonly disk: string | null } & (
+  | { readonly is: 'absent' }
+  | { readonly is: 'large' }
+  | { readonly is: 'looked'; readonly inspection: Inspection }
+)
+
+/**
+ * Looks at the disk and the file of an inbox from outside, changes nothing, and needs no database of this version.
+ * `timeout`: how long its pages may be looked at, ms. Throws the database's errors.
+ * @throws DatabaseRefused
+ */
+export async function inspectInbox(database: SqlitePlace, timeout: number): Promise<InboxLook> {
+  const path = resolve(database.path)
+  const disk = checkDisk(join(existingFolder(dirname(path)), basename(path)))
+  if (!existsSync(path)) return { is: 'absent', disk }
+  const inspection = await inspectDatabase(path, timeout)
+  return inspection === null ? { is: 'large', disk } : { is: 'looked', inspection, disk }
+}
+
+/** A folder that does not exist yet is made on the disk of the one above. */
+function existingFolder(folder: string): string {
+  return existsSync(folder) || folder === dirname(folder) ? folder : existingFolder(dirname(folder))
 }
 
 /**

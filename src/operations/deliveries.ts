@@ -1,4 +1,5 @@
 import type { Content, DeliveryDetail, DeliveryFilter, Ledger, ListedDelivery, Page } from '../inbox/inbox.ts'
+import { type ActingDeps, noteAction } from './acting.ts'
 import { resolveId, resolveIds } from './ids.ts'
 import { type Refusal, refuse, type Skipped } from './refusal.ts'
 import { allRows, type OnSearched, type Rows, wholePage } from './walk.ts'
@@ -71,8 +72,8 @@ export type RereadResult = {
   readonly skipped: readonly Skipped[]
 }
 
-export type RereadDeps = {
-  readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread'>
+export type RereadDeps = ActingDeps & {
+  readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread' | 'note'>
   readonly contentOf: ContentOf
 }
 
@@ -88,9 +89,11 @@ export async function rereadDeliveries(
 ): Promise<RereadResult> {
   const dryRun = which.dryRun ?? false
   const { ids, skipped } = await idsOf(deps, which)
+  const filter = 'filter' in which ? which.filter : null
+  const action = dryRun ? undefined : await noteAction(deps, { what: 'retry_deliveries', filter, ids })
   let [queued, unchanged] = [0, 0]
   for (const id of ids) {
-    const became = await rereadDelivery(deps, id, dryRun)
+    const became = await rereadNoted(deps, id, dryRun, async () => action)
     if (became === 'job') queued++
     else if (became === 'unchanged') unchanged++
     else skipped.push({ id, why: became.why })
@@ -123,9 +126,18 @@ const UNKNOWN: NotReread = { code: 'unknown', why: 'there is no such delivery' }
 
 /** Reads the delivery with exactly this id again. `unchanged`: it still names no job. */
 export async function rereadDelivery(
+  deps: ActingDeps & Pick<RereadDeps, 'contentOf'> & { readonly ledger: Pick<Ledger, 'delivery' | 'reread' | 'note'> },
+  id: string,
+): Promise<'job' | 'unchanged' | NotReread> {
+  return rereadNoted(deps, id, false, () => noteAction(deps, { what: 'retry_deliveries', filter: null, ids: [id] }))
+}
+
+/** `begin`: notes the action once it is clear that there is something to do. */
+async function rereadNoted(
   { ledger, contentOf }: { readonly ledger: Pick<Ledger, 'delivery' | 'reread'>; readonly contentOf: ContentOf },
   id: string,
-  dryRun = false,
+  dryRun: boolean,
+  begin: () => Promise<number | undefined>,
 ): Promise<'job' | 'unchanged' | NotReread> {
   const delivery = await ledger.delivery(id)
   if (delivery === null) return UNKNOWN
@@ -136,6 +148,6 @@ export async function rereadDelivery(
   if (content.is !== 'job' && Buffer.byteLength(delivery.body) >= KEPT_BYTES)
     return { code: 'cut', why: 'only the start of its body is kept: press Resend in Svix' }
   if (content.is !== 'job' || dryRun) return content.is === 'job' ? 'job' : 'unchanged'
-  const became = await ledger.reread(id, content)
+  const became = await ledger.reread(id, content, await begin())
   return became === 'unknown' ? UNKNOWN : became
 }

@@ -29,7 +29,8 @@ const WORDS: Readonly<Record<string, string>> = {
   resume: 'resumed the worker',
   retry_deliveries: 'read deliveries again',
   erase_deliveries: 'erased deliveries',
-  show: 'looked at content',
+  show: 'looked at the content of a job',
+  show_delivery: 'looked at the body of a delivery',
 }
 
 /** Ids that a row names. */
@@ -50,7 +51,7 @@ export function actionsPage(page: Page, { rows, next, isFirst }: ActionsModel): 
 }
 
 function actionRow(page: Page, { at, who, role, what, filter, count, ids }: ActionModel): Html {
-  const isDelivery = what.endsWith('_deliveries')
+  const isDelivery = what.endsWith('_deliveries') || what === 'show_delivery'
   const named = ids.slice(0, NAMED).map((id) => {
     const path = isDelivery ? ['deliveries', id] : ['jobs', id]
     return html`<a class="id" href="${to(page, path)}" title="${shown(id)}">${shown(id, 8)}</a> `

@@ -144,6 +144,11 @@ export const SETTINGS = {
     group: 'Where things are kept',
     doc: 'How long deliveries and finished jobs are kept after their last activity. At least 90d: Svix can replay a delivery for that long, and a deleted one would count as new.',
   }),
+  BODY_RETENTION: setting(parseDuration, {
+    default: '100d',
+    group: 'Where things are kept',
+    doc: 'How long the database keeps what may be personal: bodies of deliveries with their metadata, and what attempts at jobs said. Counted like RETENTION, and at most that. Jobs that are not done keep theirs.',
+  }),
   RESULTS_RETENTION: setting(resultsRetention, {
     default: 'forever',
     group: 'Where things are kept',

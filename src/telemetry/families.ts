@@ -81,8 +81,8 @@ export const FAMILIES = {
   inbox_bytes: {
     kind: 'gauge',
     labels: ['part'],
-    help: 'Size of the database and of its log.',
-    use: 'part is database or log. The database shrinks only when RETENTION takes effect; the log is moved into it all the time.',
+    help: 'Size of the database, of its log, and of the index of search.',
+    use: 'part is database, log or search. The database shrinks only when RETENTION takes effect; the log is moved into it all the time.',
   },
   read_seconds: {
     kind: 'histogram',
@@ -90,6 +90,12 @@ export const FAMILIES = {
     buckets: READ,
     help: 'How long the inbox took to answer a question.',
     use: 'These never hold up a delivery: they have a thread of their own.',
+  },
+  search_lag_rows: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Deliveries that the index of search does not know yet.',
+    use: 'They are found all the same, more slowly. Grows for long: the log says why (search). Absent while there is no index.',
   },
   jobs: {
     kind: 'gauge',
@@ -102,6 +108,18 @@ export const FAMILIES = {
     labels: ['stage'],
     help: 'For how long the longest-waiting job of this stage has been due.',
     use: 'Minutes: a pause, too few places, or slow attempts. For fetch hours are urgent: Reducto deletes results after about 12.',
+  },
+  results_at_risk: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Jobs whose result only Reducto has: not fetched yet, or dead and retried in time.',
+    use: 'Reducto deletes results about 12 h after their job ended. When next_purge_timestamp_seconds is near, end what holds up fetching, and retry the dead ones.',
+  },
+  next_purge_timestamp_seconds: {
+    kind: 'gauge',
+    labels: [],
+    help: 'When Reducto deletes the first of these results, about.',
+    use: 'Absent when none is at risk. The figure is about, so that a time that has passed may still be mended.',
   },
   attempts_total: {
     kind: 'counter',
@@ -214,6 +232,12 @@ export const FAMILIES = {
     labels: [],
     help: 'MIN_FREE_DISK: below it fetching pauses.',
     use: 'To compare free_disk_bytes with.',
+  },
+  operator_actions_total: {
+    kind: 'counter',
+    labels: ['action'],
+    help: 'What operators did through the routes of this process.',
+    use: 'action is retry, replay, erase, pause, resume, retry_deliveries or erase_deliveries. Those of commands are in the log of actions alone, with who did them.',
   },
   sign_in_failures_total: {
     kind: 'counter',

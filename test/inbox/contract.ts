@@ -5,12 +5,14 @@ import { tempFolder } from '../support/temp.ts'
 import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
+import { journalContract } from './contract/journal.ts'
 import { ledgerContract } from './contract/ledger.ts'
 import { operatorsContract } from './contract/operators.ts'
 import { readyContract } from './contract/ready.ts'
 import { requeueContract } from './contract/requeue.ts'
 import { restartContract } from './contract/restart.ts'
 import { retentionContract } from './contract/retention.ts'
+import { searchContract } from './contract/search.ts'
 import { sideFilesContract } from './contract/side-files.ts'
 import type { InboxTest } from './contract/support.ts'
 
@@ -40,8 +42,10 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   sideFilesContract(name, openTest)
   readyContract(name, openTest)
   ledgerContract(name, openTest)
+  journalContract(name, openTest)
   requeueContract(name, openTest)
   operatorsContract(name, openTest)
   retentionContract(name, openTest)
   restartContract(name, openTest)
+  searchContract(name, openTest)
 }

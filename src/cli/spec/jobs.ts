@@ -11,6 +11,7 @@ export const jobsList = command({
   examples: [
     ['jobs list --state dead', 'what could not be finished, and why'],
     ['jobs list --metadata user_id=123', 'the documents of one person'],
+    ['jobs list --q invoice:2026-07', 'whose metadata has such a value below that key'],
     ['jobs list --code handler --since 2h --wide', 'what the handler refused lately'],
   ],
 })

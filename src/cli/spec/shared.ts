@@ -30,7 +30,10 @@ export const JOB_FILTERS = {
     many: true,
     does: 'whose metadata has this member at its top; may be given several times, and all must match',
   },
-  q: { takes: 'the start of an id', does: 'whose job id, or the svix-id of a delivery, begins so' },
+  q: {
+    takes: 'the start of an id, or words',
+    does: 'whose id or svix-id begins so; or with all these words in the values of its metadata or in its error, the last one by its beginning, KEY:VALUE below that key',
+  },
 } as const
 
 /** Bounds of a bulk operation: never more than was shown. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ACTIONS } from '../../actor.ts'
 
 /** What the API answers with, for its document: the names and times of `--json`. Members are only ever added. */
 
@@ -51,6 +52,9 @@ export const JOB = job.extend({
   is_running: z.boolean(),
   endpoints: z.array(z.string()),
   deliveries: z.array(delivery),
+  round: z.int(),
+  queued_at: at,
+  actions: z.array(z.object({ at, who: z.string(), role: z.string(), what: z.enum(ACTIONS), round: z.int() })),
   attempts: z.array(attempt),
   record: z.looseObject({}).nullable(),
 })

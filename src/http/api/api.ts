@@ -78,9 +78,11 @@ function handlerOf(route: ApiRoute, deps: ApiDeps, places: Places): RequestHandl
     if (query.is === 'invalid') return send(response, invalidQuery(query.issues))
     const body = readBody(route.body, response.locals.body as Buffer)
     if (body.is === 'invalid') return send(response, invalidQuery(body.issues))
-    const work = deps.work()
-    if (work === null) return send(response, UNAVAILABLE)
-    const call = { params: request.params, query: query.value, body: body.value, identity: identityIn(response) }
+    const opened = deps.work()
+    if (opened === null) return send(response, UNAVAILABLE)
+    const identity = identityIn(response)
+    const work = { ...opened, actor: { who: identity.who, role: identity.role } }
+    const call = { params: request.params, query: query.value, body: body.value, identity }
     const isBulk = route.cost === 'bulk'
     const signal = isBulk ? endOf(response) : within(deps.timeout ?? MAX_CALL_MS, endOf(response))
     if (isBulk) request.socket.setTimeout(MAX_BULK_SILENCE_MS)

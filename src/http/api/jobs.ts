@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isJobId } from '../../job.ts'
-import { eraseJob } from '../../operations/erase.ts'
+import { eraseOneJob } from '../../operations/erase.ts'
 import { searchJobs } from '../../operations/list.ts'
 import { retryJob } from '../../operations/retry.ts'
 import { showJob } from '../../operations/show.ts'
@@ -106,7 +106,7 @@ export const JOB_ROUTES: readonly ApiRoute[] = [
     refusals: [404, 409],
     async handle({ params: { job_id: jobId }, work, signal }) {
       if (!isJobId(jobId)) return NOT_FOUND
-      const failure = await eraseJob(work, jobId, signal)
+      const failure = await eraseOneJob(work, jobId, signal)
       if (failure === null) return { value: { jobId, erased: true } }
       return { unknown: NOT_FOUND, running: RUNNING, results: UNAVAILABLE }[failure.code]
     },

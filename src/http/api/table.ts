@@ -1,8 +1,10 @@
 import type { Request, Response } from 'express'
 import type { z } from 'zod'
+import type { Actor } from '../../actor.ts'
 import type { Inbox } from '../../inbox/inbox.ts'
 import type { Readiness, StatusDeps } from '../../operations/status.ts'
 import type { Results } from '../../results/results.ts'
+import type { EventBus } from '../../telemetry/events.ts'
 import type { Scrub } from '../../telemetry/scrub.ts'
 import type { Reply } from '../replies.ts'
 import type { Identity } from '../session/identity.ts'
@@ -19,6 +21,7 @@ export type Work = {
   readonly version: string
   readonly now: () => number
   readonly scrub: Scrub
+  readonly events: EventBus
 }
 
 export type Call<Query, Body> = {
@@ -26,7 +29,8 @@ export type Call<Query, Body> = {
   readonly query: Query
   readonly body: Body
   readonly identity: Identity
-  readonly work: Work
+  /** With who calls: what is done is noted as theirs. */
+  readonly work: Work & { readonly actor: Actor }
   /** Aborts when the caller has gone. */
   readonly signal: AbortSignal
   readonly request: Request

@@ -46,7 +46,8 @@ function doingOf(given: Given): Doing {
 
 async function perform(visit: Visit, doing: Doing, bulk: Bulk): Promise<BulkResult | Refusal> {
   const { opened, deps, response } = visit
-  const common = { ledger: opened.ledger, results: opened.results, now: deps.clock.now }
+  const { ledger, results } = opened
+  const common = { ledger, results, now: deps.clock.now, actor: visit.actor, events: deps.events }
   const signal = endOf(response)
   switch (doing) {
     case 'retry':
@@ -113,21 +114,26 @@ export function oneRoute(doing: 'retry' | 'replay'): Handle {
   }
 }
 
+/** What an operation needs that notes who does it. */
+export function actingIn({ opened, deps, actor }: Visit) {
+  return { ledger: opened.ledger, actor, events: deps.events }
+}
+
 export const pauseRoute: Handle = async (visit) => {
   const reason = one(visit.form, 'reason')?.slice(0, MAX_REASON) ?? null
-  await pauseWork({ ledger: visit.opened.ledger }, reason)
+  await pauseWork(actingIn(visit), reason)
   visit.goTo([], { did: 'pause' })
 }
 
 export const resumeRoute: Handle = async (visit) => {
-  await resumeWork({ ledger: visit.opened.ledger })
+  await resumeWork(actingIn(visit))
   visit.goTo([], { did: 'resume' })
 }
 
 export const rereadRoute: Handle = async (visit) => {
-  const { opened, deps, request } = visit
+  const { deps, request } = visit
   const id = String(request.params.id)
-  const done = await rereadDeliveries({ ledger: opened.ledger, contentOf: deps.contentOf }, { ids: [id] })
+  const done = await rereadDeliveries({ ...actingIn(visit), contentOf: deps.contentOf }, { ids: [id] })
   const path = ['deliveries', id]
   if (done.skipped.length > 0)
     return visit.goTo(path, { refused: done.skipped[0]!.why.includes('start of its body') ? 'cut' : 'nothing' })

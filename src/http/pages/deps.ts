@@ -1,15 +1,19 @@
 import type { Clock } from '../../clock.ts'
-import type { Ledger } from '../../inbox/inbox.ts'
+import type { AtRisk, Ledger } from '../../inbox/inbox.ts'
 import type { ContentOf } from '../../operations/deliveries.ts'
 import type { MetadataOf } from '../../operations/list.ts'
 import type { Previews } from '../../operator/preview/previews.ts'
 import type { Results } from '../../results/results.ts'
+import type { EventBus } from '../../telemetry/events.ts'
 import type { Health } from '../health.ts'
 
 /** What the pages are made from. */
 export type PagesDeps = {
   readonly clock: Clock
   readonly health: Health
+  readonly events: EventBus
+  /** The jobs whose result only Reducto has, looked for at most once a minute; null while it is not known. */
+  readonly atRisk: () => Promise<AtRisk | null>
   /** What is open while the service runs; null before and after. */
   readonly opened: () => Opened | null
   readonly metadataOf: MetadataOf

@@ -6,6 +6,7 @@ import { type JobModel, jobPage, type ResultView, resultBody } from '../../opera
 import { jobsPage } from '../../operator/jobs.ts'
 import { notFoundPage } from '../../operator/not-found.ts'
 import { lastedText } from '../../operator/time.ts'
+import { purgeAt } from '../../purge.ts'
 import { linesOf } from '../../results/lines.ts'
 import type { FileEntry, JobRecord } from '../../results/record.ts'
 import { ResultsUnavailable } from '../../results/results.ts'
@@ -13,7 +14,6 @@ import { linkSignals } from '../../signals.ts'
 import { endOf } from '../saved-files.ts'
 import { sendFragment, sendPage } from './context.ts'
 import { cursorOf, givenIn, jobFilterOf, one } from './filter.ts'
-import { purgeAt } from './journal.ts'
 import type { Handle, Visit } from './visit.ts'
 
 /** Jobs of a page. */
@@ -73,7 +73,7 @@ async function showOne(visit: Visit, content: 'open' | 'hidden' | 'revealed'): P
     record,
     result,
     files: record ? await filesOf(visit, record, end) : [],
-    actions: actionsOf(job),
+    actions: job.actions,
     hasHandler: service.hasHandler,
     handlerPath: service.handlerPath,
     purgeAt: purgeAt(job.createdAt),
@@ -102,10 +102,6 @@ async function showOrTrouble({ opened, deps }: Visit, id: string, end: AbortSign
 }
 
 const NOTHING = { record: async () => null }
-
-function actionsOf(job: object): JobModel['actions'] {
-  return (job as { readonly actions?: JobModel['actions'] }).actions ?? []
-}
 
 /** The result if it is there soon. Without a script a link waits for it. */
 async function patiently({ request, opened, deps }: Visit, record: JobRecord, end: AbortSignal): Promise<ResultView> {

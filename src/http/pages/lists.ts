@@ -7,7 +7,7 @@ import { notFoundPage } from '../../operator/not-found.ts'
 import { lastedText } from '../../operator/time.ts'
 import { sendPage } from './context.ts'
 import { cursorOf, givenIn, one, QueryRefused } from './filter.ts'
-import { causesOf, journalOf } from './journal.ts'
+import { causesOf } from './journal.ts'
 import type { Handle, Visit } from './visit.ts'
 
 const PAGE_ROWS = 50
@@ -73,7 +73,7 @@ function bodyOf(text: string | null): DeliveryModel['body'] {
 
 export const actionsRoute: Handle = async ({ request, response, opened, page }) => {
   const cursor = cursorOf(givenIn(request))
-  const found = await journalOf(opened.ledger).actions({
+  const found = await opened.ledger.actions({
     limit: PAGE_ROWS,
     ...(cursor === undefined ? {} : { cursor }),
   })

@@ -1,13 +1,14 @@
-import type { Ledger, Stats } from '../../inbox/inbox.ts'
+import type { AtRisk, Ledger } from '../../inbox/inbox.ts'
 import type { CauseModel } from '../../operator/causes.ts'
 import { chartsOf } from '../../operator/charts.ts'
 import { type OverviewModel, overviewPage, SPANS, type Span } from '../../operator/overview.ts'
 import { causeText, standingOf } from '../../operator/state.ts'
 import { spanText } from '../../operator/time.ts'
 import type { Situation } from '../../operator/verdict.ts'
+import { purgeAt, REDUCTO_KEEPS_MS } from '../../purge.ts'
 import { sendPage } from './context.ts'
 import { givenIn, one, QueryRefused } from './filter.ts'
-import { causesOf, journalOf, purgeAt, REDUCTO_KEEPS_MS } from './journal.ts'
+import { causesOf } from './journal.ts'
 import type { Handle, Visit } from './visit.ts'
 
 const HOUR_MS = 3_600_000
@@ -26,22 +27,21 @@ export const overviewRoute: Handle = async (visit) => {
 async function modelOf(visit: Visit, span: Span): Promise<OverviewModel> {
   const { opened, deps, page } = visit
   const { ledger, busy } = opened
-  const journal = journalOf(ledger)
   const { now } = page
-  const [stats, service, causes, atRisk, minutes, day, refusals, facts, oldest] = await Promise.all([
+  const [stats, service, causes, known, minutes, day, refusals, facts, oldest] = await Promise.all([
     ledger.stats(),
     ledger.service(),
     causesOf(ledger),
-    journal.atRisk(),
-    journal.minutes(now - SPAN_MS[span], now),
-    journal.minutes(now - DAY_MS, now),
-    journal.refusals(now - DAY_MS),
+    deps.atRisk(),
+    ledger.minutes(now - SPAN_MS[span], now),
+    ledger.minutes(now - DAY_MS, now),
+    ledger.refusals(now - DAY_MS),
     deps.service.facts(),
     ledger.oldest({ state: 'queued' }),
   ])
   const { notReady, degraded } = deps.health()
+  const atRisk: AtRisk = known ?? { jobs: 0, soonest: [] }
   const sum = (name: string) => day.reduce((all, { counts }) => all + (counts[name] ?? 0), 0)
-  const waitingHandler = queuedAt(stats, 'hand_over')
   const situation: Situation = {
     now,
     notReady,
@@ -57,11 +57,11 @@ async function modelOf(visit: Visit, span: Span): Promise<OverviewModel> {
     flow: {
       received: sum('accepted') + sum('ignored'),
       lastReceivedAt: stats.lastVerifiedAt,
-      waiting: queuedAt(stats, 'fetch'),
+      waiting: stats.queued.fetch,
       oldestWaitingAt: oldest?.createdAt ?? null,
       fetching: busy.fetch,
       handingOver: busy.hand_over,
-      retryingHandler: waitingHandler,
+      retryingHandler: stats.queued.hand_over,
       places: deps.service.places,
       handlerFailsSince: degraded.find(({ name }) => name === 'handler')?.since ?? null,
       done: sum('done') + sum('failed'),
@@ -87,18 +87,11 @@ async function modelOf(visit: Visit, span: Span): Promise<OverviewModel> {
   }
 }
 
-function queuedAt(stats: Stats, stage: 'fetch' | 'hand_over'): number {
-  const { queued } = stats as { readonly queued?: Readonly<Record<'fetch' | 'hand_over', number>> }
-  return queued ? queued[stage] : stage === 'fetch' ? stats.jobs.queued : 0
-}
-
 function toldCauses(causes: readonly CauseModel[]): Situation['causes'] {
   return causes
     .map(({ code, jobs, purgeAt: purge }) => ({ text: causeText(code), jobs, isSaved: purge === null }))
     .toSorted((a, b) => b.jobs - a.jobs)
 }
-
-type AtRisk = Awaited<ReturnType<ReturnType<typeof journalOf>['atRisk']>>
 
 function soonestPurge({ soonest }: AtRisk): number | null {
   const [first] = soonest
@@ -112,12 +105,16 @@ async function namedAtRisk(ledger: Ledger, { soonest }: AtRisk): Promise<Overvie
   const shown = soonest.slice(0, MAX_BARS)
   if (shown.length === 0) return []
   const { rows } = await ledger.list({ jobIds: shown.map(({ jobId }) => jobId) }, { limit: shown.length })
-  const states = new Map(rows.map((row) => [row.jobId, standingOf(row).word.toLowerCase()]))
-  return shown.map(({ jobId, receivedAt }) => ({
-    jobId,
-    state: states.get(jobId) ?? 'queued',
-    purgeAt: purgeAt(receivedAt),
-  }))
+  // What is known is up to a minute old: some of it may be saved by now.
+  const states = new Map(
+    rows
+      .filter(({ state, stage }) => state !== 'done' && stage === 'fetch')
+      .map((row) => [row.jobId, standingOf(row).word.toLowerCase()]),
+  )
+  return shown.flatMap(({ jobId, receivedAt }) => {
+    const state = states.get(jobId)
+    return state === undefined ? [] : [{ jobId, state, purgeAt: purgeAt(receivedAt) }]
+  })
 }
 
 function workerText(places: number, pause: { readonly since: number } | null, now: number): string {

@@ -1,8 +1,11 @@
 import { isRequeueable, type JobState, type Stage } from '../../job.ts'
 import type { Content, JobDetail, JobFilter, JobPage, JobRow, Page, ServiceState, Stats } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
+import { matches } from '../search/matches.ts'
+import { parseQuery, startsAny } from '../search/query.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
 import { createDeliveryQueries, deliveryRowOf } from './delivery-queries.ts'
+import { causeOfEntry, createJournal } from './journal.ts'
 import { type Conditions, isEvery, lower } from './match.ts'
 import { firstDeliveryOf, type JobEntry, type Memory } from './memory.ts'
 import { pageOf } from './page.ts'
@@ -12,12 +15,15 @@ export function createQueries(memory: Memory) {
   function get(jobId: string): JobDetail | null {
     const entry = memory.jobs.get(jobId)
     if (!entry) return null
-    const { job, sideFiles, deliveries, otherEndpoints, attempts } = entry
+    const { job, sideFiles, deliveries, otherEndpoints, attempts, actions } = entry
     return {
       ...jobRowOf(job),
       isRunning: isInHand(job, sideFiles),
       endpoints: [job.endpoint, ...[...otherEndpoints].sort()],
       deliveries: deliveries.map(deliveryRowOf),
+      round: job.round,
+      queuedAt: job.queuedAt,
+      actions: actions.toReversed(),
       attempts: [...attempts].sort(([a], [b]) => b - a).map(([, attempt]) => attempt),
     }
   }
@@ -59,6 +65,7 @@ export function createQueries(memory: Memory) {
       const due = queued.filter(({ progress }) => progress.stage === stage).map(({ progress }) => progress.dueAt)
       return due.length > 0 ? Math.min(...due) : null
     }
+    const waiting = (stage: Stage) => queued.filter(({ progress }) => progress.stage === stage).length
     const [next] = queued.sort((a, b) => a.queuedAt - b.queuedAt)
     return {
       jobs: {
@@ -69,11 +76,17 @@ export function createQueries(memory: Memory) {
       oldestQueuedAt: next?.queuedAt ?? null,
       oldestDueAt: { fetch: firstDue('fetch'), hand_over: firstDue('hand_over') },
       lastVerifiedAt: memory.lastVerifiedAt,
+      endpoints: [...memory.lastVerifiedBy]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([endpoint, lastVerifiedAt]) => ({ endpoint, lastVerifiedAt })),
+      queued: { fetch: waiting('fetch'), hand_over: waiting('hand_over') },
       paused: memory.pause !== null,
     }
   }
 
-  return { get, list, oldest, requeueable, stats, service, ...createDeliveryQueries(memory) }
+  const { causes, atRisk, actions, minutes, refusals } = createJournal(memory)
+  const journal = { causes, atRisk, actions, minutes, refusals }
+  return { get, list, oldest, requeueable, stats, service, ...journal, ...createDeliveryQueries(memory) }
 }
 
 /** What each part of a filter asks of a job. */
@@ -85,10 +98,11 @@ const CONDITIONS: Conditions<JobEntry, JobFilter> = {
   status: ({ job }, status) => lower(job.savedStatus ?? job.announced) === lower(status),
   type: ({ job }, type) => lower(job.type) === lower(type),
   endpoint: ({ job }, endpoint) => lower(job.endpoint) === lower(endpoint),
+  cause: (entry, cause) => causeOfEntry(entry) === cause,
   code: ({ job }, code) => job.progress.reason?.code === code,
   error: ({ job: { progress } }, error) =>
     progress.reason?.code === error || (lower(progress.reason?.message ?? null)?.includes(lower(error)!) ?? false),
-  q: ({ job, deliveries }, q) => job.jobId.startsWith(q) || deliveries.some(({ svixId }) => svixId.startsWith(q)),
+  q: (entry, q) => isFound(entry, q),
   metadata(entry, metadata) {
     const body = firstDeliveryOf(entry)?.body
     return body ? hasMetadata(body.toString('utf8'), metadata) : false
@@ -96,4 +110,15 @@ const CONDITIONS: Conditions<JobEntry, JobFilter> = {
   since: ({ job }, since) => job.updatedAt >= since,
   until: ({ job }, until) => job.updatedAt <= until,
   createdSince: ({ job }, createdSince) => job.createdAt >= createdSince,
+}
+
+function isFound(entry: JobEntry, q: string): boolean {
+  const query = parseQuery(q)
+  if (query === null) return false
+  const { job, deliveries } = entry
+  const { state, reason } = job.progress
+  const ids = [job.jobId, ...deliveries.map(({ svixId }) => svixId)]
+  if (startsAny(query, ids)) return true
+  const body = firstDeliveryOf(entry)?.body?.toString('utf8') ?? null
+  return matches(query, { state, code: reason?.code ?? null, message: reason?.message ?? null, body })
 }

@@ -6,11 +6,16 @@ import { createWakeUp } from '../wake-up.ts'
 import type { InboxWatch } from '../watch.ts'
 import type { Change } from './batch.ts'
 import { createBatcher } from './batcher.ts'
+import { createCauses } from './causes.ts'
 import { createCheckpointer, logBound } from './checkpoint.ts'
 import { type Connection, connect } from './connection.ts'
 import { freeRoom } from './disk.ts'
 import type { PruneCursor } from './prune.ts'
+import type { BodiesCursor } from './prune-bodies.ts'
 import type { OldestPart, Queries, RequeueablePart } from './queries.ts'
+import { forgetBeside, startSearch } from './search.ts'
+import type { SearchState } from './search-thread.ts'
+import { createSignals } from './signals.ts'
 import type { Question } from './thread.ts'
 
 export type SqliteOptions = {
@@ -27,6 +32,8 @@ export type SqliteOptions = {
   readonly busyTimeout?: number
   /** A database thread died: the process cannot continue. */
   readonly onDeath: (error: Error) => void
+  /** How the index of search stands, after each change. Only the service has one to keep. */
+  readonly onSearch?: (state: SearchState) => void
 } & InboxWatch
 
 /** How often the disk, the log and slow accepts are checked, ms. */
@@ -41,8 +48,9 @@ const REQUEUE_PAUSE_MS = 10
 export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const { path, clock, isService, busyTimeout, onDeath } = options
   await using opening = new AsyncDisposableStack()
+  const signals = isService ? createSignals() : null
   const connectTo = async (mode: 'write' | 'read' | 'checkpoint'): Promise<Connection> =>
-    opening.adopt(await connect({ path, mode, migrate: isService, busyTimeout }, onDeath), (connection) =>
+    opening.adopt(await connect({ path, mode, migrate: isService, busyTimeout, signals }, onDeath), (connection) =>
       connection.close(),
     )
   // Closed in reverse order: the writer must be able to move the log into the database.
@@ -134,6 +142,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     return seqs.reverse()
   }
 
+  const dead = createCauses({
+    dead: (from, at) => ask('dead', from, at),
+    describe: (groups) => ask('describeCauses', groups),
+    atRisk: (found) => ask('atRisk', found),
+    fill: (limit) => change('fillCauses', limit),
+  })
+
   const inbox: Omit<Inbox, 'close'> = {
     isFailing: () => batcher.isFailing,
     waitingRows: () => batcher.waitingRows,
@@ -168,10 +183,16 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     bodies: (jobIds) => ask('bodies', jobIds),
     deliveries: (filter, page) => ask('deliveries', filter, page),
     delivery: (svixId) => ask('delivery', svixId),
-    reread: (svixId, content) => change('reread', svixId, content, clock.now()),
+    reread: (svixId, content, action) => change('reread', svixId, content, clock.now(), action),
+    async eraseDelivery(svixId) {
+      const isErased = await change('eraseDelivery', svixId)
+      if (isErased) await checkpointer.now()
+      return isErased
+    },
     stats: () => ask('stats'),
     service,
-    async requeue(filter, { dryRun = false, refetch = false, part } = {}) {
+    searchLag: () => ask('searchLag'),
+    async requeue(filter, { dryRun = false, refetch = false, part, action } = {}) {
       const seqs = await requeueable(filter)
       if (dryRun) return seqs.length
       const since = clock.now()
@@ -179,16 +200,19 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       let queued = 0
       for (let first = 0; first < seqs.length; first += REQUEUE_BATCH) {
         const at = { since, first: places.first + first, total: places.total }
-        queued += await change('requeue', seqs.slice(first, first + REQUEUE_BATCH), refetch, at, clock.now())
+        const batch = seqs.slice(first, first + REQUEUE_BATCH)
+        queued += await change('requeue', batch, refetch, at, clock.now(), action)
         // A command must leave the service beside it room to write.
         await new Promise((resolve) => setTimeout(resolve, REQUEUE_PAUSE_MS))
       }
       return queued
     },
-    async erase(jobId) {
-      const found = await change('erase', jobId, clock.now())
+    async erase(jobId, action) {
+      const found = await change('erase', jobId, clock.now(), action)
+      if (found !== 'erased') return found
+      forget(jobId)
       // Erased data remains in the log until the log is emptied.
-      if (found === 'erased') await checkpointer.now()
+      await checkpointer.now()
       return found
     },
     async pause(on, reason) {
@@ -197,18 +221,50 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     async prune(before, signal) {
       let rows = 0
-      let at: PruneCursor | null = { job: 0, delivery: 0 }
+      let at: PruneCursor | null = { job: 0, delivery: 0, isFirst: true }
       while (at !== null && !signal?.aborted) {
-        const step: { rows: number; next: PruneCursor | null } = await change('prune', before, at)
+        const step: { rows: number; next: PruneCursor | null } = await change('prune', before, at, clock.now())
         rows += step.rows
         at = step.next
       }
+      search?.tidy()
       return rows
     },
+    async pruneBodies(before, signal) {
+      let rows = 0
+      let at: BodiesCursor | null = { delivery: 0, attempts: 0 }
+      while (at !== null && !signal?.aborted) {
+        const step: { rows: number; next: BodiesCursor | null } = await change('pruneBodies', before, at)
+        rows += step.rows
+        at = step.next
+      }
+      // What was deleted remains in the log until the log is emptied.
+      if (rows > 0) await checkpointer.now()
+      return rows
+    },
+    causes: () => dead.causes(clock.now()),
+    atRisk: () => dead.atRisk(clock.now()),
+    note: (action) => change('note', action, clock.now()),
+    actions: (page) => ask('actions', page),
+    count: (minutes) => change('count', minutes),
+    minutes: (from, to) => ask('minutes', from, to, clock.now()),
+    refusals: (since) => ask('refusals', since, clock.now()),
     linkKey: async () => Buffer.from(await change('linkKey')),
   }
 
-  if (isService) await change('recover', clock.now())
+  if (isService) {
+    await change('recover', clock.now())
+    const closing = new AbortController()
+    opening.defer(() => closing.abort())
+    dead.startFilling(closing.signal)
+  }
+  const search =
+    signals && startSearch({ path, signals, minFree: options.minFree, onState: options.onSearch ?? (() => {}) })
+  opening.defer(async () => search?.close())
+  function forget(jobId: string): void {
+    if (search) search.forget(jobId)
+    else forgetBeside(path, jobId)
+  }
   const closing = opening.move()
   return { ...inbox, close: () => closing.disposeAsync() }
 }

@@ -1,4 +1,5 @@
 import { type CleanReason, ERASED, type JobState, REQUEUEABLE_STATES, type Stage, type Task } from '../../job.ts'
+import { causeOf } from '../../job-cause.ts'
 import type { CleanText } from '../../telemetry/scrub.ts'
 import type { Attempt, Content, DeliveryFilter, DeliveryRow, JobFilter, ListedDelivery } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
@@ -69,6 +70,13 @@ export type AttemptTableRow = {
   readonly saved_status: string | null
   readonly task: Task
   readonly type: string | null
+  readonly round: number | null
+  readonly calls: number | null
+  readonly files: number | null
+  readonly bytes: number | null
+  readonly fetch_ms: number | null
+  readonly save_ms: number | null
+  readonly hand_over_ms: number | null
 }
 
 /** A job as it is kept, of its row. */
@@ -104,9 +112,11 @@ export function storedJobOf(row: JobTableRow): StoredJob {
 export function columnsOf(job: StoredJob) {
   const { type, announced, savedStatus, firstDelivery, round, fetchSince, token, queuedAt, updatedAt } = job
   const { reason, ...progress } = job.progress
+  const cause = progress.state === 'dead' && reason !== null ? causeOf(reason) : null
   return {
     ...progress,
     ...reasonColumns(reason),
+    cause,
     ...{ type, announced, savedStatus, firstDelivery, round, fetchSince, token, queuedAt, updatedAt },
   }
 }
@@ -147,6 +157,8 @@ export function attemptOf(row: AttemptTableRow): Attempt {
     reason: reasonOf(row.reason_code, row.reason_message),
     savedStatus: row.saved_status,
     type: row.type,
+    ...{ round: row.round, calls: row.calls, files: row.files, bytes: row.bytes },
+    ...{ fetchMs: row.fetch_ms, saveMs: row.save_ms, handOverMs: row.hand_over_ms },
   }
 }
 
@@ -179,6 +191,10 @@ export const REQUEUEABLE = `state IN (${REQUEUEABLE_STATES.map((state) => `'${st
 /** The function by which SQL asks for the members of a body's metadata: of `createQueries`. */
 export const HAS_METADATA = 'has_metadata'
 
+/** The functions by which SQL compares what was searched for with a job, and with its error alone: of `createQueries`. */
+export const SEARCH_JOB = 'search_job'
+export const SEARCH_ERROR = 'search_error'
+
 /** What a condition on `job` is for each part of a filter; the part's value is the parameter of its name. */
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   state: 'state = :state',
@@ -188,12 +204,16 @@ const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   status: 'COALESCE(saved_status, announced_status) = :status COLLATE NOCASE',
   type: 'type = :type COLLATE NOCASE',
   endpoint: 'endpoint = :endpoint COLLATE NOCASE',
+  // The index is only used where its own condition stands in the query.
+  cause: `(state = 'dead' AND cause = :cause)`,
   code: 'reason_code = :code',
   error: '(reason_code = :error OR instr(lower(reason_message), lower(:error)))',
   // By the deliveries of the one job: a look for all deliveries with such an id would be a look at nearly all there are.
+  // Words come last: they need the body.
   q: `(substr(job_id, 1, length(:q)) = :q OR EXISTS (
         SELECT 1 FROM delivery WHERE substr(svix_id, 1, length(:q)) = :q
-          AND (delivery.seq = job.first_delivery OR (delivery.is_later = 1 AND delivery.job_id = job.job_id))))`,
+          AND (delivery.seq = job.first_delivery OR (delivery.is_later = 1 AND delivery.job_id = job.job_id)))
+        OR ${SEARCH_JOB}(:q, state, reason_code, reason_message, (SELECT body FROM delivery_body WHERE seq = job.first_delivery)))`,
   metadata: `${HAS_METADATA}((SELECT body FROM delivery_body WHERE seq = job.first_delivery), :metadata)`,
   since: 'updated_at >= :since',
   until: 'updated_at <= :until',
@@ -209,6 +229,8 @@ export function matching(filter: JobFilter): { where: string; values: Record<str
     where.push(CONDITIONS[part as keyof JobFilter])
     values[part] = typeof value === 'object' ? JSON.stringify(value) : value
   }
+  // An id that was pasted with blanks. Blanks alone stay, and begin no id.
+  if (filter.q) values.q = filter.q.trim() || filter.q
   return { where: where.join(' AND '), values }
 }
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type Answer, adviceOn, adviceOnFailure } from '../../src/cli/send-test/advice.ts'
+import { type Answer, adviceOn, adviceOnFailure } from '../../src/doctor/advice.ts'
 
 const TO = new URL('https://example.com/webhook')
 const json = (status: number, body: unknown): Answer => ({

@@ -1,4 +1,4 @@
-import type { SIGNATURE_REASONS } from '../../telemetry/reasons.ts'
+import type { SIGNATURE_REASONS } from '../telemetry/reasons.ts'
 
 /** What an answer to a delivery, or its absence, means, and what cures it. */
 
@@ -32,6 +32,11 @@ const SIGNATURE: Readonly<Record<SignatureReason, string>> = {
   timestamp_too_new:
     'the clocks differ by more than five minutes: set that of the service’s machine, or of this one, by NTP',
   not_utf8: 'the body arrived changed: a proxy re-encodes it; let it pass as it is',
+}
+
+/** What cures a refused signature; undefined for a reason that is none of this version's. */
+export function signatureCure(reason: unknown): string | undefined {
+  return new Map<unknown, string>(Object.entries(SIGNATURE)).get(reason)
 }
 
 /** Of this service's other answers, by `error`. */
@@ -90,8 +95,7 @@ export function adviceOn(answer: Answer, to: URL): Advice {
   if (said?.received === true) return FINE(typeof said.ignored === 'string' ? PING_RECORDED : RECORDED)
   if (typeof said?.error === 'string') {
     const { error, reason } = said
-    const signature =
-      error === 'invalid_signature' ? new Map<unknown, string>(Object.entries(SIGNATURE)).get(reason) : undefined
+    const signature = error === 'invalid_signature' ? signatureCure(reason) : undefined
     const cure = signature ?? (Object.hasOwn(ERRORS, error) ? ERRORS[error] : undefined)
     if (cure) return BAD(cure)
   }
