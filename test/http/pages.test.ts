@@ -61,6 +61,12 @@ describe('content that is hidden (ADMIN_HIDE_CONTENT)', () => {
     const svixId = (await inbox.get(jobId))!.deliveries[0]!.svixId
     expect((await post(`/jobs/${jobId}/content`).expect(200)).text).toMatch(CONTENT)
     expect((await post(`/deliveries/${svixId}/content`).expect(200)).text).toMatch(CONTENT)
+    // Who looked is noted.
+    const { rows } = await inbox.actions({ limit: 10 })
+    expect(rows).toMatchObject([
+      { what: 'show_delivery', who: 'write', role: 'write', ids: [svixId] },
+      { what: 'show', ids: [jobId] },
+    ])
     await post(`/jobs/${jobId}/content`, {}, READ).expect(403)
     await post(`/deliveries/${svixId}/content`, {}, READ).expect(403)
   })

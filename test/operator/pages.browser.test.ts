@@ -51,6 +51,12 @@ describe.skipIf(why !== null)(
       expect(await total.innerText()).toMatch(/1249\.5\s+p\. 1/)
       expect(await total.locator('.spot').getAttribute('title')).toBe('Page 1, 40 % down, 10 % across')
       await hasText(page, '90071992547409931')
+      // By the metadata that it was submitted with.
+      await page.goto(`${rig.url}/jobs`)
+      await page.getByRole('searchbox').fill('customer:acme')
+      await page.keyboard.press('Enter')
+      await page.waitForURL(/q=customer/)
+      expect(await page.locator('tbody tr').count()).toBe(1)
     })
 
     it('a token that is none is told, and a page that was asked for comes after the sign-in', async () => {
@@ -97,6 +103,9 @@ describe.skipIf(why !== null)(
       await page.getByRole('button', { name: 'Retry 2 jobs' }).click()
       await hasText(page, '2 jobs were queued again.')
       await Promise.all(first)
+      await page.getByRole('link', { name: 'Actions' }).click()
+      await hasText(page, 'queued jobs again')
+      await hasText(page, 'ada')
 
       // More match than were shown, and are as old as those: nothing is done.
       await page.goto(`${rig.url}/confirm?do=retry&state=dead&code=refused`)

@@ -58,5 +58,22 @@ export async function seed(rig: Rig) {
   for (let refused = 0; refused < 4; refused++)
     await fetch(`${rig.url}/webhook`, { method: 'POST', headers: signed(newSecret(), '{}'), body: '{}' })
   await fetch(`${rig.url}/webhook`, { method: 'POST', body: '{}' })
+  await rig.inbox.count(lastHour(Date.now()))
   return ids
+}
+
+/** What was counted before the service was started. */
+function lastHour(now: number) {
+  return Array.from({ length: 60 }, (_, ago) => {
+    const many = Math.round(14 + 9 * Math.sin(ago / 5) + 5 * Math.sin(ago * 1.7))
+    const counts = {
+      accepted: many,
+      duplicate: ago % 9 === 0 ? 2 : 0,
+      'refused:no_match': ago > 30 && ago < 36 ? 5 : 0,
+      done: many,
+      failed: ago % 13 === 0 ? 1 : 0,
+      dead: ago === 12 ? 2 : 0,
+    }
+    return { at: now - (now % 60_000) - ago * 60_000, counts }
+  })
 }
