@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, relative } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { HandlerChoice } from './handler/open.ts'
 import type { Health } from './http/health.ts'
@@ -60,7 +60,7 @@ export function composePages({ config, clock, health, events, atRisk, opened }: 
       publicUrl: config.publicUrl,
       endpoints: new Map([...config.endpoints].map(([name, secrets]) => [name, secrets.length])),
       hasHandler: config.handler !== null,
-      handlerPath: config.handler?.kind === 'module' ? config.handler.path : null,
+      handlerPath: config.handler?.kind === 'module' ? shortPath(config.handler.path) : null,
       hidesContent: config.hidesContent,
       places: config.concurrency,
       facts: () => factsOf(config),
@@ -95,8 +95,14 @@ async function factsOf(config: PagesConfig): Promise<readonly (readonly [name: s
 
 function handlerText(handler: HandlerChoice | null): string {
   if (handler === null) return 'none: results are only saved'
-  if (handler.kind === 'module') return handler.path
+  if (handler.kind === 'module') return shortPath(handler.path)
   return handler.kind === 'forward' ? `forwards to ${new URL(handler.url).host}` : 'a function of the app'
+}
+
+/** As somebody in the folder of the service would write it. */
+function shortPath(path: string): string {
+  const short = relative('.', path)
+  return short.startsWith('..') ? path : short
 }
 
 /** Null where it cannot be told. */

@@ -10,7 +10,7 @@ const why = await whyNoBrowser()
 
 /** Where pictures for the documents go; they are made with `npm run screenshots`. */
 const PICTURES = process.env.SCREENSHOTS === undefined ? null : resolve(process.env.SCREENSHOTS)
-const PICTURED: ReadonlySet<string> = new Set(['overview', 'jobs', 'dead', 'extract', 'pipeline', 'retrying'])
+const PICTURED: ReadonlySet<string> = new Set(['overview-light', 'extract-light', 'jobs-dark', 'overview-phone'])
 
 const LOOKS: readonly (Look & { readonly name: string })[] = [
   { name: 'light', width: 1280, scheme: 'light' },
@@ -52,7 +52,7 @@ describe.skipIf(why !== null)(`how the pages look${why === null ? '' : ` (no bro
       for (const [name, path] of Object.entries(pages)) {
         await page.goto(`${rig.url}${path}`)
         await inspect(page, `${name}, ${look}`)
-        if (PICTURES && PICTURED.has(name)) await picture(page, PICTURES, `${name}-${look}.png`)
+        if (PICTURES && PICTURED.has(`${name}-${look}`)) await picture(page, PICTURES, `${name}-${look}.png`)
       }
       // Answers of 4xx are told as errors by the browser.
       expect(errors.filter((error) => !/status of 40[04]/.test(error))).toEqual([])
