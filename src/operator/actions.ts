@@ -4,7 +4,7 @@ import { card, type Layout } from './layout.ts'
 import { type Page, to } from './page.ts'
 import { agoTime, clockTime } from './time.ts'
 
-export type ActionModel = {
+type ActionModel = {
   readonly at: number
   readonly who: string
   readonly role: string

@@ -1,6 +1,7 @@
 import type { AtRisk, Ledger } from '../../inbox/inbox.ts'
 import type { CauseModel } from '../../operator/causes.ts'
 import { chartsOf } from '../../operator/charts.ts'
+import { shown } from '../../operator/html.ts'
 import { type OverviewModel, overviewPage, SPANS, type Span } from '../../operator/overview.ts'
 import { causeText, standingOf } from '../../operator/state.ts'
 import { spanText } from '../../operator/time.ts'
@@ -89,7 +90,11 @@ async function modelOf(visit: Visit, span: Span): Promise<OverviewModel> {
 
 function toldCauses(causes: readonly CauseModel[]): Situation['causes'] {
   return causes
-    .map(({ code, jobs, purgeAt: purge }) => ({ text: causeText(code), jobs, isSaved: purge === null }))
+    .map(({ code, message, jobs, purgeAt: purge }) => ({
+      text: `${causeText(code)} (${shown(message, 80)})`,
+      jobs,
+      isSaved: purge === null,
+    }))
     .toSorted((a, b) => b.jobs - a.jobs)
 }
 
