@@ -36,6 +36,7 @@ const GROUND = [
 ]
 const PORTS = [
   'inbox/inbox.ts',
+  'inbox/expected.ts',
   'inbox/journal.ts',
   'results/results.ts',
   'results/record.ts',
@@ -79,6 +80,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   results: [...GROUND, 'results'],
   handler: [...GROUND, ...PORTS, 'handler', 'answer'],
   reducto: [...GROUND, 'reducto', 'outbound'],
+  // Looks after jobs whose webhook does not come.
+  reconcile: [...GROUND, ...PORTS, 'reconcile', 'reducto'],
   // What an operator can do, behind every face: no printing, no HTTP.
   operations: [...GROUND, ...PORTS, 'operations'],
   // What an operator sees: pages from view models, without HTTP and without a store.
@@ -94,16 +97,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
   'compose-pages.ts': ['*'],
+  'compose-reconcile.ts': ['*'],
+  'compose-troubles.ts': ['*'],
   'compose-operator.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.
-  'index.ts': ['express.ts', 'telemetry/events.ts', 'handler/handler.ts', 'settings/config.ts'],
+  'index.ts': ['express.ts', 'library/expecting.ts', 'telemetry/events.ts', 'handler/handler.ts', 'settings/config.ts'],
   'express.ts': [
     ...GROUND,
     'telemetry',
     'runtime.ts',
     'library',
+    'operations',
     'settings',
     'http/app.ts',
     'http/mount.ts',

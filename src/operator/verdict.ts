@@ -167,6 +167,7 @@ const DEGRADED: Readonly<Record<string, string>> = {
   reducto: 'Reducto does not answer.',
   payload: 'Deliveries arrive that are no job updates.',
   downloads: 'A host refuses downloads.',
+  silence: 'Nothing arrives although it should.',
   clock: 'The clock of this machine has jumped.',
 }
 

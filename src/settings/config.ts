@@ -35,6 +35,8 @@ export type Config = {
   readonly handlerRetryFor: number
   readonly concurrency: number
   readonly fetchRetryFor: number
+  /** Between two looks after overdue jobs, ms; null: none. */
+  readonly reconcileEvery: number | null
   readonly retention: number
   /** At most `retention`. */
   readonly bodyRetention: number
@@ -131,6 +133,7 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
   handlerRetryFor: from(['HANDLER_RETRY_FOR'], (set) => set.HANDLER_RETRY_FOR),
   concurrency: from(['WORKER_CONCURRENCY'], (set) => set.WORKER_CONCURRENCY),
   fetchRetryFor: from(['FETCH_RETRY_FOR'], (set) => set.FETCH_RETRY_FOR),
+  reconcileEvery: from(['RECONCILE_EVERY'], (set) => set.RECONCILE_EVERY),
   retention: from(['RETENTION'], (set) => set.RETENTION),
   bodyRetention: from(
     ['BODY_RETENTION', 'RETENTION'],

@@ -39,6 +39,7 @@ const NEEDS: Readonly<Record<keyof OwnConfig, true>> = {
   handlerRetryFor: true,
   concurrency: true,
   fetchRetryFor: true,
+  reconcileEvery: true,
   retention: true,
   bodyRetention: true,
   resultsRetention: true,

@@ -4,6 +4,7 @@ import {
   handlerTimeout,
   modulePath,
   oneOf,
+  reconcileEvery,
   resultsRetention,
   retention,
   separated,
@@ -186,6 +187,11 @@ export const SETTINGS = {
     default: '12h',
     group: 'The worker',
     doc: 'How long fetching a job is retried. Reducto keeps results for about 12 hours.',
+  }),
+  RECONCILE_EVERY: setting(reconcileEvery, {
+    default: '15m',
+    group: 'The worker',
+    doc: 'How often registered jobs are looked after whose webhook is overdue, from 1m to 2h, or off. While nothing is missed the pause grows to four times as long.',
   }),
   MAX_RESULT_BYTES: setting(parseBytes, {
     default: '10gb',

@@ -162,7 +162,7 @@ describe('the package, packed and installed in a project of somebody else’s', 
     writeFileSync(join(project, 'all.js'), `import * as all from '${PACKAGE}'; ${names}`)
     writeFileSync(join(project, 'all.cjs'), `const all = require('${PACKAGE}'); ${names}`)
     for (const file of ['all.js', 'all.cjs'])
-      expect(run(project, 'node', file)).toEqual({ out: 'Permanent,SettingsError,createReceiver\n', err: '' })
+      expect(run(project, 'node', file)).toEqual({ out: 'Permanent,SettingsError,createReceiver,expecting\n', err: '' })
   })
 
   it('carries what the operator’s pages load in a browser', () => {

@@ -42,6 +42,7 @@ describe('defaults', () => {
       handlerRetryFor: 7 * 86_400_000,
       concurrency: 8,
       fetchRetryFor: 12 * 3_600_000,
+      reconcileEvery: 900_000,
       retention: 100 * 86_400_000,
       bodyRetention: 100 * 86_400_000,
       resultsRetention: null,
