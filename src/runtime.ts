@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { startAlerts } from './alerts/open.ts'
+import { createWalkThread } from './answer/walk-thread.ts'
 import type { Clock } from './clock.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeApi } from './compose-operator.ts'
+import { composePages } from './compose-pages.ts'
 import { composeReconcile } from './compose-reconcile.ts'
 import { troublesOf } from './compose-troubles.ts'
 import { composeUpkeep, createAtRisk } from './compose-upkeep.ts'
@@ -15,6 +17,7 @@ import type { OperatorDeps } from './http/operator.ts'
 import type { SavedFilesDeps } from './http/saved-files.ts'
 import type { Inbox, Ledger } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
+import { createPreviews, type Previews } from './operator/preview/previews.ts'
 import { createOutboundFetch, type Fetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
 import { createProver, type Prover } from './proof.ts'
@@ -24,6 +27,7 @@ import { createClient } from './reducto/client.ts'
 import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { type Config, SettingsError } from './settings/config.ts'
+import { withinMs } from './signals.ts'
 import { type Degradation, type Degradations, watchDegradations } from './telemetry/degradations.ts'
 import type { EventBus, Events, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
@@ -101,6 +105,7 @@ type Opened = {
   readonly worker: Worker
   readonly retention: Retention
   readonly degradations: Degradations
+  readonly previews: Previews
 }
 
 /** Wires the parts together; creates and opens nothing before it is started. */
@@ -115,7 +120,8 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const atRisk = createAtRisk(() => opened?.inbox ?? null, clock)
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, atRisk, opened: () => opened })
   const api = composeApi({ config, clock, scrub, health, events, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api }
+  const pages = composePages({ config, clock, health, events, atRisk: atRisk.read, opened: () => opened })
+  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api, pages }
 
   function health(): ReturnType<Runtime['health']> {
     return {
@@ -170,7 +176,9 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     opening.defer(() => degradations.stop())
     startTelling(inbox, outbound.fetch, opening)
 
-    opened = { inbox, results, links, prover: createProver(linkKey), worker, retention, degradations }
+    const walk = opening.adopt(createWalkThread(), (one) => one.close())
+    const previews = createPreviews({ results, walk, scrub })
+    opened = { inbox, results, links, prover: createProver(linkKey), worker, retention, degradations, previews }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()
@@ -256,17 +264,6 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
 
 function savedFilesOf(opened: Opened | null, { now }: Clock): SavedFilesDeps | null {
   return opened?.links ? { results: opened.results, links: () => opened.links, now } : null
-}
-
-/** Whether `work` ended within this time: a hanging disk, bucket or database must not outlast the grace. */
-async function withinMs(ms: number, work: Promise<void>): Promise<boolean> {
-  const late = Promise.withResolvers<false>()
-  const timer = setTimeout(late.resolve, ms, false)
-  try {
-    return await Promise.race([work.then(() => true), late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /**

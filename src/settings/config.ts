@@ -1,5 +1,5 @@
 import { createScrub } from '../telemetry/scrub.ts'
-import { adminPortProblems, adminProblems, alertProblems } from './admin.ts'
+import { adminPortProblems, adminProblems, alertProblems, hideProblems } from './admin.ts'
 import { endpointSlips, endpointsOf } from './endpoints.ts'
 import { type Env, type Given, isSecret, readGiven, secretParts } from './given.ts'
 import { isInjected, isServiceUrl, nearMiss } from './near-misses.ts'
@@ -22,6 +22,8 @@ export type Config = {
   readonly admin: AdminTokens | null
   /** Where the operator's routes are served instead of `port`; null: nowhere else. */
   readonly adminPort: number | null
+  /** Metadata, bodies and results are not shown to operators. */
+  readonly hidesContent: boolean
   /** Where problems are told; null: nowhere but in the log. */
   readonly alerts: { readonly url: string; readonly secrets: readonly string[] } | null
   readonly reducto: { readonly apiKey: string; readonly baseUrl: string }
@@ -106,6 +108,7 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
     (set) => (set.ADMIN_TOKEN ? { write: set.ADMIN_TOKEN, read: set.ADMIN_READ_TOKEN ?? [] } : null),
     adminProblems,
   ),
+  hidesContent: from(['ADMIN_HIDE_CONTENT'], (set) => set.ADMIN_HIDE_CONTENT === 'on', hideProblems),
   adminPort: from(['ADMIN_PORT'], (set) => set.ADMIN_PORT ?? null, adminPortProblems),
   alerts: from(
     ['ALERT_URL', 'ALERT_SECRET'],

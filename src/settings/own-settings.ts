@@ -29,6 +29,7 @@ const NEEDS: Readonly<Record<keyof OwnConfig, true>> = {
   endpoints: true,
   directToken: true,
   admin: true,
+  hidesContent: true,
   alerts: true,
   reducto: true,
   database: true,

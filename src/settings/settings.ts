@@ -125,6 +125,11 @@ export const SETTINGS = {
     group: 'For operators',
     doc: 'Signs the calls to ALERT_URL. Create one with: echo "whsec_$(openssl rand -base64 24)"',
   }),
+  ADMIN_HIDE_CONTENT: setting(oneOf(['on', 'off']), {
+    default: 'off',
+    group: 'For operators',
+    doc: 'on hides metadata, bodies and results on the operator’s pages: whoever has a token of ADMIN_TOKEN sees those of one job after a click, which is noted in the log of actions; with ADMIN_READ_TOKEN nobody does.',
+  }),
   DATABASE_URL: setting(databaseUrl, {
     default: 'sqlite:./data/receiver.db',
     group: 'Where things are kept',

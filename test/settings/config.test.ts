@@ -33,6 +33,7 @@ describe('defaults', () => {
       admin: null,
       alerts: null,
       adminPort: null,
+      hidesContent: false,
       reducto: { apiKey: 'key-123456789', baseUrl: 'https://platform.reducto.ai' },
       database: { kind: 'sqlite', path: './data/receiver.db' },
       results: { kind: 'file', path: './data/results' },
