@@ -15,7 +15,7 @@ import { packageVersion } from './version.ts'
 type Stores = Pick<Config, 'database' | 'results'>
 
 type OperatorParts = {
-  readonly config: Stores & Pick<Config, 'minFreeDisk'>
+  readonly config: Stores & Pick<Config, 'minFreeDisk' | 'endpoints'>
   readonly clock: Clock
   readonly scrub: Scrub
   readonly health: Health
@@ -41,8 +41,20 @@ export function composeApi({ config, clock, scrub, health, events, atRisk, opene
       if (parts === null) return null
       const { inbox: ledger, results } = parts
       const disks = () => disksOf(config)
-      const minFree = config.minFreeDisk
-      return { ledger, results, readiness, atRisk, disks, minFree, version, now: clock.now, scrub, events }
+      const endpoints = [...config.endpoints.keys()]
+      return {
+        ledger,
+        results,
+        endpoints,
+        readiness,
+        atRisk,
+        disks,
+        minFree: config.minFreeDisk,
+        version,
+        now: clock.now,
+        scrub,
+        events,
+      }
     },
   }
 }

@@ -23,7 +23,7 @@ export function losslessNumber(source: string): unknown {
 }
 
 /** Whether `value` is a number that keeps its digits: `stringifyLossless` writes them. */
-export function isLosslessNumber(value: unknown): boolean {
+export function isLosslessNumber(value: unknown): value is RawNumber {
   return isRawNumber(value)
 }
 

@@ -86,8 +86,13 @@ function alternatives(args: string): string {
 /** `--since 2h`, with the choices where there are some. */
 export function call(name: string, { takes, choices, many }: OptionSpec): string {
   if (takes === undefined) return `--${name}`
-  const value = choices ? (choices.length > 5 ? 'KIND' : choices.join('|')) : (VALUE_NAMES[name] ?? name.toUpperCase())
+  const value = choices ? (choices.length > 5 ? 'KIND' : choices.join('|')) : valueName(name, takes)
   return `--${name} ${value}${many ? ' …' : ''}`
+}
+
+/** `takes` is a name already when it is in capitals: `JSON`, `FILE`. */
+function valueName(name: string, takes: string): string {
+  return /^[A-Z]+$/.test(takes) ? takes : (VALUE_NAMES[name] ?? name.toUpperCase())
 }
 
 const VALUE_NAMES: Readonly<Record<string, string>> = {

@@ -1,5 +1,6 @@
 import { type JobFilter, MAX_SEARCH_LENGTH } from '../inbox/inbox.ts'
 import { isJobId, type JobState, type Stage } from '../job.ts'
+import { parseLossless } from '../lossless-json.ts'
 import { timeFrom } from '../operations/times.ts'
 import { parseDuration } from '../units.ts'
 import { WrongUse } from './command.ts'
@@ -40,6 +41,16 @@ export function jobIdsOf(args: readonly string[]): readonly string[] {
   if (wrong !== undefined)
     throw new WrongUse(`${wrong} is no job id: those have 1 to 128 characters of A-Z a-z 0-9 _ -`)
   return [...new Set(args)]
+}
+
+/** JSON of the user's, with the digits of its numbers; undefined when not given. */
+export function jsonOf(name: string, text: string | undefined): unknown {
+  if (text === undefined) return undefined
+  try {
+    return parseLossless(text)
+  } catch {
+    throw new WrongUse(`--${name} takes JSON, such as --${name} '{"user_id":"123"}'`)
+  }
 }
 
 type FilterValues = {

@@ -1,5 +1,6 @@
 import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
 import type { Attempt, NewAttempt } from './attempt.ts'
+import type { Expected, Registered } from './expected.ts'
 import type { JobFilter } from './filter.ts'
 import type { JobAction, Journal, Page, PageOf } from './journal.ts'
 import type { OperatorPause, ServiceState, Stats } from './state.ts'
@@ -72,7 +73,7 @@ export type FreeSlots = {
 }
 
 /** For operators and the command line. Every read is a walk in bounded steps, however many jobs there are. */
-export interface Ledger extends Journal {
+export interface Ledger extends Journal, Expected {
   get(jobId: string): Promise<JobDetail | null>
   /**
    * Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. A page may hold fewer, or none,
@@ -83,7 +84,7 @@ export interface Ledger extends Journal {
   oldest(filter: JobFilter): Promise<JobRow | null>
   /** Up to `limit` ids of jobs, or of deliveries, that begin with `prefix`, in order. */
   idsFrom(kind: 'job' | 'delivery', prefix: string, limit: number): Promise<readonly string[]>
-  /** The text of each job's first delivery, in the order of `jobIds`; null where there is none, or it was erased. */
+  /** The text with each job's metadata: registered, else of its first delivery; null where there is none, or it was erased. */
   bodies(jobIds: readonly string[]): Promise<readonly (string | null)[]>
   /** Deliveries, the newest first; pages are as those of `list`. */
   deliveries(filter: DeliveryFilter, page: Page): Promise<DeliveryPage>
@@ -161,7 +162,7 @@ export type Claim = ClaimId & {
   /** The first delivery that names the job; null when none announced it. */
   readonly svixId: string | null
   readonly receivedAt: number
-  /** The text of the first delivery. */
+  /** The text that has its metadata, as of `bodies`. */
   readonly body: string | null
   /** The status that the latest delivery announced. */
   readonly announced: string | null
@@ -198,7 +199,7 @@ export type JobRow = {
   readonly reason: CleanReason | null
 }
 
-export type JobDetail = JobRow & {
+export type JobDetail = (JobRow & Registered) & {
   /** A worker has the job, or its missing side files, in hand. */
   readonly isRunning: boolean
   readonly endpoints: readonly string[]
@@ -236,7 +237,6 @@ export type DeliveryFilter = {
 export type ListedDelivery = DeliveryRow & { readonly jobId: string | null; readonly note: string | null }
 
 export type DeliveryPage = PageOf<ListedDelivery>
-
 /** `body`: what is kept of it, which is its start for one that concerns no job; null when it was erased. */
 export type DeliveryDetail = ListedDelivery & { readonly body: string | null }
 

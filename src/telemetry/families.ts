@@ -109,6 +109,24 @@ export const FAMILIES = {
     help: 'For how long the longest-waiting job of this stage has been due.',
     use: 'Minutes: a pause, too few places, or slow attempts. For fetch hours are urgent: Reducto deletes results after about 12.',
   },
+  expected_overdue: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Registered jobs whose webhook has not come within 10 minutes.',
+    use: 'Large documents take longer. Growing: is the endpoint enabled in Svix, and does it listen to the channel of these jobs?',
+  },
+  missed_webhooks_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Registered jobs that had ended without a webhook, and were queued.',
+    use: 'The log line jobs ended without a webhook has the likely cause.',
+  },
+  silence: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Whether nothing verified arrives although it should.',
+    use: '1: look at the message attempts in Svix, and whether the endpoint is disabled.',
+  },
   results_at_risk: {
     kind: 'gauge',
     labels: [],

@@ -19,6 +19,8 @@ type StatsReading = {
   readonly jobs: Readonly<Record<JobState, number>>
   readonly oldestDueAt: Readonly<Record<Stage, number | null>>
   readonly lastVerifiedAt: number | null
+  /** Expected jobs whose webhook is overdue. */
+  readonly expectedOverdue: number
 }
 
 /** What the disks are asked, bytes. A store without a disk of its own has no `free`. */
@@ -64,6 +66,7 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
     const { isReady, degraded, bodiesInFlight, waitingRows, busy } = deps.live()
     families.set('ready', {}, Number(isReady))
     families.set('handler_failing', {}, Number(degraded.includes('handler')))
+    families.set('silence', {}, Number(degraded.includes('silence')))
     for (const [cause, name] of PAUSES) families.set('paused', { cause }, Number(degraded.includes(name)))
     families.set('bodies_in_flight_bytes', {}, bodiesInFlight)
     families.set('inbox_waiting_rows', {}, waitingRows)
@@ -73,7 +76,9 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
   function setStats(reading: StatsReading | null): void {
     families.clear('jobs')
     families.clear('oldest_due_seconds')
+    families.clear('expected_overdue')
     if (reading === null) return
+    families.set('expected_overdue', {}, reading.expectedOverdue)
     for (const [state, count] of Object.entries(reading.jobs)) families.set('jobs', { state }, count)
     for (const [stage, at] of Object.entries(reading.oldestDueAt)) {
       const ms = at === null ? 0 : Math.max(clock.now() - at, 0)

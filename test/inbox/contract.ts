@@ -5,6 +5,7 @@ import { tempFolder } from '../support/temp.ts'
 import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
+import { expectedContract } from './contract/expected.ts'
 import { journalContract } from './contract/journal.ts'
 import { ledgerContract } from './contract/ledger.ts'
 import { operatorsContract } from './contract/operators.ts'
@@ -41,6 +42,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   choiceContract(name, openTest)
   sideFilesContract(name, openTest)
   readyContract(name, openTest)
+  expectedContract(name, openTest)
   ledgerContract(name, openTest)
   journalContract(name, openTest)
   requeueContract(name, openTest)

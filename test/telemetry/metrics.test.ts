@@ -14,6 +14,7 @@ const STATS = {
   jobs: { expected: 0, queued: 3, running: 1, done: 9, dead: 2 },
   oldestDueAt: { fetch: NOW - 90_000, hand_over: NOW + 60_000 },
   lastVerifiedAt: NOW - 5_000,
+  expectedOverdue: 3,
 }
 
 function rig(changed: Partial<MetricsDeps> = {}) {

@@ -48,3 +48,9 @@ export const WAIT = {
   wait: { does: 'waits until the jobs have ended; exit 1 when one of them is dead' },
   timeout: { takes: 'a duration such as 10m', default: '10m', does: 'how long --wait waits (10m)' },
 } as const
+
+/** What is said of jobs that are registered. */
+export const REGISTRATION = {
+  metadata: { takes: 'JSON', does: 'the metadata of the jobs, any JSON: reaches record and handler' },
+  endpoint: { takes: 'the name of an endpoint', does: 'where their webhooks come to; without it, the webhook decides' },
+} as const

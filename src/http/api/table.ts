@@ -15,6 +15,8 @@ import type { Identity } from '../session/identity.ts'
 export type Work = {
   readonly ledger: Inbox
   readonly results: Results
+  /** The names of all endpoints. */
+  readonly endpoints: readonly string[]
   readonly readiness: () => Readiness
   /** The results that only Reducto has, looked for at most once a minute; null while that is not known. */
   readonly atRisk: () => Promise<AtRisk | null>

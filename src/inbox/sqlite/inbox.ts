@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
+import { registeredBody } from '../expected.ts'
 import type { Claim, ClaimId, Inbox, OperatorPause, ServiceState } from '../inbox.ts'
 import { placesOf } from '../transitions.ts'
 import { createWakeUp } from '../wake-up.ts'
@@ -183,6 +184,11 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     bodies: (jobIds) => ask('bodies', jobIds),
     deliveries: (filter, page) => ask('deliveries', filter, page),
     delivery: (svixId) => ask('delivery', svixId),
+    expect: (jobId, { metadata, ...said }) =>
+      change('expect', jobId, { ...said, body: registeredBody(jobId, metadata) }, clock.now()),
+    missed: (jobId, found) => change('missed', jobId, found, clock.now()),
+    looked: () => change('looked', clock.now()),
+    overdue: (before, limit, after) => ask('overdue', before, limit, after ?? 0),
     reread: (svixId, content, action) => change('reread', svixId, content, clock.now(), action),
     async eraseDelivery(svixId) {
       const isErased = await change('eraseDelivery', svixId)
@@ -232,7 +238,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     async pruneBodies(before, signal) {
       let rows = 0
-      let at: BodiesCursor | null = { delivery: 0, attempts: 0 }
+      let at: BodiesCursor | null = { delivery: 0, attempts: 0, registrations: 0 }
       while (at !== null && !signal?.aborted) {
         const step: { rows: number; next: BodiesCursor | null } = await change('pruneBodies', before, at)
         rows += step.rows

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JobState, Stage } from '../../job.ts'
+import type { Registered } from '../expected.ts'
 import type {
   Content,
   JobDetail,
@@ -13,6 +14,7 @@ import type {
 } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
+import { createExpectedQueries } from './expected.ts'
 import { createFinder } from './find.ts'
 import { createJournal } from './journal.ts'
 import { createLookups, textOf } from './lookups.ts'
@@ -64,6 +66,9 @@ export function createQueries(db: DatabaseSync, signals: Signals | null) {
   )
   const attempts = db.prepare('SELECT * FROM attempt WHERE job_seq = :seq ORDER BY token DESC')
   const sideFiles = db.prepare('SELECT * FROM side_files WHERE job_seq = :seq')
+  const registration = db.prepare(
+    'SELECT registered_by AS "by", registered_at AS at FROM registration WHERE job_seq = :seq',
+  )
   const counters = db.prepare('SELECT name, value FROM counter')
   const newest = db.prepare('SELECT MAX(seq) AS seq FROM job')
   const bounds = db.prepare('SELECT MIN(seq) AS first, MAX(seq) AS last FROM job')
@@ -83,6 +88,7 @@ export function createQueries(db: DatabaseSync, signals: Signals | null) {
     const missing = sideFiles.get({ seq: row.seq }) as SideFilesRow | undefined
     return {
       ...jobRowOf(stored),
+      registered: (registration.get({ seq: row.seq }) as Registered['registered'] | undefined) ?? null,
       isRunning: isInHand(stored, missing ? storedSideFilesOf(missing) : null),
       endpoints: [row.endpoint, ...others.map((other) => other.endpoint)],
       round: row.round,
@@ -222,7 +228,18 @@ export function createQueries(db: DatabaseSync, signals: Signals | null) {
   }
 
   const { searchLag } = finder
-  return { get, list, oldest, requeueable, stats, service, searchLag, ...journal.queries, ...createLookups(db) }
+  return {
+    get,
+    list,
+    oldest,
+    requeueable,
+    stats,
+    service,
+    searchLag,
+    ...journal.queries,
+    ...createLookups(db),
+    ...createExpectedQueries(db),
+  }
 }
 
 /** When each endpoint's last verified delivery came, by the counters. */

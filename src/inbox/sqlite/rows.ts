@@ -195,6 +195,10 @@ export const HAS_METADATA = 'has_metadata'
 export const SEARCH_JOB = 'search_job'
 export const SEARCH_ERROR = 'search_error'
 
+/** The text with a job's metadata: registered, else of its first delivery. */
+export const BODY_OF_JOB = `COALESCE((SELECT body FROM registration WHERE job_seq = job.seq),
+  (SELECT body FROM delivery_body WHERE seq = job.first_delivery))`
+
 /** What a condition on `job` is for each part of a filter; the part's value is the parameter of its name. */
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   state: 'state = :state',
@@ -213,8 +217,8 @@ const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   q: `(substr(job_id, 1, length(:q)) = :q OR EXISTS (
         SELECT 1 FROM delivery WHERE substr(svix_id, 1, length(:q)) = :q
           AND (delivery.seq = job.first_delivery OR (delivery.is_later = 1 AND delivery.job_id = job.job_id)))
-        OR ${SEARCH_JOB}(:q, state, reason_code, reason_message, (SELECT body FROM delivery_body WHERE seq = job.first_delivery)))`,
-  metadata: `${HAS_METADATA}((SELECT body FROM delivery_body WHERE seq = job.first_delivery), :metadata)`,
+        OR ${SEARCH_JOB}(:q, state, reason_code, reason_message, ${BODY_OF_JOB}))`,
+  metadata: `${HAS_METADATA}(${BODY_OF_JOB}, :metadata)`,
   since: 'updated_at >= :since',
   until: 'updated_at <= :until',
   createdSince: 'created_at >= :createdSince',

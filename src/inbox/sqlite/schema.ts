@@ -191,6 +191,16 @@ export const MIGRATIONS: readonly string[] = [
   `
   CREATE INDEX job_reason ON job (seq) WHERE reason_code IS NOT NULL;
   `,
+  // Jobs that were submitted and that no delivery has announced: who registered them, with what metadata.
+  `
+  CREATE TABLE registration (
+    job_seq       INTEGER PRIMARY KEY,
+    endpoint      TEXT, body BLOB,
+    registered_by TEXT NOT NULL,
+    registered_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX job_overdue ON job (created_at, seq) WHERE state = 'expected';
+  `,
 ]
 
 /** How long a process waits for another one's write, ms. */

@@ -14,6 +14,7 @@ import {
   sideFilesAfterDeath,
 } from '../transitions.ts'
 import { createClaims } from './claim.ts'
+import { createExpected } from './expected.ts'
 import { createIntake } from './intake.ts'
 import { createJobs } from './jobs.ts'
 import { createNotes } from './notes.ts'
@@ -143,6 +144,7 @@ export function createWriter(db: DatabaseSync) {
   return {
     ...claims,
     ...createIntake(sql, tally, jobs),
+    ...createExpected(sql, jobs),
     ...createNotes(sql),
     settle,
     settleSideFiles,
