@@ -44,9 +44,13 @@ async function note({ ledger, actor, events }: ActingDeps, { what, filter, ids }
 /** Parts of a filter whose values may be a person's: the log of actions outlives what is erased. */
 function withoutPersons(filter: object): Readonly<Record<string, unknown>> {
   const given = Object.entries(filter).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(given.map(([name, value]) => [name, name === 'metadata' ? hidden(value) : value]))
+  return Object.fromEntries(given.map(([name, value]) => [name, PERSONAL.has(name) ? hidden(value) : value]))
 }
 
-function hidden(metadata: unknown): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.keys(metadata as object).map((name) => [name, '…']))
+/** `q` finds words of metadata, `error` a part of what a handler said. */
+const PERSONAL: ReadonlySet<string> = new Set(['metadata', 'q', 'error'])
+
+function hidden(given: unknown): string | Readonly<Record<string, string>> {
+  if (typeof given !== 'object' || given === null) return '…'
+  return Object.fromEntries(Object.keys(given).map((name) => [name, '…']))
 }

@@ -83,6 +83,15 @@ describe('what an operator does is noted before it is done', () => {
     expect(await on.ledger.stats()).toMatchObject({ jobs: { dead: 2 }, paused: false })
   })
 
+  it('without what may be a person’s: the log outlives what is erased', async () => {
+    const on = await rig()
+    await retryJobs(on, { filter: { q: 'dead-1' } })
+    await retryJobs(on, { filter: { error: 'bad', metadata: { person: 'Ada' } } })
+    const { rows } = await on.ledger.actions({ limit: 9 })
+    expect(rows.map(({ filter }) => filter)).toContainEqual(expect.objectContaining({ q: '…' }))
+    expect(JSON.stringify(rows.map(({ filter }) => filter))).not.toMatch(/Ada|dead-1|bad/)
+  })
+
   it('by a name that is text of one line, and no longer than that', async () => {
     const on = await rig({ who: `\u001b[31mEve\n${'x'.repeat(500)}`, role: 'write' } as never)
     await pauseWork(on, null)

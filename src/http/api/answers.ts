@@ -47,7 +47,10 @@ const attempt = z.looseObject({
 /** `next`: null on the last page; `searched_to`: null when all was searched, else how far back. */
 const page = { next: z.string().nullable(), searched_to: at.nullable() }
 
-export const JOBS = z.object({ jobs: z.array(job), ...page })
+/** `hidden`: ADMIN_HIDE_CONTENT has left metadata or the body out. */
+const hidden = { content: z.literal('hidden').optional() }
+
+export const JOBS = z.object({ jobs: z.array(job), ...page, ...hidden })
 export const JOB = job.extend({
   is_running: z.boolean(),
   endpoints: z.array(z.string()),
@@ -57,9 +60,16 @@ export const JOB = job.extend({
   actions: z.array(z.object({ at, who: z.string(), role: z.string(), what: z.enum(ACTIONS), round: z.int() })),
   attempts: z.array(attempt),
   record: z.looseObject({}).nullable(),
+  ...hidden,
 })
 export const DELIVERIES = z.object({ deliveries: z.array(listed), ...page })
-export const DELIVERY = listed.extend({ body: z.string().nullable() })
+export const DELIVERY = listed.extend({ body: z.string().nullable(), ...hidden })
+/** `sections`: what is shown of the result, by kind; null where it cannot be read, and `why`. */
+export const PREVIEW = z.object({
+  job_id: z.string(),
+  sections: z.array(z.looseObject({ is: z.string() })).nullable(),
+  why: z.string().nullable(),
+})
 export const QUEUED = z.object({ job_id: z.string(), state: z.literal('queued') })
 export const ERASED_JOB = z.object({ job_id: z.string(), erased: z.literal(true) })
 /** `known`: a delivery had named it before, and nothing was changed. */

@@ -3,6 +3,7 @@ import type { Html } from '../../operator/html.ts'
 import { type Layout, layout } from '../../operator/layout.ts'
 import type { Notice, Page } from '../../operator/page.ts'
 import { zoneOf } from '../../operator/time.ts'
+import { contentFor } from '../content.ts'
 import { html, send } from '../replies.ts'
 import { identityIn } from '../session/identity.ts'
 import { rootFrom } from '../session/next.ts'
@@ -17,14 +18,15 @@ export function pageOf(
   more: { readonly assets: string; readonly dead: number },
 ): Page {
   const given = givenIn(request)
+  const { role } = identityIn(response)
   return {
     ...lookOf(request, service.publicUrl),
     assets: more.assets,
     now: clock.now(),
-    role: identityIn(response).role,
+    role,
     dead: more.dead,
     notice: noticeIn(given),
-    hidesContent: service.hidesContent,
+    hidesContent: contentFor({ hides: service.hidesContent, role, isAskedFor: false }) === 'hidden',
   }
 }
 
