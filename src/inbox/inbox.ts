@@ -1,4 +1,5 @@
 import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
+import type { Fleet } from './fleet.ts'
 
 /**
  * The inbox: every delivery and every job, durable. It is a port with one implementation for each store, split by who uses
@@ -6,7 +7,7 @@ import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task
  *
  * Nothing resolves before it is durable: what an answer or a settlement rests on has survived a power cut by then.
  */
-export interface Inbox extends Intake, Queue, Ledger {
+export interface Inbox extends Intake, Queue, Ledger, Fleet {
   close(): Promise<void>
 }
 
