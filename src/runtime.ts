@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { startAlerts } from './alerts/open.ts'
 import type { Clock } from './clock.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeWorker } from './compose-worker.ts'
@@ -10,7 +11,7 @@ import type { OperatorDeps } from './http/operator.ts'
 import type { SavedFilesDeps } from './http/saved-files.ts'
 import type { Inbox, OperatorPause } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
-import { createOutboundFetch } from './outbound/fetch.ts'
+import { createOutboundFetch, type Fetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
 import { checkVerifier } from './receive/check-verifier.ts'
 import { createReceiver, type Receiver } from './receive/receive.ts'
@@ -101,7 +102,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
   const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock, metrics: metrics() }
+  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics() }
 
   function health(): ReturnType<Runtime['health']> {
     return {
@@ -154,12 +155,22 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
       events,
     })
     opening.defer(() => degradations.stop())
+    startTelling(inbox, outbound.fetch, opening)
 
     opened = { inbox, results, links, worker, retention, degradations }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()
     return running(opened, opening.move())
+  }
+
+  /** Closed before the worker: its last settlements are told. */
+  function startTelling(inbox: Inbox, fetch: Fetch, opening: AsyncDisposableStack): void {
+    if (config.alerts === null) return
+    const isRefusing = () => inbox.isFailing()
+    const service = config.publicUrl
+    const alerts = startAlerts(config.alerts, { events, clock, log, scrub, service, fetch: fetch as never, isRefusing })
+    opening.defer(() => alerts.stop())
   }
 
   function* troublesOf(inbox: Inbox, retention: Retention): Iterable<Trouble> {

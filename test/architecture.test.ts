@@ -56,6 +56,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'version.ts': [],
   settings: ['blocked-ports.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
   telemetry: [...GROUND, 'telemetry'],
+  // It tells people: what calls a service of the user's has the same limits everywhere.
+  alerts: [...GROUND, 'alerts', 'handler/excerpt.ts', 'handler/time-limit.ts'],
   receive: [...GROUND, ...PORTS, 'receive'],
   // What Reducto's answers look like: it knows no port.
   answer: [...GROUND, 'answer'],

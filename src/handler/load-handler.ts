@@ -81,17 +81,24 @@ function explainTimeout(file: string, timeout: number): string {
   return `${file} was not loaded within ${timeout} ms (HANDLER_TIMEOUT): something at its top level, or in a module that it imports, does not end, such as an await; move it into the function that handles a result, or give it more time with HANDLER_TIMEOUT`
 }
 
+/** Of an import, and of a require. */
+const NOT_FOUND: ReadonlySet<string> = new Set(['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'])
+/** What Node says of an ES module that it reads as CommonJS. */
+const READ_AS_COMMONJS = /^(?:Cannot use import statement outside a module|Unexpected token 'export')/
+
 /** The error of a module with file, line and advice. A module can throw any value. */
 function explainLoading(error: unknown, file: string): string {
   const code = codeOf(error)
   const text = messageOf(error)
-  const missing = /Cannot find (?:package|module) '([^']+)' imported from (\S+)/.exec(text)
-  if (code === 'ERR_MODULE_NOT_FOUND' && missing) return explainMissing(missing[1]!, missing[2]!)
+  const missing = /Cannot find (?:package|module) '([^']+)'(?: imported from (\S+))?/.exec(text)
+  if (NOT_FOUND.has(code ?? '') && missing) return explainMissing(missing[1]!, missing[2] ?? file)
   const at = sourceLine(memberOf(error, 'stack'), file)
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
     return `${at}: ${text}. Node runs TypeScript by removing the types, so enums, namespaces with values and parameter properties do not work: write a const object, or assign in the constructor`
   if (/does not provide an export named/.test(text))
     return `${at}: ${text}. If that is a type, write: import type { … }, or import { type … }`
+  if (READ_AS_COMMONJS.test(text))
+    return `${at}: ${text}. The nearest package.json says "type": "commonjs", so Node reads the file as CommonJS: give that package.json "type": "module", or name the file .mts (.mjs for JavaScript)`
   if (code === 'ERR_INVALID_TYPESCRIPT_SYNTAX' || isA(error, SyntaxError)) return `${at}: ${text}`
   return `${at}: it failed when it was loaded: ${describeError(error)}`
 }

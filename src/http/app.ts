@@ -4,7 +4,7 @@ import type { EventBus } from '../telemetry/events.ts'
 import { type BodyReader, createBodyReader } from './body.ts'
 import { type Health, healthz, readyz } from './health.ts'
 import { mountable, WRONG_VERSION } from './mount.ts'
-import { type OperatorDeps, operatorGuards, operatorRoutes } from './operator.ts'
+import { createOperator, type Operator, type OperatorDeps } from './operator.ts'
 import { peerOf, peerOfSocket } from './peer.ts'
 import { BAD_REQUEST, FAILED, NOT_FOUND, send, sendAndClose, sendRefusal } from './replies.ts'
 import { savedFilesWhenOpen } from './results-route.ts'
@@ -55,24 +55,32 @@ function receiverRoutes(deps: AppDeps): readonly Route[] {
 
 /** The whole surface of the service: whatever else is asked for is not found. */
 export function createApp(deps: AppDeps): Express {
-  return alone(deps, [
+  const own: readonly Route[] = [
     ...receiverRoutes(deps),
     { method: 'GET', path: '/healthz', caller: 'anyone', handle: healthz },
     { method: 'GET', path: '/readyz', caller: 'anyone', handle: readyz(deps.health) },
-    ...(deps.operator ? operatorRoutes(deps.operator) : []),
-  ])
+  ]
+  return alone(deps, own, operatorOf(deps))
 }
 
 /** The operator's routes alone, for a port of their own. */
 export function createOperatorApp(
   deps: Pick<AppDeps, 'events' | 'trustProxy'> & { readonly operator: OperatorDeps },
 ): Express {
-  return alone(deps, operatorRoutes(deps.operator))
+  return alone(deps, [], operatorOf(deps))
+}
+
+function operatorOf({ operator, events }: Pick<AppDeps, 'events' | 'operator'>): Operator | null {
+  return operator ? createOperator(operator, events) : null
 }
 
 /** An app that has a server of its own. */
-function alone(deps: Pick<AppDeps, 'events' | 'trustProxy' | 'operator'>, routes: readonly Route[]): Express {
-  const app = appWith(deps, routes)
+function alone(
+  deps: Pick<AppDeps, 'events' | 'trustProxy'>,
+  routes: readonly Route[],
+  operator: Operator | null,
+): Express {
+  const app = appWith(routes, operator)
   app.set('trust proxy', deps.trustProxy ?? false)
   app.use(notFound(deps.events))
   app.use(failed(deps.events))
@@ -82,10 +90,11 @@ function alone(deps: Pick<AppDeps, 'events' | 'trustProxy' | 'operator'>, routes
 /** The routes for an app of somebody else's, under any path of it. What is not among them is left to that app. */
 export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): Express {
   const routes = receiverRoutes({ ...deps, health: () => ({ notReady: [], degraded: [] }) })
-  const all = [...routes, ...(deps.operator ? operatorRoutes(deps.operator) : [])]
+  const operator = operatorOf(deps)
+  const all = [...routes, ...(operator?.routes ?? [])]
   const roots = new Set(all.map(({ path }) => path.split('/')[1]!))
   const owns = (path: string) => roots.has(path.split('/')[1]!)
-  const app = mountable(appWith(deps, all), owns, (request, response) => {
+  const app = mountable(appWith(routes, operator), owns, (request, response) => {
     const peer = peerOfSocket(request.socket)
     deps.events.emit('refused', { endpoint: 'unknown', status: WRONG_VERSION.status, reason: 'http_version', peer })
     send(response, WRONG_VERSION)
@@ -94,25 +103,28 @@ export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): E
   return app
 }
 
-function appWith(deps: Pick<AppDeps, 'events' | 'operator'>, routes: readonly Route[]): Express {
+function appWith(routes: readonly Route[], operator: Operator | null): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  const guards = guardsOf(deps)
-  for (const { method, path, caller, handle } of routes) app[METHODS[method]](path, ...guards[caller], handle)
+  const guards: Guards = { anyone: [], signed: [], ...(operator?.guards ?? NOBODY) }
+  for (const { method, path, caller, handle } of [...routes, ...(operator?.routes ?? [])])
+    app[METHODS[method]](path, ...guards[caller], handle)
   return app
 }
 
 /** Express's names of them. */
 const METHODS = { ALL: 'all', GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const
 
-/** Without the operator's tokens nobody is an operator. */
-function guardsOf({ operator, events }: Pick<AppDeps, 'events' | 'operator'>): Guards {
-  const roles = operator ? operatorGuards(operator, events) : { read: [nobody], write: [nobody] }
-  return { anyone: [], signed: [], ...roles }
-}
-
 const nobody: RequestHandler = (request, response) => sendRefusal(request, response, NOT_FOUND)
+/** Without the operator's tokens nobody is an operator. */
+const NOBODY: Operator['guards'] = {
+  visitor: [nobody],
+  read: [nobody],
+  write: [nobody],
+  page: [nobody],
+  form: [nobody],
+}
 
 /** `/webhook/default` is not another name of `/webhook`: an endpoint has one URL. */
 function namedEndpoint(receiver: Receiver, request: Request) {

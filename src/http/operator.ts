@@ -1,30 +1,51 @@
 import type { RequestHandler } from 'express'
 import type { Clock } from '../clock.ts'
 import type { EventBus } from '../telemetry/events.ts'
-import { createRoleGuards, type Tokens } from './roles.ts'
+import type { Scrub } from '../telemetry/scrub.ts'
+import { createRefusals, createRoleGuards } from './roles.ts'
 import type { Guards, Route } from './routes.ts'
-import { smallBody } from './small-body.ts'
+import { securityHeaders } from './security-headers.ts'
+import { createSessions, type Tokens } from './session/cookie.ts'
+import { createIdentities } from './session/identity.ts'
+import { signInRoutes } from './session/sign-in.ts'
+import { OPERATOR_BODY, SIGN_IN_BODY, smallBody } from './small-body.ts'
 
 /** What the operator's routes are made from. Without it there are none. */
 export type OperatorDeps = {
   readonly tokens: Tokens
   readonly clock: Clock
   readonly metrics: MetricsText
+  readonly scrub: Scrub
 }
 
 /** All metrics, in the text that Prometheus reads. */
 type MetricsText = { readonly contentType: string; text(): Promise<string> }
 
-/** The guards of both roles: who calls, then what was sent. */
-export function operatorGuards(deps: OperatorDeps, events: EventBus): Pick<Guards, 'read' | 'write'> {
-  const roles = createRoleGuards({ tokens: deps.tokens, clock: deps.clock, events })
-  const body = smallBody(events)
-  return { read: [roles.read, body], write: [roles.write, body] }
-}
+type OperatorCaller = 'visitor' | 'read' | 'write' | 'page' | 'form'
 
-/** What operators and their programs look at. */
-export function operatorRoutes({ metrics }: OperatorDeps): readonly Route[] {
-  return [{ method: 'GET', path: '/metrics', caller: 'read', handle: metricsRoute(metrics) }]
+/** The operator's surface: what operators and their programs call, and what stands in front of it. */
+export type Operator = { readonly guards: Pick<Guards, OperatorCaller>; readonly routes: readonly Route[] }
+
+export function createOperator(deps: OperatorDeps, events: EventBus): Operator {
+  const { tokens, clock, scrub } = deps
+  const sessions = createSessions(tokens)
+  const identities = createIdentities({ tokens, sessions, now: clock.now, scrub })
+  const refusals = createRefusals({ clock, events })
+  const roles = createRoleGuards(identities, refusals)
+  // Who calls, then what was sent.
+  const body = smallBody(events, OPERATOR_BODY)
+  const behind = (role: RequestHandler) => [securityHeaders, role, body]
+  const signIn = signInRoutes({ clock, sessions, identities, refusals, body: smallBody(events, SIGN_IN_BODY) })
+  return {
+    guards: {
+      visitor: [securityHeaders],
+      read: behind(roles.read),
+      write: behind(roles.write),
+      page: behind(roles.page),
+      form: behind(roles.form),
+    },
+    routes: [{ method: 'GET', path: '/metrics', caller: 'read', handle: metricsRoute(deps.metrics) }, ...signIn],
+  }
 }
 
 function metricsRoute(metrics: MetricsText): RequestHandler {

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** A complete JSON answer, built once. A string, not a Buffer: Node then writes head and body in one chunk. */
+/** A complete answer, built once. A string, not a Buffer: Node then writes head and body in one chunk. */
 export type Reply = {
   readonly status: number
   readonly headers: Readonly<Record<string, string | number>>
@@ -19,6 +19,17 @@ export function json(status: number, value: unknown, headers: Readonly<Record<st
     },
     body,
   }
+}
+
+/** A page. */
+export function html(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
+  const length = Buffer.byteLength(body)
+  return { status, headers: { 'content-type': 'text/html; charset=utf-8', 'content-length': length, ...headers }, body }
+}
+
+/** Leads a browser on with a GET. */
+export function redirect(location: string, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { status: 303, headers: { location, 'content-length': 0, ...headers }, body: '' }
 }
 
 export const BAD_REQUEST = json(400, { error: 'bad_request' })

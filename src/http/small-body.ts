@@ -5,10 +5,12 @@ import { BODY_ALREADY_READ, BODY_CURE, isBodyTaken } from './mount.ts'
 import { peerOf } from './peer.ts'
 import { isClosing, type Reply, sendRefusal, TIMEOUT, TOO_LARGE, UNAVAILABLE } from './replies.ts'
 
-/** An operator's request names some jobs and filters. */
-const MAX_BODY_BYTES = 64 * 1024
-/** Bodies of operators' requests that are read at once, together. */
-const MAX_IN_FLIGHT_BYTES = 1024 * 1024
+type Bounds = { readonly maxBytes: number; readonly inFlight: number }
+
+/** An operator's request names some jobs and filters. `inFlight`: bodies that are read at once, together. Bytes. */
+export const OPERATOR_BODY: Bounds = { maxBytes: 64 * 1024, inFlight: 1024 * 1024 }
+/** A token, a name and a path, of anyone. */
+export const SIGN_IN_BODY: Bounds = { maxBytes: 8 * 1024, inFlight: 256 * 1024 }
 
 const REFUSALS: Readonly<Record<Exclude<BodyRefused['why'], 'broken_off'>, Reply>> = {
   too_large: TOO_LARGE,
@@ -16,9 +18,9 @@ const REFUSALS: Readonly<Record<Exclude<BodyRefused['why'], 'broken_off'>, Reply
   too_much_in_flight: UNAVAILABLE,
 }
 
-/** Reads the body of a request whose caller is known, of at most 64 KiB, into `response.locals.body`; empty without one. */
-export function smallBody(events: EventBus): RequestHandler {
-  const bodies = createBodyReader({ maxBytes: MAX_BODY_BYTES, inFlight: MAX_IN_FLIGHT_BYTES })
+/** Reads the body of a request within its bounds into `response.locals.body`; empty without one. */
+export function smallBody(events: EventBus, bounds: Bounds): RequestHandler {
+  const bodies = createBodyReader(bounds)
 
   return async (request, response, next) => {
     function refuse(reply: Reply, reason: string, cause?: string): void {

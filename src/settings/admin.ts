@@ -14,6 +14,12 @@ export function adminProblems({ ADMIN_TOKEN, ADMIN_READ_TOKEN }: Given): string[
     : []
 }
 
+export function alertProblems({ ALERT_URL, ALERT_SECRET }: Given): string[] {
+  if (ALERT_URL !== undefined && ALERT_SECRET === undefined)
+    return ['ALERT_SECRET: is required with ALERT_URL; create one with: echo "whsec_$(openssl rand -base64 24)"']
+  return ALERT_SECRET !== undefined && ALERT_URL === undefined ? ['ALERT_URL: is required with ALERT_SECRET'] : []
+}
+
 export function adminPortProblems({ ADMIN_PORT, ADMIN_TOKEN, PORT }: Given): string[] {
   if (ADMIN_PORT === undefined) return []
   const isTaken = Number(ADMIN_PORT) !== 0 && Number(ADMIN_PORT) === Number(PORT ?? SETTINGS.PORT.default)

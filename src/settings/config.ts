@@ -1,5 +1,5 @@
 import { createScrub } from '../telemetry/scrub.ts'
-import { adminPortProblems, adminProblems } from './admin.ts'
+import { adminPortProblems, adminProblems, alertProblems } from './admin.ts'
 import { endpointSlips, endpointsOf } from './endpoints.ts'
 import { type Env, type Given, isSecret, readGiven, secretParts } from './given.ts'
 import { isInjected, isServiceUrl, nearMiss } from './near-misses.ts'
@@ -21,6 +21,8 @@ export type Config = {
   readonly admin: AdminTokens | null
   /** Where the operator's routes are served instead of `port`; null: nowhere else. */
   readonly adminPort: number | null
+  /** Where problems are told; null: nowhere but in the log. */
+  readonly alerts: { readonly url: string; readonly secrets: readonly string[] } | null
   readonly reducto: { readonly apiKey: string; readonly baseUrl: string }
   readonly database: DatabaseConfig
   readonly results: ResultsConfig
@@ -100,6 +102,11 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
     adminProblems,
   ),
   adminPort: from(['ADMIN_PORT'], (set) => set.ADMIN_PORT ?? null, adminPortProblems),
+  alerts: from(
+    ['ALERT_URL', 'ALERT_SECRET'],
+    (set) => (set.ALERT_URL === undefined ? null : { url: set.ALERT_URL, secrets: set.ALERT_SECRET ?? [] }),
+    alertProblems,
+  ),
   reducto: from(
     ['REDUCTO_API_KEY', 'REDUCTO_BASE_URL', 'REDUCTO_ENVIRONMENT'],
     (set) => ({

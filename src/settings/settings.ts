@@ -115,6 +115,15 @@ export const SETTINGS = {
     group: 'For operators',
     doc: 'A port of their own for the operator’s routes, which PORT does not have then: keep it off the internet.',
   }),
+  ALERT_URL: secret((text) => webUrl(text, { query: true, called: true }), {
+    group: 'For operators',
+    doc: 'Receives an alert by POST when jobs are dead (those of one cause together), and when a problem begins and ends. Signed with ALERT_SECRET, as results are for FORWARD_URL. http only to loopback and private hosts.',
+  }),
+  ALERT_SECRET: secret(signingSecrets(MAKE_SECRET), {
+    secretParts: separated,
+    group: 'For operators',
+    doc: 'Signs the calls to ALERT_URL. Create one with: echo "whsec_$(openssl rand -base64 24)"',
+  }),
   DATABASE_URL: setting(databaseUrl, {
     default: 'sqlite:./data/receiver.db',
     group: 'Where things are kept',

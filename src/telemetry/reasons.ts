@@ -49,6 +49,8 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'result_refused',
   'no_token',
   'wrong_token',
+  'session_ended',
+  'cross_site',
   'read_only',
   'slow_down',
 ])

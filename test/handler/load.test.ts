@@ -38,4 +38,24 @@ describe('the service with a handler that', () => {
     await service.line(({ msg }) => msg === 'loading')
     expect(await service.end('SIGTERM')).toBe(0)
   })
+
+  // Its package.json is of a project that Node reads as CommonJS.
+  it.each([
+    [
+      'imports',
+      'h.ts',
+      "import { z } from 'zod'\nexport default async (_: unknown) => {}",
+      'give that package.json "type": "module"',
+    ],
+    ['exports', 'h.js', 'export default async () => {}', 'give that package.json "type": "module"'],
+    ['requires a package', 'h.js', "require('not-installed')\nmodule.exports = () => {}", 'npm install not-installed'],
+  ])('%s in a CommonJS project is told what to change', async (_what, name, text, cure) => {
+    const folder = tempFolder()
+    writeFileSync(join(folder, 'package.json'), '{"type":"commonjs"}')
+    writeFileSync(join(folder, name), text)
+    const settings = testEnv(folder, await testReducto(), newSecret())
+    const service = spawnReceiver(['serve'], { ...settings, HANDLER: join(folder, name) })
+    expect(await service.exited).toBe(78)
+    expect(service.output()).toContain(cure)
+  })
 })

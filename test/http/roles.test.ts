@@ -2,10 +2,11 @@ import express from 'express'
 import request from 'supertest'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createApp, createOperatorApp } from '../../src/http/app.ts'
-import { type OperatorDeps, operatorGuards } from '../../src/http/operator.ts'
+import { createOperator, type OperatorDeps } from '../../src/http/operator.ts'
 import { listen } from '../../src/http/server.ts'
 import { createSlowDown } from '../../src/http/slow-down.ts'
 import { createEvents } from '../../src/telemetry/events.ts'
+import { createScrub } from '../../src/telemetry/scrub.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 import { exchangeRaw, head } from './raw.ts'
 import type { Refused } from './rig.ts'
@@ -17,6 +18,7 @@ const READ = 'a-token-that-reads-1'
 const OPERATOR: Omit<OperatorDeps, 'clock'> = {
   tokens: { write: [WRITE, NEW_WRITE], read: [READ] },
   metrics: { contentType: 'text/plain; version=0.0.4', text: async () => 'up 1\n' },
+  scrub: createScrub([WRITE, NEW_WRITE, READ]),
 }
 
 /** The surface with the routes that there are, and one of each role beside. */
@@ -27,7 +29,7 @@ function rig() {
   events.on('refused', (refusal) => refused.push(refusal))
   const operator = { ...OPERATOR, clock }
   const app = express()
-  const guards = operatorGuards(operator, events)
+  const { guards } = createOperator(operator, events)
   app.post('/write', ...guards.write, (_request, response) => void response.json(response.locals.body.toString()))
   app.post('/read', ...guards.read, (_request, response) => void response.json('read'))
   return { events, clock, refused, app, metrics: createOperatorApp({ events, operator }) }
@@ -77,6 +79,7 @@ describe('roles', () => {
     ['a token alone', { authorization: WRITE }, 'wrong_token'],
     ['two tokens', { authorization: `Bearer ${WRITE} ${READ}` }, 'wrong_token'],
     ['a cookie', { cookie: `token=${WRITE}` }, 'no_token'],
+    ['a session that is none', { cookie: `receiver=${WRITE}` }, 'session_ended'],
   ])('%s is nobody: 401, told as any refused call, and without what was sent', async (_name, headers, reason) => {
     const { metrics, app, refused } = rig()
     for (const call of [request(metrics).get(`/metrics?token=${WRITE}`), request(app).post('/write').send('x=1')]) {

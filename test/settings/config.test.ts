@@ -31,6 +31,7 @@ describe('defaults', () => {
       endpoints: new Map([['default', [SECRET]]]),
       directToken: null,
       admin: null,
+      alerts: null,
       adminPort: null,
       reducto: { apiKey: 'key-123456789', baseUrl: 'https://platform.reducto.ai' },
       database: { kind: 'sqlite', path: './data/receiver.db' },
@@ -339,6 +340,28 @@ describe('a command needs only the settings it uses', () => {
     expect(loadConfig({ ...base, DIRECT_WEBHOOK_TOKEN: 'a-token-of-24-characters' }, ['port']).secrets).toEqual(
       expect.arrayContaining([SECRET, 'key-123456789', 'a-token-of-24-characters']),
     )
+  })
+})
+
+describe('alerts', () => {
+  const ALERT = { ALERT_URL: 'https://alerts.example/hook?key=abc', ALERT_SECRET: SECRET }
+
+  it('go nowhere without a URL, and are signed with every secret', () => {
+    expect(loadConfig(base).alerts).toBeNull()
+    const other = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
+    const { alerts, secrets } = loadConfig({ ...base, ...ALERT, ALERT_SECRET: `${SECRET} ${other}` })
+    expect(alerts).toEqual({ url: ALERT.ALERT_URL, secrets: [SECRET, other] })
+    // The address of a chat is a password.
+    expect(secrets).toContain(ALERT.ALERT_URL)
+  })
+
+  it.each([
+    [{ ...ALERT, ALERT_SECRET: '' }, 'ALERT_SECRET: is required with ALERT_URL'],
+    [{ ...ALERT, ALERT_URL: '' }, 'ALERT_URL: is required with ALERT_SECRET'],
+    [{ ...ALERT, ALERT_URL: 'http://alerts.example/' }, 'ALERT_URL: must be https://'],
+    [{ ...ALERT, ALERT_SECRET: 'whsec_short' }, 'ALERT_SECRET: '],
+  ])('%o is refused', (env, problem) => {
+    expect(() => loadConfig({ ...base, ...env })).toThrow(problem)
   })
 })
 
