@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { startAlerts } from './alerts/open.ts'
 import type { Clock } from './clock.ts'
+import { watchFleet } from './compose-fleet.ts'
+import { inboxOptions } from './compose-inbox.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
@@ -20,7 +22,7 @@ import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { type Config, SettingsError } from './settings/config.ts'
 import { type Degradation, type Degradations, type Trouble, watchDegradations } from './telemetry/degradations.ts'
-import type { EventBus, Events, NotReady } from './telemetry/events.ts'
+import type { EventBus, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScrub } from './telemetry/scrub.ts'
 import { watchPayloads } from './telemetry/unexpected.ts'
@@ -93,16 +95,16 @@ type Opened = {
 }
 
 /** Wires the parts together; creates and opens nothing before it is started. */
-export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOptions): Runtime {
+export function createRuntime({ config, log, events, clock: machine, onFatal }: RuntimeOptions): Runtime {
   const { handler } = config
   const scrub = createScrub(config.secrets)
-  let stage: 'starting' | 'inbox_locked' | 'ready' | 'draining' | 'inbox' = 'starting'
+  let stage: NotReady | 'ready' = 'starting'
   let receiver: Receiver | null = null
   let opened: Opened | null = null
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
-  const metrics = () => composeMetrics({ config, events, clock, bodies, health, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics() }
+  const metrics = () => composeMetrics({ config, events, clock: machine, bodies, health, opened: () => opened })
+  const operator = config.admin && { tokens: config.admin, clock: machine, scrub, metrics: metrics() }
 
   function health(): ReturnType<Runtime['health']> {
     return {
@@ -127,7 +129,16 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     // The handler's code shares this process: the signature check must still refuse a forged one.
     checkVerifier()
 
-    const inbox = opening.adopt(await openInbox(config.database, inboxOptions(signal)), (one) => one.close())
+    const options = await inboxOptions({
+      ...{ config, clock: machine, log, events, signal, onFatal },
+      onNotReady: (why) => {
+        stage = why
+      },
+      abandon: (claims) => opened?.worker.abandon(claims),
+    })
+    const inbox = opening.adopt(await openInbox(config.database, options), (one) => one.close())
+    // Replicas share one time, whatever their machines believe.
+    const { clock } = inbox
     const linkKey = await inbox.linkKey()
     const links = handler?.kind === 'forward' ? createLinks(config.publicUrl!, linkKey) : null
     const results = await openResults(config.results, {
@@ -145,8 +156,10 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     const retention = startRetention({ inbox, results, clock, log, retention: keep, resultsRetention })
     opening.defer(() => retention.stop())
 
+    const fleet = watchFleet(inbox, clock, scrub)
+    opening.defer(() => fleet.stop())
     const degradations = watchDegradations({
-      look: () => [...troublesOf(inbox, retention), ...worker.troubles],
+      look: () => [...troublesOf(inbox, retention), ...fleet.troubles(), ...worker.troubles],
       count: async () => {
         const { jobs, oldestQueuedAt } = await inbox.stats()
         return { waiting: jobs.queued, oldest: oldestQueuedAt }
@@ -169,7 +182,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     if (config.alerts === null) return
     const isRefusing = () => inbox.isFailing()
     const service = config.publicUrl
-    const alerts = startAlerts(config.alerts, { events, clock, log, scrub, service, fetch: fetch as never, isRefusing })
+    const alerts = startAlerts(config.alerts, { events, clock: machine, log, scrub, service, fetch: fetch as never, isRefusing })
     opening.defer(() => alerts.stop())
   }
 
@@ -186,25 +199,6 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     if (payload) yield trouble('payload', payload)
   }
 
-  function inboxOptions(signal: AbortSignal) {
-    return {
-      clock,
-      minFree: config.minFreeDisk,
-      signal,
-      onWait() {
-        stage = 'inbox_locked'
-        log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
-      },
-      onWarning: (message: string) => log.warn(message),
-      onTransaction: (transaction: Events['committed'][0]) => void events.emit('committed', transaction),
-      onRead: (question: string, ms: number) => void events.emit('read', { question, ms }),
-      onDeath(error: Error) {
-        stage = 'inbox'
-        onFatal(error)
-      },
-    }
-  }
-
   function running(parts: Opened, closing: AsyncDisposableStack): Running {
     const { inbox, results, worker, retention } = parts
     let stopped: Promise<void> | null = null
@@ -218,7 +212,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
       async function inOrder(): Promise<void> {
         // Load balancers need a moment to see that this service is unready: deliveries that they still send are
         // accepted.
-        if (doors.acceptFor > 0) await clock.sleep(doors.acceptFor, new AbortController().signal)
+        if (doors.acceptFor > 0) await machine.sleep(doors.acceptFor, new AbortController().signal)
         await doors.close()
         receiver = null
         await settled
@@ -246,7 +240,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     health,
     bodies,
     operator,
-    saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
+    saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, machine) : null,
     start,
   }
 }

@@ -77,6 +77,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
   'compose-metrics.ts': ['*'],
+  'compose-inbox.ts': ['*'],
+  'compose-fleet.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.

@@ -19,9 +19,10 @@ const READYZ_TIMEOUT_MS = 3_000
 export const runStatus: Run<typeof status> = async ({ values }) => {
   const { host, port } = loadConfig(environment(), ['host', 'port'])
   await using operator = await openForOperator()
+  const isRunning = await isServiceRunning(operator.config.database, operator.ledger)
   const found = await statusOf({
     ...operator,
-    isRunning: () => isServiceRunning(operator.config.database),
+    isRunning: () => isRunning,
     readiness: () => readinessAt(host, port),
     disks: () => disksOf(operator),
     minFree: operator.config.minFreeDisk,
@@ -51,7 +52,10 @@ async function readinessAt(host: string, port: number): Promise<Readiness | null
 }
 
 async function disksOf({ config }: Operator): Promise<readonly Disk[]> {
-  const places: Omit<Disk, 'free'>[] = [{ what: 'inbox', place: dirname(resolve(config.database.path)) }]
+  const { database } = config
+  // A server looks after its own disk.
+  const places: Omit<Disk, 'free'>[] =
+    database.kind === 'sqlite' ? [{ what: 'inbox', place: dirname(resolve(database.path)) }] : []
   if (config.results.kind === 'file') places.push({ what: 'results', place: resolve(config.results.path) })
   return Promise.all(places.map(async (one) => ({ ...one, free: await freeAt(one.place) })))
 }

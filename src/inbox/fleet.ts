@@ -28,7 +28,12 @@ export type Replica = {
   readonly results: string | null
   /** 0: it only receives. */
   readonly concurrency: number
+  /** How long it has not been heard of, ms. */
+  readonly silentFor: number
 }
+
+/** What a service tells the others of itself. */
+export type About = Pick<Replica, 'version' | 'settings' | 'results' | 'concurrency'>
 
 /** `exclusively` where there is one service: a task is not begun twice. */
 export function createLocalDuties(): Fleet['exclusively'] {

@@ -3,7 +3,8 @@ import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
-import { DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
+import type { About, Fleet } from './fleet.ts'
+import { type ClaimId, DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
 import { openMemory } from './memory/inbox.ts'
 import type { Memory } from './memory/memory.ts'
 import { checkCopy, markInterrupted } from './sqlite/check-copy.ts'
@@ -14,11 +15,15 @@ import { copyTo, openForReading } from './sqlite/schema.ts'
 import type { InboxWatch } from './watch.ts'
 
 type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
+/** `location`: for people, without a password. */
+type PostgresPlace = { readonly kind: 'postgres'; readonly url: string; readonly location: string }
+/** Where an inbox may be kept beyond the process. */
+type DatabasePlace = SqlitePlace | PostgresPlace
 
 /**
  * Where an inbox is kept. In memory only in tests: no setting names it, since acknowledged deliveries would be lost.
  */
-export type InboxPlace = SqlitePlace | { readonly kind: 'memory'; readonly memory: Memory }
+export type InboxPlace = DatabasePlace | { readonly kind: 'memory'; readonly memory: Memory }
 
 export type OpenInboxOptions = {
   readonly clock: Clock
@@ -27,8 +32,12 @@ export type OpenInboxOptions = {
   readonly onDeath: (error: Error) => void
   /** Aborts the wait for the instance lock. */
   readonly signal: AbortSignal
-  /** Called when another service holds the database and this one waits. */
-  readonly onWait: () => void
+  /** Called when this service waits: another one holds the database, or the database does not answer. */
+  readonly onWait: (why: 'locked' | 'unreachable', message: string) => void
+  /** What the other services on the database are told of this one. */
+  readonly about: About
+  /** This service was taken for dead, and these claims are lost. */
+  readonly onLost: (claims: readonly ClaimId[]) => void
   readonly onWarning: (message: string) => void
 } & InboxWatch
 
@@ -39,12 +48,13 @@ export type OpenInboxOptions = {
  */
 export async function openInbox(database: InboxPlace, options: OpenInboxOptions): Promise<Inbox> {
   if (database.kind === 'memory') return openMemory({ clock: options.clock, memory: database.memory })
+  if (database.kind === 'postgres') return (await import('./postgres/open.ts')).openForService(database, options)
   const path = resolve(database.path)
   await mkdirDurably(dirname(path))
   const warning = checkDisk(path)
   if (warning) options.onWarning(warning)
   await using opening = new AsyncDisposableStack()
-  opening.defer(await lockInstance(path, options))
+  opening.defer(await lockInstance(path, { ...options, onWait: () => options.onWait('locked', path) }))
   const inbox = await openSqlite({ ...options, path, isService: true }).catch((error) => {
     throw refusalOf(error, path)
   })
@@ -57,7 +67,8 @@ export async function openInbox(database: InboxPlace, options: OpenInboxOptions)
  * Opens the operators' view of the inbox, for a command beside a running service.
  * @throws DatabaseRefused
  */
-export async function openLedger(database: SqlitePlace): Promise<Ledger & { close(): Promise<void> }> {
+export async function openLedger(database: DatabasePlace): Promise<Ledger & Fleet & { close(): Promise<void> }> {
+  if (database.kind === 'postgres') return (await import('./postgres/open.ts')).openForCommand(database)
   const path = resolve(database.path)
   if (!existsSync(path))
     throw new Error(`there is no database ${path}: has the service run here, with this DATABASE_URL?`)
@@ -70,7 +81,8 @@ export async function openLedger(database: SqlitePlace): Promise<Ledger & { clos
 
 /** Bytes on the disk: of the database, and of its log. Zero for a file that is not there. */
 export async function inboxBytes(database: InboxPlace): Promise<{ readonly database: number; readonly log: number }> {
-  if (database.kind === 'memory') return { database: 0, log: 0 }
+  // A server looks after its own disk.
+  if (database.kind !== 'sqlite') return { database: 0, log: 0 }
   const size = async (path: string) => (await stat(path).catch(() => null))?.size ?? 0
   return { database: await size(database.path), log: await size(`${database.path}-wal`) }
 }
@@ -96,9 +108,13 @@ export function copyInbox(database: SqlitePlace, target: string): void {
   }
 }
 
-/** Whether a service holds the database now. Only for processes that do not. */
-export function isServiceRunning(database: SqlitePlace): boolean {
-  return isInstanceLocked(resolve(database.path))
+/** A service that has not been heard of for this long does not run, as far as a command can tell, ms. */
+const MAX_SILENCE_MS = 15_000
+
+/** Whether a service works on the database now. Only for processes that do not. */
+export async function isServiceRunning(database: DatabasePlace, fleet: Pick<Fleet, 'replicas'>): Promise<boolean> {
+  if (database.kind === 'sqlite') return isInstanceLocked(resolve(database.path))
+  return (await fleet.replicas()).some(({ silentFor }) => silentFor < MAX_SILENCE_MS)
 }
 
 /**

@@ -9,7 +9,16 @@ export type PauseCause = 'reducto_auth' | 'results' | 'disk'
 export type NotReady = 'starting' | 'draining' | 'inbox' | 'inbox_locked'
 
 /** Problems after the inbox: deliveries are still accepted. */
-export type Degraded = PauseCause | 'worker_paused' | 'reducto' | 'handler' | 'payload' | 'downloads' | 'clock'
+export type Degraded =
+  | PauseCause
+  | 'worker_paused'
+  | 'reducto'
+  | 'handler'
+  | 'payload'
+  | 'downloads'
+  | 'clock'
+  | 'results_apart'
+  | 'settings_differ'
 
 /**
  * Everything that happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a

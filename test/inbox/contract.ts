@@ -5,6 +5,7 @@ import { tempFolder } from '../support/temp.ts'
 import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
+import { fleetContract } from './contract/fleet.ts'
 import { ledgerContract } from './contract/ledger.ts'
 import { operatorsContract } from './contract/operators.ts'
 import { readyContract } from './contract/ready.ts'
@@ -43,5 +44,6 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   requeueContract(name, openTest)
   operatorsContract(name, openTest)
   retentionContract(name, openTest)
+  fleetContract(name, openTest)
   restartContract(name, openTest)
 }

@@ -1,6 +1,7 @@
 import pino from 'pino'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import type { JobDetail } from '../../src/inbox/inbox.ts'
+import { createLocalDuties } from '../../src/inbox/fleet.ts'
 import type { Expiry } from '../../src/results/results.ts'
 import { FIRST_PRUNE_MS, PRUNE_EVERY_MS, startRetention } from '../../src/worker/retention.ts'
 import { createManualClock } from '../support/manual-clock.ts'
@@ -10,7 +11,7 @@ it('deletes what is past its retention, every hour, and goes on after an error',
   const prune = vi.fn(async () => 1)
   const expire = vi.fn(async (_expiry: Expiry) => 1).mockRejectedValueOnce(new Error('disk trouble'))
   const retention = startRetention({
-    inbox: { prune, get: async (jobId) => (jobId === 'waiting' ? ({ state: 'queued' } as JobDetail) : null) },
+    inbox: { exclusively: createLocalDuties(), prune, get: async (jobId) => (jobId === 'waiting' ? ({ state: 'queued' } as JobDetail) : null) },
     results: { expire },
     clock,
     log: pino({ level: 'silent' }),
@@ -36,7 +37,7 @@ it('deletes nothing while the wall clock disagrees with the monotonic one, and s
   const clock = createManualClock()
   const prune = vi.fn(async () => 0)
   const retention = startRetention({
-    inbox: { prune, get: async () => null },
+    inbox: { exclusively: createLocalDuties(), prune, get: async () => null },
     results: { expire: async () => 0 },
     clock,
     log: pino({ level: 'silent' }),

@@ -1,4 +1,4 @@
-import { hasLiveHolder } from './candidates.ts'
+import { DATABASE_NOW, hasLiveHolder } from './candidates.ts'
 import type { Lane } from './lane.ts'
 import { type Beat, createObserver } from './observer.ts'
 
@@ -13,7 +13,7 @@ export type BeatResult = {
   readonly roundTrip: number
 }
 
-const BEAT = 'UPDATE replica SET beat = beat + 1 WHERE id = $1 AND NOT ended RETURNING beat'
+const BEAT = `UPDATE replica SET beat = beat + 1, beat_at = ${DATABASE_NOW} WHERE id = $1 AND NOT ended RETURNING beat`
 const OTHERS = 'SELECT id, beat FROM replica WHERE NOT ended AND id <> $1'
 const STANDING = `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now,
   EXISTS (SELECT 1 FROM job WHERE state = 'running' AND NOT ${hasLiveHolder('job.holder')})

@@ -14,7 +14,8 @@ export type Beats = {
 export type StartBeats = (options: {
   readonly place: PostgresPlace
   readonly replica: number
-  readonly onBeat: (result: BeatResult) => void
+  /** Resolves when what the beat demands is done, or has failed. */
+  readonly onBeat: (result: BeatResult) => Promise<void>
   readonly onDeath: (error: Error) => void
 }) => Beats
 
@@ -33,7 +34,7 @@ export const startBeatThread: StartBeats = ({ place, replica, onBeat, onDeath })
   ticking.unref()
   let isStopping = false
   thread.on('message', (message: BeatMessage) => {
-    if (!('failed' in message)) onBeat(message)
+    if (!('failed' in message)) void onBeat(message)
   })
   thread.on('error', (error: Error) => {
     if (!isStopping) onDeath(error)

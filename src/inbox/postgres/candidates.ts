@@ -2,6 +2,9 @@ import { ERASED, REQUEUEABLE_STATES } from '../../job.ts'
 
 /** The SQL that claims, looks and counts share. */
 
+/** The database's clock, ms. */
+export const DATABASE_NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+
 /** Queued jobs of one stage and endpoint, apart from those that must run alone: the start of the index `job_due`. */
 export const IN_LANE = `state = 'queued' AND crashes < 2 AND stage = lane.stage AND endpoint = lane.endpoint`
 

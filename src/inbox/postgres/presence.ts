@@ -1,3 +1,4 @@
+import type { About } from '../fleet.ts'
 import type { ClaimId } from '../inbox.ts'
 import type { BeatResult } from './beat.ts'
 import type { Beats, StartBeats } from './beats.ts'
@@ -5,7 +6,7 @@ import type { PostgresPlace } from './connect.ts'
 import type { Duties } from './duties.ts'
 import type { Lane } from './lane.ts'
 import { DEAD_AFTER_MS } from './observer.ts'
-import { type About, endReplica, foldReplicas, noteStop, register, sourceOf } from './replica.ts'
+import { endReplica, foldReplicas, noteStop, register, sourceOf } from './replica.ts'
 import { takeOver } from './takeover.ts'
 import type { DatabaseClock } from './time.ts'
 import type { Effects } from './work.ts'
@@ -69,16 +70,17 @@ export async function startPresence(options: PresenceOptions & { duties(): Dutie
     if (hasOrphans) await recover()
   }
 
-  function onBeat(result: BeatResult): void {
+  function onBeat(result: BeatResult): Promise<void> {
     reachedAt = monotonic()
     options.clock?.read(result.databaseNow, result.roundTrip)
-    if (isClosed || acting || (result.isAlive && !result.hasOrphans)) return
+    if (isClosed || (result.isAlive && !result.hasOrphans)) return Promise.resolve()
     // What fails here is found again by the next beat.
-    acting = act(result)
+    acting ??= act(result)
       .catch(() => {})
       .finally(() => {
         acting = null
       })
+    return acting
   }
 
   const { place, onDeath } = options

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
-import type { Replica } from '../fleet.ts'
+import type { About, Replica } from '../fleet.ts'
+import { DATABASE_NOW } from './candidates.ts'
 import type { Lane } from './lane.ts'
 import { storable } from './rows.ts'
 
@@ -8,10 +9,12 @@ import { storable } from './rows.ts'
 /** Lanes that count: each has a source of its own for every replica. */
 const LANES_PER_REPLICA = 4
 
-const REGISTER = `INSERT INTO replica (name, version, about, started_at) VALUES ($1, $2, $3::jsonb, $4::bigint) RETURNING id`
+const REGISTER = `INSERT INTO replica (name, version, about, started_at, beat_at)
+  VALUES ($1, $2, $3::jsonb, $4::bigint, ${DATABASE_NOW}) RETURNING id`
 const ENDED = 'UPDATE replica SET ended = true, ended_at = $2::bigint WHERE id = $1 AND NOT ended'
 const STOP_ASKED = 'UPDATE replica SET stop_asked = true WHERE id = $1'
-const LIVING = `SELECT id, name, version, about, started_at FROM replica WHERE NOT ended ORDER BY id`
+const LIVING = `SELECT id, name, version, about, started_at,
+  greatest(${DATABASE_NOW} - beat_at, 0) AS silent_for FROM replica WHERE NOT ended ORDER BY id`
 /** Rows of replicas that ended: nobody asks for those of long ago. Their counters go to source 0. */
 const FORGET_AFTER_MS = 86_400_000
 const FOLD = `
@@ -25,16 +28,6 @@ const FOLD = `
   SELECT name, 0, CASE WHEN name = 'last_verified_at' THEN max(value) ELSE sum(value) END FROM folded GROUP BY name ORDER BY name
   ON CONFLICT (name, source) DO UPDATE SET value =
     CASE WHEN counter.name = 'last_verified_at' THEN greatest(counter.value, excluded.value) ELSE counter.value + excluded.value END`
-
-/** What a replica tells of itself. */
-export type About = {
-  readonly version: string
-  /** By the name of a setting that must agree among replicas: a digest of its value. */
-  readonly settings: Readonly<Record<string, string>>
-  /** The id of the place where it keeps results; null when that is shared by its kind. */
-  readonly results: string | null
-  readonly concurrency: number
-}
 
 /** The number under which a lane of a replica counts. */
 export function sourceOf(replica: number, lane: 0 | 1 | 2 | 3): number {
@@ -60,9 +53,9 @@ export async function noteStop(lane: Lane, replica: number): Promise<void> {
 /** Those that live, as far as is known: a dead one counts for some seconds. */
 export async function livingReplicas(lane: Lane): Promise<readonly Replica[]> {
   const rows = await lane.transaction((tx) => tx.query<ReplicaRow>(LIVING, []))
-  return rows.map(({ id, name, version, about, started_at }) => ({
+  return rows.map(({ id, name, version, about, started_at, silent_for }) => ({
     ...{ id, name, version, startedAt: started_at },
-    ...{ settings: about.settings, results: about.results, concurrency: about.concurrency },
+    ...{ settings: about.settings, results: about.results, concurrency: about.concurrency, silentFor: silent_for },
   }))
 }
 
@@ -72,6 +65,7 @@ type ReplicaRow = {
   readonly version: string
   readonly about: Omit<About, 'version'>
   readonly started_at: number
+  readonly silent_for: number
 }
 
 /** Adds the counters of replicas that ended long ago to one row, and drops theirs. */
