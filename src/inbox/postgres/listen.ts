@@ -21,20 +21,22 @@ export function startListener(options: {
   readonly place: PostgresPlace
   /** Somebody has committed something. `from`: the number of the replica. */
   readonly onNews: (from: number) => void
-  /** Notifications arrive, or do not any more. */
-  readonly onChange: (isHearing: boolean) => void
+  /** LISTEN was accepted, and nothing is heard. Called once. */
+  readonly onSilence: () => void
 }): Listener {
   const channel = channelOf(options.place)
   let client: pg.Client | null = null
   let isHearing = false
+  let wasSilent = false
   let isClosed = false
   let awaited: { readonly text: string; heard(): void } | null = null
   const closing = Promise.withResolvers<void>()
 
-  function tell(now: boolean): void {
-    if (isHearing === now || isClosed) return
-    isHearing = now
-    options.onChange(now)
+  function note(hears: boolean): void {
+    isHearing = hears
+    if (hears || wasSilent || isClosed) return
+    wasSilent = true
+    options.onSilence()
   }
 
   function hear(payload: string): void {
@@ -54,7 +56,7 @@ export function startListener(options: {
     one.on('notification', ({ payload }) => hear(payload ?? ''))
     await one.query(`LISTEN "${channel}"`)
     while (!isClosed) {
-      tell(await hearsItself(one))
+      note(await hearsItself(one))
       const isBroken = await Promise.race([broken.then(() => true), closing.promise, pause(TEST_EVERY_MS)])
       if (isBroken) break
     }
@@ -71,7 +73,7 @@ export function startListener(options: {
   async function loop(): Promise<void> {
     while (!isClosed) {
       await listen().catch(() => {})
-      tell(false)
+      isHearing = false
       await Promise.race([closing.promise, pause(RECONNECT_AFTER_MS)])
     }
   }

@@ -75,12 +75,10 @@ export function createNews(options: {
           // A replica hears itself, too.
           if (from !== replica()) void lookSoon()
         },
-        onChange: (isHearing) => {
-          if (!isHearing)
-            options.onWarning(
-              `no notifications arrive from PostgreSQL (a pooler in transaction mode delivers none): looking for news every ${POLL_EVERY_MS} ms`,
-            )
-        },
+        onSilence: () =>
+          options.onWarning(
+            `no notifications arrive from PostgreSQL (a pooler in transaction mode delivers none): looking for news every ${POLL_EVERY_MS} ms`,
+          ),
       })
     : null
 
