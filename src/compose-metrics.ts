@@ -5,9 +5,10 @@ import type { Clock } from './clock.ts'
 import type { HandlerChoice } from './handler/open.ts'
 import type { BodyReader } from './http/body.ts'
 import type { Health } from './http/health.ts'
-import type { Inbox } from './inbox/inbox.ts'
+import type { AtRisk, Inbox } from './inbox/inbox.ts'
 import { type InboxPlace, inboxBytes } from './inbox/open.ts'
 import type { Config } from './settings/config.ts'
+import type { Cached } from './telemetry/cached.ts'
 import type { EventBus } from './telemetry/events.ts'
 import type { DiskReading } from './telemetry/gauges.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -25,12 +26,14 @@ type MetricsParts = {
   readonly clock: Clock
   readonly bodies: BodyReader
   readonly health: Health
+  /** The results that only Reducto has: looked for at most once a minute, by whoever asks. */
+  readonly atRisk: Cached<AtRisk>
   /** Null while the service is not started. */
   readonly opened: () => { readonly inbox: Inbox; readonly worker: Worker } | null
 }
 
 /** Wires the metrics. They count over stops and starts of what they watch. */
-export function composeMetrics({ config, events, clock, bodies, health, opened }: MetricsParts): Metrics {
+export function composeMetrics({ config, events, clock, bodies, health, atRisk, opened }: MetricsParts): Metrics {
   const { concurrency } = config
   return createMetrics({
     events,
@@ -64,6 +67,7 @@ export function composeMetrics({ config, events, clock, bodies, health, opened }
       return parts.inbox.stats()
     },
     disks: () => readDisks(config),
+    atRisk: () => atRisk.read(),
   })
 }
 

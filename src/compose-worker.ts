@@ -66,7 +66,7 @@ export function composeWorker(parts: WorkerParts): Worker {
     queue: inbox,
     judge: createJudge({ results, queue: inbox, probeAccount, suspicion, clock, events, scrub }),
     runFetch: (claim, signal) => runFetch(claim, signal, fetching),
-    runHandOver: (claim, signal) => runHandOver(claim, signal, { results, handOver }),
+    runHandOver: (claim, signal) => runHandOver(claim, signal, { results, handOver, clock }),
     runSideFiles: (claim, signal) => runSideFiles(claim, signal, fetching),
     removeAbandonedDrafts: (signal) =>
       results.removeAbandonedDrafts(async ({ jobId, token }) => {

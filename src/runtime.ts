@@ -4,6 +4,8 @@ import type { Clock } from './clock.ts'
 import { watchFleet } from './compose-fleet.ts'
 import { inboxOptions } from './compose-inbox.ts'
 import { composeMetrics } from './compose-metrics.ts'
+import { composeApi } from './compose-operator.ts'
+import { composeUpkeep, createAtRisk } from './compose-upkeep.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
 import { HandlerUnusable } from './handler/module.ts'
@@ -15,6 +17,7 @@ import type { Inbox, OperatorPause } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
 import { createOutboundFetch, type Fetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
+import { createProver, type Prover } from './proof.ts'
 import { checkVerifier } from './receive/check-verifier.ts'
 import { createReceiver, type Receiver } from './receive/receive.ts'
 import { createClient } from './reducto/client.ts'
@@ -26,7 +29,7 @@ import type { EventBus, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScrub } from './telemetry/scrub.ts'
 import { watchPayloads } from './telemetry/unexpected.ts'
-import { type Retention, startRetention } from './worker/retention.ts'
+import type { Retention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
 
 /** The settings of inbox, results and worker: all except those of a server and of a process. */
@@ -51,6 +54,8 @@ type Runtime = {
   /** The saved files behind the links of forwarded records; without forwards there are none. */
   readonly saved: (() => SavedFilesDeps | null) | null
   readonly bodies: BodyReader
+  /** Proves that an answer is this service's; null while the inbox is not open. */
+  prover(): Prover | null
   /** For the operator's routes; null when there are none. */
   readonly operator: OperatorDeps | null
   /** A start that fails midway closes what it opened in reverse order. `signal` aborts a running start. */
@@ -89,6 +94,7 @@ type Opened = {
   readonly inbox: Inbox
   readonly results: Results
   readonly links: Links | null
+  readonly prover: Prover
   readonly worker: Worker
   readonly retention: Retention
   readonly degradations: Degradations
@@ -103,8 +109,10 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
   let opened: Opened | null = null
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
-  const metrics = () => composeMetrics({ config, events, clock: machine, bodies, health, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock: machine, scrub, metrics: metrics() }
+  const atRisk = createAtRisk(() => opened?.inbox ?? null, machine)
+  const metrics = () => composeMetrics({ config, events, clock: machine, bodies, health, atRisk, opened: () => opened })
+  const api = composeApi({ config, clock: machine, scrub, health, events, opened: () => opened })
+  const operator = config.admin && { tokens: config.admin, clock: machine, scrub, metrics: metrics(), api }
 
   function health(): ReturnType<Runtime['health']> {
     return {
@@ -152,9 +160,7 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
     const client = createClient({ ...config.reducto, fetch: outbound.fetch })
     const parts = { config, inbox, results, clock, events, scrub, proxies, client, opening }
     const worker = composeWorker({ ...parts, handOver: handOver?.handOver ?? null })
-    const { retention: keep, resultsRetention } = config
-    const retention = startRetention({ inbox, results, clock, log, retention: keep, resultsRetention })
-    opening.defer(() => retention.stop())
+    const retention = composeUpkeep({ ...parts, log })
 
     const fleet = watchFleet(inbox, clock, scrub)
     opening.defer(() => fleet.stop())
@@ -170,7 +176,7 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
     opening.defer(() => degradations.stop())
     startTelling(inbox, outbound.fetch, opening)
 
-    opened = { inbox, results, links, worker, retention, degradations }
+    opened = { inbox, results, links, prover: createProver(linkKey), worker, retention, degradations }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()
@@ -182,7 +188,15 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
     if (config.alerts === null) return
     const isRefusing = () => inbox.isFailing()
     const service = config.publicUrl
-    const alerts = startAlerts(config.alerts, { events, clock: machine, log, scrub, service, fetch: fetch as never, isRefusing })
+    const alerts = startAlerts(config.alerts, {
+      events,
+      clock: machine,
+      log,
+      scrub,
+      service,
+      fetch: fetch as never,
+      isRefusing,
+    })
     opening.defer(() => alerts.stop())
   }
 
@@ -239,6 +253,7 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
     receiver: () => receiver,
     health,
     bodies,
+    prover: () => opened?.prover ?? null,
     operator,
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, machine) : null,
     start,

@@ -8,6 +8,7 @@ const SRC = resolve(import.meta.dirname, '../src')
 
 /** Files without a room that anybody may use: they know nothing of the service. */
 const GROUND = [
+  'actor.ts',
   'backoff.ts',
   'blocked-ports.ts',
   'causes.ts',
@@ -15,13 +16,18 @@ const GROUND = [
   'clock.ts',
   'error-text.ts',
   'lossless-json.ts',
+  'nearest.ts',
   'explain-error.ts',
   'fsync.ts',
+  'job-cause.ts',
   'job.ts',
   'permissions.ts',
+  'proof.ts',
+  'purge.ts',
   'retry-after.ts',
   'telemetry/events.ts',
   'telemetry/log.ts',
+  'telemetry/reasons.ts',
   'telemetry/scrub.ts',
   'signals.ts',
   'signing.ts',
@@ -31,6 +37,7 @@ const GROUND = [
 const PORTS = [
   'inbox/inbox.ts',
   'inbox/fleet.ts',
+  'inbox/journal.ts',
   'results/results.ts',
   'results/record.ts',
   'results/lines.ts',
@@ -38,6 +45,7 @@ const PORTS = [
 ]
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  'actor.ts': [],
   'backoff.ts': [],
   'blocked-ports.ts': [],
   'causes.ts': [],
@@ -45,16 +53,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'clock.ts': [],
   'error-text.ts': ['causes.ts'],
   'lossless-json.ts': [],
+  'nearest.ts': [],
   'explain-error.ts': ['causes.ts'],
   'fsync.ts': [],
+  'job-cause.ts': ['job.ts'],
+  'purge.ts': [],
   'job.ts': ['backoff.ts', 'telemetry/scrub.ts'],
   'permissions.ts': [],
+  'proof.ts': [],
   'retry-after.ts': [],
   'signals.ts': [],
   'signing.ts': [],
   'units.ts': [],
   'version.ts': [],
-  settings: ['blocked-ports.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
+  settings: ['blocked-ports.ts', 'nearest.ts', 'units.ts', 'telemetry/scrub.ts', 'permissions.ts', 'settings'],
   telemetry: [...GROUND, 'telemetry'],
   // It tells people: what calls a service of the user's has the same limits everywhere.
   alerts: [...GROUND, 'alerts', 'handler/excerpt.ts', 'handler/time-limit.ts'],
@@ -70,15 +82,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   reducto: [...GROUND, 'reducto', 'outbound'],
   // What an operator can do, behind every face: no printing, no HTTP.
   operations: [...GROUND, ...PORTS, 'operations'],
+  // What may be wrong, one file a check: it prints nothing, and knows no command.
+  doctor: [...GROUND, ...PORTS, 'doctor', 'inbox/open.ts', 'outbound', 'reducto', 'results/open.ts', 'settings'],
   http: [...GROUND, ...PORTS, 'operations', 'http', 'receive', 'handler/links.ts', 'telemetry'],
   simulator: [...GROUND, 'simulator'],
   library: [...GROUND, 'library'],
   // Inbox, worker and results, wired; without a server, signals and an environment.
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
+  'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
   'compose-inbox.ts': ['*'],
   'compose-fleet.ts': ['*'],
+  'compose-operator.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.

@@ -1,6 +1,7 @@
 import type { CommandSpec, Options, Run } from './command.ts'
 import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveries.ts'
 import { demo, handle, sendTest } from './spec/develop.ts'
+import { doctor } from './spec/doctor.ts'
 import { jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
 import { backup, completion, help, pause, restore, resume, serve, status, version } from './spec/service.ts'
 
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Entry[] = [
   entry(demo, async () => (await import('./demo.ts')).runDemo),
   entry(handle, async () => (await import('./handle/handle.ts')).runHandle),
   entry(sendTest, async () => (await import('./send-test/send-test.ts')).runSendTest),
+  entry(doctor, async () => (await import('./doctor/doctor.ts')).runDoctorCommand),
   entry(status, async () => (await import('./status.ts')).runStatus),
   entry(pause, async () => (await import('./pause.ts')).runPause),
   entry(resume, async () => (await import('./pause.ts')).runResume),

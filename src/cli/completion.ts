@@ -1,7 +1,7 @@
+import { nearest } from '../nearest.ts'
 import { type CommandSpec, type Run, WrongUse } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { firstWords, groupOf } from './find.ts'
-import { nearest } from './nearest.ts'
 import { print } from './output.ts'
 import type { completion } from './spec/service.ts'
 

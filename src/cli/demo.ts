@@ -11,6 +11,7 @@ import { openLog } from '../telemetry/log.ts'
 import { createScrub } from '../telemetry/scrub.ts'
 import { formatBytes } from '../units.ts'
 import { type Run, WrongUse } from './command.ts'
+import { doctorCommand } from './demo-doctor.ts'
 import { onStopSignals } from './signals.ts'
 import { simulatedConfig } from './simulated.ts'
 import type { demo } from './spec/develop.ts'
@@ -68,6 +69,7 @@ async function run(values: { readonly once: boolean; readonly port: string }): P
     `A simulated Reducto answers at ${reducto.url}. Results are saved in ${describeResultsLocation(config.results)}`,
   )
   if (config.handler?.kind === 'module') say('', `Each saved result is handed to ${config.handler.path}`)
+  if (!values.once) say('', `What doctor says of it: ${doctorCommand(config, service.port, reducto)}`)
   say('', values.once ? 'Nine jobs, some trouble, then a summary.' : 'A mixed stream of jobs; Ctrl-C ends it.')
 
   const stream = { reducto, svix, service, names, signal: stopping.signal }

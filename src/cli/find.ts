@@ -1,6 +1,6 @@
+import { nearest } from '../nearest.ts'
 import { type CommandSpec, WrongUse } from './command.ts'
 import { COMMANDS, type Entry } from './commands.ts'
-import { nearest } from './nearest.ts'
 
 /** A command that was called, what was given to it, and whether it was asked for help. */
 export type Called = { readonly entry: Entry; readonly args: readonly string[] }

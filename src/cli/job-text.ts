@@ -3,7 +3,7 @@ import { isTestJob } from '../job.ts'
 import { metadataPairs, stateOf } from '../operations/present.ts'
 import type { JobRecord } from '../results/record.ts'
 import { formatBytes } from '../units.ts'
-import { ago, table } from './table.ts'
+import { ago, oneLine, table } from './table.ts'
 
 /** All that is known of a job, for people. `place`: where results are kept. */
 export function describeJob(
@@ -46,9 +46,11 @@ export function describeJob(
     `${one.ms} ms`,
     one.reason ? `${one.reason.code}: ${one.reason.message}` : '',
   ])
+  const actions = job.actions.map(({ at, what, who }) => [time(at), what.replace('_', ' '), oneLine(who)])
   return [
     table(['', ''], facts).replace(/^.*\n/, ''),
     table(['DELIVERY', 'STATUS', 'ENDPOINT', 'RECEIVED', 'TIMES'], deliveries),
+    ...(actions.length > 0 ? [table(['ACTION', 'WHAT', 'WHO'], actions)] : []),
     attempts.length > 0 ? table(['ATTEMPT', 'TASK', 'OUTCOME', 'TOOK', 'REASON'], attempts) : 'No attempt so far.\n',
   ].join('\n')
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
+import { nearest } from '../nearest.ts'
 import { type CommandSpec, type Options, type Values, WrongUse } from './command.ts'
-import { nearest } from './nearest.ts'
 
 /**
  * What was given to a command, as its spec says. node's parser splits it; which options there are, what they take and how

@@ -1,13 +1,12 @@
-import { statfs } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { disksOf } from '../compose-operator.ts'
 import { isServiceRunning } from '../inbox/open.ts'
-import { type Disk, type Readiness, type Status, statusOf } from '../operations/status.ts'
+import { type Readiness, type Status, statusOf } from '../operations/status.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import { formatBytes } from '../units.ts'
 import { packageVersion } from '../version.ts'
 import type { Run } from './command.ts'
-import { type Operator, openForOperator } from './open.ts'
+import { openForOperator } from './open.ts'
 import { print, printJson } from './output.ts'
 import type { status } from './spec/service.ts'
 import { ago, oneLine, table } from './table.ts'
@@ -24,7 +23,7 @@ export const runStatus: Run<typeof status> = async ({ values }) => {
     ...operator,
     isRunning: () => isRunning,
     readiness: () => readinessAt(host, port),
-    disks: () => disksOf(operator),
+    disks: () => disksOf(operator.config),
     minFree: operator.config.minFreeDisk,
     version: packageVersion(),
   })
@@ -46,24 +45,6 @@ async function readinessAt(host: string, port: number): Promise<Readiness | null
       degraded: list(said.degraded),
       details: details as Readiness['details'],
     }
-  } catch {
-    return null
-  }
-}
-
-async function disksOf({ config }: Operator): Promise<readonly Disk[]> {
-  const { database } = config
-  // A server looks after its own disk.
-  const places: Omit<Disk, 'free'>[] =
-    database.kind === 'sqlite' ? [{ what: 'inbox', place: dirname(resolve(database.path)) }] : []
-  if (config.results.kind === 'file') places.push({ what: 'results', place: resolve(config.results.path) })
-  return Promise.all(places.map(async (one) => ({ ...one, free: await freeAt(one.place) })))
-}
-
-async function freeAt(path: string): Promise<number | null> {
-  try {
-    const { bavail, bsize } = await statfs(path)
-    return bavail * bsize
   } catch {
     return null
   }

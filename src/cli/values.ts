@@ -1,5 +1,6 @@
 import type { JobFilter } from '../inbox/inbox.ts'
 import { isJobId, type JobState, type Stage } from '../job.ts'
+import { timeFrom } from '../operations/times.ts'
 import { parseDuration } from '../units.ts'
 import { WrongUse } from './command.ts'
 
@@ -7,13 +8,9 @@ import { WrongUse } from './command.ts'
 
 /** A duration back from now, or a time: ms. */
 export function timeOf(name: string, text: string, now = Date.now()): number {
-  const time = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN
-  if (!Number.isNaN(time)) return time
-  try {
-    return now - parseDuration(text)
-  } catch {
-    throw new WrongUse(`--${name} takes a duration such as 2h or 3d, or a time such as 2026-11-24T12:00Z`)
-  }
+  const time = timeFrom(text, now)
+  if (time !== null) return time
+  throw new WrongUse(`--${name} takes a duration such as 2h or 3d, or a time such as 2026-11-24T12:00Z`)
 }
 
 export function durationOf(name: string, text: string): number {

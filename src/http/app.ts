@@ -6,6 +6,7 @@ import { type Health, healthz, readyz } from './health.ts'
 import { mountable, WRONG_VERSION } from './mount.ts'
 import { createOperator, type Operator, type OperatorDeps } from './operator.ts'
 import { peerOf, peerOfSocket } from './peer.ts'
+import type { FindProver } from './probe.ts'
 import { BAD_REQUEST, FAILED, NOT_FOUND, send, sendAndClose, sendRefusal } from './replies.ts'
 import { savedFilesWhenOpen } from './results-route.ts'
 import type { Guards, Route } from './routes.ts'
@@ -24,6 +25,8 @@ export type AppDeps = {
   readonly saved?: (() => SavedFilesDeps | null) | null
   /** For the operator's routes; without it there are none. */
   readonly operator?: OperatorDeps | null
+  /** Proves to `doctor` that an answer is this service's. */
+  readonly prover?: FindProver
 }
 
 /** What deliveries come to, and the links to results. Webhooks come before anything that costs. */
@@ -57,7 +60,7 @@ function receiverRoutes(deps: AppDeps): readonly Route[] {
 export function createApp(deps: AppDeps): Express {
   const own: readonly Route[] = [
     ...receiverRoutes(deps),
-    { method: 'GET', path: '/healthz', caller: 'anyone', handle: healthz },
+    { method: 'GET', path: '/healthz', caller: 'anyone', handle: healthz(deps.prover) },
     { method: 'GET', path: '/readyz', caller: 'anyone', handle: readyz(deps.health) },
   ]
   return alone(deps, own, operatorOf(deps))

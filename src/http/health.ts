@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express'
 import type { Degradation } from '../telemetry/degradations.ts'
 import type { NotReady } from '../telemetry/events.ts'
+import { type FindProver, prove } from './probe.ts'
 import { json, send } from './replies.ts'
 
 export type Health = () => {
@@ -14,7 +15,12 @@ const ALIVE = json(200, { status: 'alive' })
 const READY = json(200, { status: 'ready' })
 
 /** 200 while the process runs. */
-export const healthz: RequestHandler = (_request, response) => send(response, ALIVE)
+export function healthz(prover?: FindProver): RequestHandler {
+  return (request, response) => {
+    prove(prover, request, response)
+    send(response, ALIVE)
+  }
+}
 
 /**
  * 200 when deliveries can be accepted. Problems after the inbox are reported with a 200, so that load balancers keep
@@ -25,9 +31,13 @@ export function readyz(health: Health): RequestHandler {
     const { notReady, degraded } = health()
     if (notReady.length > 0) return send(response, json(503, { not_ready: notReady }))
     if (degraded.length === 0) return send(response, READY)
-    const details = Object.fromEntries(degraded.map((one) => [one.name, detail(one)]))
-    send(response, json(200, { degraded: degraded.map(({ name }) => name), details }))
+    send(response, json(200, { degraded: degraded.map(({ name }) => name), details: detailsOf(degraded) }))
   }
+}
+
+/** What `/readyz` says of each problem, by its name. */
+export function detailsOf(degraded: readonly Degradation[]) {
+  return Object.fromEntries(degraded.map((one) => [one.name, detail(one)]))
 }
 
 function detail({ message, since, waiting, oldest }: Degradation) {

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express'
 import type { Clock } from '../clock.ts'
 import type { EventBus } from '../telemetry/events.ts'
 import type { Scrub } from '../telemetry/scrub.ts'
+import { type ApiDeps, apiRoutes } from './api/api.ts'
 import { createRefusals, createRoleGuards } from './roles.ts'
 import type { Guards, Route } from './routes.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -16,6 +17,7 @@ export type OperatorDeps = {
   readonly clock: Clock
   readonly metrics: MetricsText
   readonly scrub: Scrub
+  readonly api: ApiDeps
 }
 
 /** All metrics, in the text that Prometheus reads. */
@@ -44,7 +46,11 @@ export function createOperator(deps: OperatorDeps, events: EventBus): Operator {
       page: behind(roles.page),
       form: behind(roles.form),
     },
-    routes: [{ method: 'GET', path: '/metrics', caller: 'read', handle: metricsRoute(deps.metrics) }, ...signIn],
+    routes: [
+      { method: 'GET', path: '/metrics', caller: 'read', handle: metricsRoute(deps.metrics) },
+      ...apiRoutes(deps.api),
+      ...signIn,
+    ],
   }
 }
 

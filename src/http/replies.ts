@@ -9,7 +9,11 @@ export type Reply = {
 }
 
 export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
-  const body = JSON.stringify(value)
+  return jsonText(status, JSON.stringify(value), headers)
+}
+
+/** The same of a text that is JSON already. */
+export function jsonText(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
   return {
     status,
     headers: {

@@ -5,7 +5,7 @@ import type { RequestHandler } from 'express'
  * anyone, before the sign-in. For programs, by token or session, with answers in JSON: `read` an operator; `write` one who may
  * change things. For people, who are led to the sign-in: `page` an operator; `form` one who may change things.
  */
-export type Caller = 'anyone' | 'signed' | 'visitor' | 'read' | 'write' | 'page' | 'form'
+type Caller = 'anyone' | 'signed' | 'visitor' | 'read' | 'write' | 'page' | 'form'
 
 export type Route = {
   readonly method: 'ALL' | 'GET' | 'POST' | 'PUT' | 'DELETE'

@@ -42,28 +42,9 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
     if (signed === null) return send(response, UNAVAILABLE)
     if (!signed.isGood(link, now())) return send(response, FORBIDDEN)
 
-    const { jobId } = link
-    const signal = endOf(response)
-    const open = async (saved: string) => {
-      const file = await results.open(jobId, saved, signal)
-      if (file !== null) closeWith(response, file.body)
-      return file
-    }
-    const record = await results.record(jobId, signal)
-    if (record?.job_id !== jobId) return send(response, NOT_FOUND)
-    // The list gets a new path when a missing file was added: a link to an old list serves the current one.
-    const path = link.path.split('/').at(-1) === FILES ? record.files.path : link.path
-    if (!(await names(record, path, open))) return send(response, NOT_FOUND)
-    const file = await open(path)
-    if (file === null) return send(response, NOT_FOUND)
-
-    const isList = path === record.files.path
-    const length = isList ? {} : { 'content-length': file.bytes }
-    if (response.destroyed) return
-    response.writeHead(200, { ...DOWNLOAD_HEADERS, 'content-type': contentType(path, isList), ...length })
-    if (request.method === 'HEAD') return void response.end()
-    const urlOf = async (saved: string) => (await results.link(jobId, saved, now())) ?? signed.to(jobId, saved, now())
-    await pour(isList ? linked(file.body, urlOf) : file.body, response, pace)
+    const urlOf = async (saved: string) =>
+      (await results.link(link.jobId, saved, now())) ?? signed.to(link.jobId, saved, now())
+    await serveSaved({ results, pace, urlOf }, link, request, response)
   }
 
   return async (request, response) => {
@@ -76,6 +57,43 @@ export function savedFiles(deps: SavedFilesDeps): RequestHandler {
       send(response, UNAVAILABLE)
     }
   }
+}
+
+type ServeDeps = {
+  readonly results: Pick<Results, 'record' | 'open'>
+  readonly pace?: Pace
+  /** The link that the list of files has beside each; without it the list is as it was saved. */
+  readonly urlOf?: (path: string) => Promise<string>
+}
+
+/** Sends a file that the record of a saved result names, so that nothing runs it. @throws ResultsUnavailable */
+export async function serveSaved(
+  { results, pace = PACE, urlOf }: ServeDeps,
+  { jobId, path: wanted }: { readonly jobId: string; readonly path: string },
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const signal = endOf(response)
+  const open = async (saved: string) => {
+    const file = await results.open(jobId, saved, signal)
+    if (file !== null) closeWith(response, file.body)
+    return file
+  }
+  const record = await results.record(jobId, signal)
+  if (record?.job_id !== jobId) return send(response, NOT_FOUND)
+  // The list gets a new path when a missing file was added: a link to an old list serves the current one.
+  const path = wanted.split('/').at(-1) === FILES ? record.files.path : wanted
+  if (!(await names(record, path, open))) return send(response, NOT_FOUND)
+  const file = await open(path)
+  if (file === null) return send(response, NOT_FOUND)
+
+  const isList = path === record.files.path
+  const hasLinks = isList && urlOf !== undefined
+  const length = hasLinks ? {} : { 'content-length': file.bytes }
+  if (response.destroyed) return
+  response.writeHead(200, { ...DOWNLOAD_HEADERS, 'content-type': contentType(path, isList), ...length })
+  if (request.method === 'HEAD') return void response.end()
+  await pour(hasLinks ? linked(file.body, urlOf) : file.body, response, pace)
 }
 
 async function names(
@@ -104,14 +122,20 @@ function closeWith(response: Response, body: Readable): void {
 
 /** Null for anything that cannot be a link of ours, however it is encoded. */
 function linkOf({ params, query }: Request) {
-  const segments = [params.file].flat().map(String)
   const { job: jobId } = params
+  const path = savedPathIn(params.file)
   const { expires = '', signature = '' } = query
   if (!isJobId(jobId) || typeof expires !== 'string' || typeof signature !== 'string') return null
+  return path === null ? null : { jobId, path, expires, signature }
+}
+
+/** The path of a saved file in that of a URL, by its segments; null for anything that cannot be one. */
+export function savedPathIn(file: unknown): string | null {
+  const segments = [file].flat().map(String)
   // Each segment separately: an encoded slash is not a path separator.
   if (!segments.every((segment) => !segment.includes('/') && isSavedPath(segment))) return null
   const path = segments.join('/')
-  return isSavedPath(path) ? { jobId, path, expires, signature } : null
+  return isSavedPath(path) ? path : null
 }
 
 function contentType(path: string, isList: boolean): string {

@@ -3,9 +3,11 @@ import { InboxUnavailable } from '../inbox/inbox.ts'
 import type { Receiver, WebhookEndpoint, WebhookReply } from '../receive/receive.ts'
 import { InvalidSignature, type Refusal } from '../receive/verify.ts'
 import type { EventBus } from '../telemetry/events.ts'
+import { SIGNATURE_REASONS } from '../telemetry/reasons.ts'
 import { type BodyReader, BodyRefused } from './body.ts'
 import { BODY_ALREADY_READ, BODY_CURE, isBodyTaken } from './mount.ts'
 import { peerOf } from './peer.ts'
+import { type FindProver, probeReply, prove } from './probe.ts'
 import { isClosing, json, type Reply, send, sendRefusal, TIMEOUT, TOO_LARGE, UNAVAILABLE } from './replies.ts'
 
 const REPLIES = {
@@ -27,17 +29,7 @@ const REPLIES = {
 } as const
 
 const INVALID_SIGNATURE = Object.fromEntries(
-  (
-    [
-      'missing_headers',
-      'mixed_headers',
-      'bad_timestamp',
-      'timestamp_too_old',
-      'timestamp_too_new',
-      'no_match',
-      'not_utf8',
-    ] satisfies Refusal[]
-  ).map((reason) => [reason, json(401, { error: 'invalid_signature', reason })]),
+  SIGNATURE_REASONS.map((reason) => [reason, json(401, { error: 'invalid_signature', reason })]),
 ) as Record<Refusal, Reply>
 
 export type WebhookDeps = {
@@ -45,6 +37,8 @@ export type WebhookDeps = {
   readonly receiver: () => Receiver | null
   readonly bodies: BodyReader
   readonly events: EventBus
+  /** Answers challenges and probes; without it they are ordinary requests. */
+  readonly prover?: FindProver
 }
 
 /** Finds the endpoint of a request. */
@@ -60,8 +54,11 @@ export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestH
 
   return async (request: Request, response: Response) => {
     let name = 'unknown'
+    const challenge = prove(deps.prover, request, response)
 
     function report(status: number, reason: string, cause?: string): void {
+      // What doctor tries is nobody's attack, and no delivery that was lost.
+      if (challenge?.isProbe) return
       const peer = peerOf(request)
       events.emit('refused', { endpoint: name, status, reason, peer, ...(cause === undefined ? {} : { cause }) })
     }
@@ -81,6 +78,7 @@ export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestH
       if (!endpoint) return refuse(REPLIES.unknownEndpoint, 'unknown_endpoint')
       name = endpoint.name
       if (request.headers['content-encoding'] !== undefined) return refuse(REPLIES.encoding, 'encoding')
+      if (challenge?.isProbe) return send(response, await answerProbe(endpoint))
       const pending = endpoint.check(request.headers)
       bodies.checkLength(request)
       const reply = await bodies.read(request, pending.receive)
@@ -91,6 +89,11 @@ export function webhook(deps: WebhookDeps, findEndpoint: FindEndpoint): RequestH
       if (error instanceof BodyRefused) return refuseBody(error.why)
       if (error instanceof InboxUnavailable) return refuse(REPLIES.unavailable, `inbox_${error.code}`, error.message)
       throw error
+    }
+
+    async function answerProbe(endpoint: WebhookEndpoint): Promise<Reply> {
+      bodies.checkLength(request)
+      return await bodies.read(request, async (body) => probeReply(endpoint, request, body))
     }
 
     function refuseBody(why: BodyRefused['why']): void {

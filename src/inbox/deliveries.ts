@@ -1,3 +1,4 @@
+import type { JobState } from '../job.ts'
 import type { Content, Delivery } from './inbox.ts'
 
 /** Rules for keeping deliveries, shared by every store. Pure. */
@@ -42,4 +43,17 @@ export function isDeliveryPrunable(
   before: number,
 ): boolean {
   return delivery.disposition !== 'job' && delivery.receivedAt < before && delivery.lastAt < before
+}
+
+/**
+ * Whether the body of a delivery may be forgotten while its ids are kept: when nothing has happened since `before`, and
+ * nothing is to be done with it. `job`: the one that it concerns; null when there is none.
+ */
+export function areBodiesPrunable(
+  delivery: { readonly receivedAt: number; readonly lastAt: number },
+  job: { readonly state: JobState; readonly updatedAt: number } | null,
+  before: number,
+): boolean {
+  if (delivery.receivedAt >= before || delivery.lastAt >= before) return false
+  return job === null || (job.state === 'done' && job.updatedAt < before)
 }

@@ -1,5 +1,12 @@
 import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
+import type { Attempt, NewAttempt } from './attempt.ts'
 import type { Fleet } from './fleet.ts'
+import type { JobAction, Journal, Page, PageOf } from './journal.ts'
+import type { OperatorPause, ServiceState, Stats } from './state.ts'
+
+export type { Attempt, AttemptWork, NewAttempt } from './attempt.ts'
+export type * from './journal.ts'
+export type * from './state.ts'
 
 /**
  * The inbox: every delivery and every job, durable. It is a port with one implementation for each store, split by who uses
@@ -40,9 +47,9 @@ export interface Queue {
    * Ends the claim of a job: it stands as `next`, and the attempt is noted. False when the claim is lost: nothing changed. A
    * job whose result went out of date meanwhile is queued to be fetched anew. `sideFiles`: what is to be tried again beside.
    */
-  settle(claim: Claim, next: JobProgress, attempt: Attempt, sideFiles: SideFilesProgress | null): Promise<boolean>
+  settle(claim: Claim, next: JobProgress, attempt: NewAttempt, sideFiles: SideFilesProgress | null): Promise<boolean>
   /** Ends the claim of a try at side files: `next` says when there is another. False when the claim is lost. */
-  settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: Attempt): Promise<boolean>
+  settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: NewAttempt): Promise<boolean>
   /** A stop was asked for: what is still running when the process ends was interrupted, and has not crashed. */
   stopAsked(): Promise<void>
   /** An operator has stopped claims, as far as is known here: seen within a second. Since when and why: null while not. */
@@ -64,7 +71,7 @@ export type FreeSlots = {
 }
 
 /** For operators and the command line. Every read is a walk in bounded steps, however many jobs there are. */
-export interface Ledger {
+export interface Ledger extends Journal {
   get(jobId: string): Promise<JobDetail | null>
   /**
    * Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. A page may hold fewer, or none,
@@ -85,7 +92,9 @@ export interface Ledger {
    * A delivery that concerned no job is taken for what its body says now: one that names a job does to that job what it
    * would have done on arrival. `unchanged`: it concerns a job already, or still none.
    */
-  reread(svixId: string, content: Content): Promise<'job' | 'unchanged' | 'unknown'>
+  reread(svixId: string, content: Content, action?: number): Promise<'job' | 'unchanged' | 'unknown'>
+  /** Forgets the body of a delivery that concerns no job, so that not even the file holds it. False for any other. */
+  eraseDelivery(svixId: string): Promise<boolean>
   stats(): Promise<Stats>
   service(): Promise<ServiceState>
   /**
@@ -97,17 +106,22 @@ export interface Ledger {
    * Forgets the job's deliveries' bodies and its attempts, so that not even the file holds them. Its ids stay, so that
    * nothing brings it back but a person. What it returns is what it found; a job that runs is left alone.
    */
-  erase(jobId: string): Promise<'erased' | 'running' | 'unknown'>
+  erase(jobId: string, action?: number): Promise<'erased' | 'running' | 'unknown'>
   /**
    * Stops or allows claims, and notes since when and why. Stored: holds for every process and over restarts. A pause that
    * holds already keeps its beginning.
    */
   pause(on: boolean, reason?: string): Promise<void>
   /**
-   * Deletes deliveries and done jobs whose last activity was before this time (ms), step by step until `signal` aborts.
-   * Returns how many rows went.
+   * Deletes deliveries and done jobs whose last activity was before this time (ms), and what was noted before it, step by
+   * step until `signal` aborts. Returns how many rows went.
    */
   prune(before: number, signal?: AbortSignal): Promise<number>
+  /**
+   * Deletes of the same deliveries and done jobs only the bodies, and of their attempts the texts, so that not even the
+   * file holds them; their ids stay. Returns how many bodies and texts went.
+   */
+  pruneBodies(before: number, signal?: AbortSignal): Promise<number>
   /** The random key that links to saved files are signed with: made once, kept in the inbox, in no setting. 32 bytes. */
   linkKey(): Promise<Buffer>
 }
@@ -154,18 +168,6 @@ export type Claim = ClaimId & {
   readonly fetchSince: number
 }
 
-/** What is noted about an attempt. */
-export type Attempt = {
-  readonly startedAt: number
-  readonly ms: number
-  readonly task: Task
-  readonly outcome: string
-  readonly reason: CleanReason | null
-  /** The status and type of the record that it saved or found; null when there is none. */
-  readonly savedStatus: string | null
-  readonly type: string | null
-}
-
 /** All that is given must match. */
 export type JobFilter = {
   readonly state?: JobState
@@ -181,6 +183,8 @@ export type JobFilter = {
   readonly endpoint?: string
   /** The code of its reason. */
   readonly code?: string
+  /** Why it is dead, as `causes` has it. */
+  readonly cause?: string
   /** The code of its reason, or a part of the message. */
   readonly error?: string
   /** Members of the first delivery's metadata, each as text: a string as it is, anything else as its JSON. */
@@ -195,17 +199,14 @@ export type JobFilter = {
   readonly createdSince?: number
 }
 
-export type Page = { readonly limit: number; readonly cursor?: string }
-
-/** `searchedTo`: the oldest that was looked at was created, or received, then (ms); null when all were. */
-type PageOf<Row> = { readonly rows: readonly Row[]; readonly next: string | null; readonly searchedTo: number | null }
-
 export type JobPage = PageOf<JobRow>
 
 /** `dryRun` only counts; `refetch` also fetches done jobs anew. */
 export type Requeue = {
   readonly dryRun?: boolean
   readonly refetch?: boolean
+  /** The number of the action that this is a part of: each job's detail names it. */
+  readonly action?: number
   /** These jobs are some of many that are queued together: the ones from `first` on, of `total`. */
   readonly part?: { readonly first: number; readonly total: number }
 }
@@ -230,7 +231,11 @@ export type JobDetail = JobRow & {
   readonly isRunning: boolean
   readonly endpoints: readonly string[]
   readonly deliveries: readonly DeliveryRow[]
-  /** The latest first. */
+  /** How often it has been queued, and when it was last, ms. */
+  readonly round: number
+  readonly queuedAt: number
+  /** What operators did with it, and attempts at it: the latest first. */
+  readonly actions: readonly JobAction[]
   readonly attempts: readonly Attempt[]
 }
 
@@ -262,28 +267,6 @@ export type DeliveryPage = PageOf<ListedDelivery>
 
 /** `body`: what is kept of it, which is its start for one that concerns no job; null when it was erased. */
 export type DeliveryDetail = ListedDelivery & { readonly body: string | null }
-
-/** A pause that an operator asked for. */
-export type OperatorPause = { readonly since: number; readonly reason: string | null }
-
-export type Stats = {
-  readonly jobs: Readonly<Record<JobState, number>>
-  readonly deliveries: Readonly<Record<Content['is'], number>>
-  /** When the job that has been queued longest was queued; null when none is. */
-  readonly oldestQueuedAt: number | null
-  /** When the first queued job of each stage fell due, or will, ms; null when none is queued. */
-  readonly oldestDueAt: Readonly<Record<Stage, number | null>>
-  readonly lastVerifiedAt: number | null
-  readonly paused: boolean
-}
-
-/** What the inbox knows of the service that works on it. */
-export type ServiceState = {
-  /** Since when and why an operator has stopped claims; null while they go on. */
-  readonly pause: OperatorPause | null
-  /** When the service that runs, or ran last, opened the inbox, ms; null when none has. */
-  readonly startedAt: number | null
-}
 
 /** The inbox cannot take a write: nothing was acknowledged, though a write under way may still land. */
 export class InboxUnavailable extends Error {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
 import type { About, Fleet } from './fleet.ts'
@@ -10,8 +10,9 @@ import type { Memory } from './memory/memory.ts'
 import { checkCopy, markInterrupted } from './sqlite/check-copy.ts'
 import { checkDisk } from './sqlite/disk.ts'
 import { openSqlite } from './sqlite/inbox.ts'
+import { type Inspection, inspectDatabase } from './sqlite/inspect.ts'
 import { InboxLocked, isInstanceLocked, lockInstance } from './sqlite/lock.ts'
-import { copyTo, openForReading } from './sqlite/schema.ts'
+import { copyTo, MIGRATIONS, openForReading } from './sqlite/schema.ts'
 import type { InboxWatch } from './watch.ts'
 
 type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
@@ -93,6 +94,34 @@ export async function inboxBytes(database: InboxPlace): Promise<{ readonly datab
  */
 export function checkInbox(database: SqlitePlace): void {
   openForReading(database.path).close()
+}
+
+/** The schema of this version. */
+export const INBOX_VERSION = MIGRATIONS.length
+
+/** `disk`: a warning about where it lies. `large`: looking at all of it would take too long. */
+export type InboxLook = { readonly disk: string | null } & (
+  | { readonly is: 'absent' }
+  | { readonly is: 'large' }
+  | { readonly is: 'looked'; readonly inspection: Inspection }
+)
+
+/**
+ * Looks at the disk and the file of an inbox from outside, changes nothing, and needs no database of this version.
+ * `timeout`: how long its pages may be looked at, ms. Throws the database's errors.
+ * @throws DatabaseRefused
+ */
+export async function inspectInbox(database: SqlitePlace, timeout: number): Promise<InboxLook> {
+  const path = resolve(database.path)
+  const disk = checkDisk(join(existingFolder(dirname(path)), basename(path)))
+  if (!existsSync(path)) return { is: 'absent', disk }
+  const inspection = await inspectDatabase(path, timeout)
+  return inspection === null ? { is: 'large', disk } : { is: 'looked', inspection, disk }
+}
+
+/** A folder that does not exist yet is made on the disk of the one above. */
+function existingFolder(folder: string): string {
+  return existsSync(folder) || folder === dirname(folder) ? folder : existingFolder(dirname(folder))
 }
 
 /**

@@ -15,7 +15,7 @@ import {
   type Task,
   type Wanted,
 } from '../job.ts'
-import type { Attempt, Claim, ClaimId, Content, JobRow, OperatorPause, Receipt, Requeue } from './inbox.ts'
+import type { Claim, ClaimId, Content, JobRow, NewAttempt, OperatorPause, Receipt, Requeue } from './inbox.ts'
 
 /**
  * How the stored records of a job change, for every store. Pure: a store reads a record, computes the new one here, and
@@ -122,7 +122,7 @@ export function afterSettle(
   job: StoredJob,
   claim: Pick<Claim, 'round'>,
   next: JobProgress,
-  { savedStatus, type }: Attempt,
+  { savedStatus, type }: NewAttempt,
   now: number,
 ): StoredJob {
   const isOutdated = job.fetchSince > claim.round && (next.state === 'done' || next.stage === 'hand_over')
@@ -170,10 +170,14 @@ export function afterClaim(job: StoredJob, token: number, now: number): StoredJo
 /**
  * A job was running when the process ended. `asked`: the stop was requested. The attempt is recorded if it was a crash.
  */
-export function afterDeath(job: StoredJob, asked: boolean, now: number): { job: StoredJob; attempt: Attempt | null } {
+export function afterDeath(
+  job: StoredJob,
+  asked: boolean,
+  now: number,
+): { job: StoredJob; attempt: NewAttempt | null } {
   return {
     job: { ...job, progress: afterRestart(job.progress, now, asked), updatedAt: now },
-    attempt: asked ? null : diedDuring(job.progress.stage, job.updatedAt),
+    attempt: asked ? null : { ...diedDuring(job.progress.stage, job.updatedAt), round: job.round },
   }
 }
 
@@ -257,6 +261,6 @@ function withDueAt(job: StoredJob, dueAt: number): StoredJob {
   return { ...job, progress: { ...job.progress, dueAt } }
 }
 
-function diedDuring(task: Task, startedAt: number): Attempt {
+function diedDuring(task: Task, startedAt: number): NewAttempt {
   return { startedAt, ms: 0, task, outcome: 'crashed', reason: PROCESS_DIED, savedStatus: null, type: null }
 }

@@ -15,6 +15,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   resumed: true,
   degraded: true,
   recovered: true,
+  action: true,
   slowed: true,
   committed: true,
   read: true,

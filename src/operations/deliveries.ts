@@ -1,4 +1,5 @@
-import type { Content, DeliveryDetail, DeliveryFilter, Ledger, ListedDelivery } from '../inbox/inbox.ts'
+import type { Content, DeliveryDetail, DeliveryFilter, Ledger, ListedDelivery, Page } from '../inbox/inbox.ts'
+import { type ActingDeps, noteAction } from './acting.ts'
 import { resolveId, resolveIds } from './ids.ts'
 import { type Refusal, refuse, type Skipped } from './refusal.ts'
 import { allRows, type OnSearched, type Rows, wholePage } from './walk.ts'
@@ -16,8 +17,22 @@ export async function listDeliveries(
   page: { readonly limit: number; readonly cursor?: string | undefined },
   onSearched: OnSearched = () => {},
 ): Promise<Rows<NotedDelivery>> {
-  const { ledger, contentOf } = deps
-  const found = await wholePage((part) => ledger.deliveries(filter, part), page, onSearched)
+  return noted(deps, await wholePage((part) => deps.ledger.deliveries(filter, part), page, onSearched))
+}
+
+/** The same, as far as the inbox looks at once: a page may be short, or empty, although `next` says that there is more. */
+export async function searchDeliveries(
+  deps: Parameters<typeof listDeliveries>[0],
+  filter: DeliveryFilter,
+  page: Page,
+): Promise<Rows<NotedDelivery>> {
+  return noted(deps, await deps.ledger.deliveries(filter, page))
+}
+
+async function noted(
+  { ledger, contentOf }: Parameters<typeof listDeliveries>[0],
+  found: Rows<ListedDelivery>,
+): Promise<Rows<NotedDelivery>> {
   const rows: NotedDelivery[] = []
   for (const row of found.rows) {
     const body = row.disposition === 'rejected' ? ((await ledger.delivery(row.svixId))?.body ?? null) : null
@@ -57,8 +72,8 @@ export type RereadResult = {
   readonly skipped: readonly Skipped[]
 }
 
-export type RereadDeps = {
-  readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread'>
+export type RereadDeps = ActingDeps & {
+  readonly ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread' | 'note'>
   readonly contentOf: ContentOf
 }
 
@@ -74,9 +89,11 @@ export async function rereadDeliveries(
 ): Promise<RereadResult> {
   const dryRun = which.dryRun ?? false
   const { ids, skipped } = await idsOf(deps, which)
+  const filter = 'filter' in which ? which.filter : null
+  const action = dryRun ? undefined : await noteAction(deps, { what: 'retry_deliveries', filter, ids })
   let [queued, unchanged] = [0, 0]
   for (const id of ids) {
-    const became = await reread(deps, id, dryRun)
+    const became = await rereadNoted(deps, id, dryRun, async () => action)
     if (became === 'job') queued++
     else if (became === 'unchanged') unchanged++
     else skipped.push({ id, why: became.why })
@@ -102,15 +119,35 @@ async function idsOf(
   return { ids, skipped: [] }
 }
 
-async function reread({ ledger, contentOf }: RereadDeps, id: string, dryRun: boolean) {
+/** Why a delivery is not read again. `cut`: only the start of its body is kept. */
+export type NotReread = { readonly code: 'unknown' | 'has_job' | 'no_body' | 'cut'; readonly why: string }
+
+const UNKNOWN: NotReread = { code: 'unknown', why: 'there is no such delivery' }
+
+/** Reads the delivery with exactly this id again. `unchanged`: it still names no job. */
+export async function rereadDelivery(
+  deps: ActingDeps & Pick<RereadDeps, 'contentOf'> & { readonly ledger: Pick<Ledger, 'delivery' | 'reread' | 'note'> },
+  id: string,
+): Promise<'job' | 'unchanged' | NotReread> {
+  return rereadNoted(deps, id, false, () => noteAction(deps, { what: 'retry_deliveries', filter: null, ids: [id] }))
+}
+
+/** `begin`: notes the action once it is clear that there is something to do. */
+async function rereadNoted(
+  { ledger, contentOf }: { readonly ledger: Pick<Ledger, 'delivery' | 'reread'>; readonly contentOf: ContentOf },
+  id: string,
+  dryRun: boolean,
+  begin: () => Promise<number | undefined>,
+): Promise<'job' | 'unchanged' | NotReread> {
   const delivery = await ledger.delivery(id)
-  if (delivery === null) return { why: 'there is no such delivery' }
-  if (delivery.disposition === 'job') return { why: `concerns job ${delivery.jobId} already: retry that one` }
-  if (delivery.body === null) return { why: 'has no body any more' }
+  if (delivery === null) return UNKNOWN
+  if (delivery.disposition === 'job')
+    return { code: 'has_job', why: `concerns job ${delivery.jobId} already: retry that one` }
+  if (delivery.body === null) return { code: 'no_body', why: 'has no body any more' }
   const content = contentOf(delivery.body)
   if (content.is !== 'job' && Buffer.byteLength(delivery.body) >= KEPT_BYTES)
-    return { why: 'only the start of its body is kept: press Resend in Svix' }
+    return { code: 'cut', why: 'only the start of its body is kept: press Resend in Svix' }
   if (content.is !== 'job' || dryRun) return content.is === 'job' ? 'job' : 'unchanged'
-  const became = await ledger.reread(id, content)
-  return became === 'unknown' ? { why: 'there is no such delivery' } : became
+  const became = await ledger.reread(id, content, await begin())
+  return became === 'unknown' ? UNKNOWN : became
 }

@@ -1,6 +1,8 @@
 import type { JobRow, Ledger } from '../inbox/inbox.ts'
 import { ERASED } from '../job.ts'
 import type { Results } from '../results/results.ts'
+import { type ActingDeps, noteAction } from './acting.ts'
+import { type EraseDeliveriesDeps, eraseDeliveriesLike } from './erase-deliveries.ts'
 import type { Refusal, Skipped } from './refusal.ts'
 import type { BulkResult } from './requeue.ts'
 import { type Bulk, type SelectDeps, selectJobs } from './select.ts'
@@ -10,12 +12,18 @@ export type EraseDeps = {
   readonly results: Pick<Results, 'remove'>
 }
 
-/** Erases jobs: result, metadata and bodies. Their ids stay, so that no repeated delivery brings them back. */
+/** `deliveries`: bodies of deliveries without a job that had the same metadata, and went too. */
+export type EraseResult = BulkResult & { readonly deliveries: number }
+
+/**
+ * Erases jobs: result, metadata and bodies. Their ids stay, so that no repeated delivery brings them back. By a person's
+ * metadata it also erases what came of that person and was not understood.
+ */
 export async function eraseJobs(
-  deps: EraseDeps & SelectDeps,
+  deps: EraseDeps & SelectDeps & EraseDeliveriesDeps,
   bulk: Bulk,
   signal: AbortSignal,
-): Promise<BulkResult | Refusal> {
+): Promise<EraseResult | Refusal> {
   // By their ids erased jobs are erased again: files may have been left.
   const whyNot = (job: JobRow) => ('filter' in bulk && job.reason?.code === ERASED.code ? 'was erased already' : null)
   const selected = await selectJobs(deps, bulk, whyNot)
@@ -23,43 +31,68 @@ export async function eraseJobs(
   const { ids, named, until, isMore } = selected
   const dryRun = bulk.dryRun ?? false
   const skipped: Skipped[] = [...selected.skipped]
+  const filter = 'filter' in bulk ? bulk.filter : null
+  const action = dryRun ? undefined : await noteAction(deps, { what: 'erase', filter, ids })
   for (const [index, id] of dryRun ? [] : ids.entries()) {
-    const why = await eraseJob(deps, id, signal)
-    if (why !== null) skipped.push({ id, why })
+    const failure = await eraseJob(deps, id, signal, async () => action)
+    if (failure !== null) skipped.push({ id, why: failure.why })
     bulk.onProgress?.(index + 1, ids.length)
   }
   const failed = skipped.length - selected.skipped.length
-  return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore }
+  const { onSearched = () => {} } = bulk
+  const deliveries = filter === null ? 0 : await eraseDeliveriesLike(deps, { ...filter, until }, { dryRun, onSearched })
+  return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore, deliveries }
 }
+
+/** Erases the job with exactly this id, as an action of its own. */
+export async function eraseOneJob(
+  deps: EraseDeps & ActingDeps,
+  jobId: string,
+  signal: AbortSignal,
+): Promise<EraseFailure | null> {
+  return eraseJob(deps, jobId, signal, () => noteAction(deps, { what: 'erase', filter: null, ids: [jobId] }))
+}
+
+/** Why a job is not, or not wholly, erased. `results`: the store of results failed. */
+export type EraseFailure = { readonly code: 'unknown' | 'running' | 'results'; readonly why: string }
 
 /**
  * Erases one job. Resolves to null when all of it is gone, else to why not. The files go first, so that what the inbox calls
- * erased is; and once more after it, since a worker may have saved some in between.
+ * erased is; and once more after it, since a worker may have saved some in between. `begin` is called when it begins, and
+ * gives the number of the action.
  */
 export async function eraseJob(
   { ledger, results }: EraseDeps,
   jobId: string,
   signal: AbortSignal,
-): Promise<string | null> {
-  const removeFiles = () =>
+  begin: () => Promise<number | undefined> = async () => undefined,
+): Promise<EraseFailure | null> {
+  const removeFiles = (): Promise<EraseFailure | null> =>
     results.remove(jobId, signal).then(
       () => null,
-      (error: Error) => `is not erased: its files could not be removed (${error.message}); delete it again`,
+      (error: Error) => ({
+        code: 'results',
+        why: `is not erased: its files could not be removed (${error.message}); delete it again`,
+      }),
     )
 
   const job = await ledger.get(jobId)
   if (job === null) return UNKNOWN
-  if (job.isRunning) return 'is being worked on: try again in a moment'
+  if (job.isRunning) return { code: 'running', why: 'is being worked on: try again in a moment' }
+  const action = await begin()
   const kept = await removeFiles()
   if (kept !== null) return kept
-  switch (await ledger.erase(jobId)) {
+  switch (await ledger.erase(jobId, action)) {
     case 'erased':
       return removeFiles()
     case 'running':
-      return 'is not erased: it is being worked on, which may save again the files that were removed; delete it again in a moment'
+      return {
+        code: 'running',
+        why: 'is not erased: it is being worked on, which may save again the files that were removed; delete it again in a moment',
+      }
     case 'unknown':
       return UNKNOWN
   }
 }
 
-const UNKNOWN = 'there is no such job'
+const UNKNOWN: EraseFailure = { code: 'unknown', why: 'there is no such job' }

@@ -1,4 +1,4 @@
-import type { JobFilter, JobRow, Ledger } from '../inbox/inbox.ts'
+import type { JobFilter, JobRow, Ledger, Page } from '../inbox/inbox.ts'
 import { type OnSearched, type Rows, wholePage } from './walk.ts'
 
 /** Reads the metadata of a delivery's text; null when there is none. Never throws. */
@@ -20,6 +20,12 @@ export async function listJobs(
   onSearched: OnSearched = () => {},
 ): Promise<Rows<ListedJob>> {
   const found = await wholePage((part) => deps.ledger.list(filter, part), page, onSearched)
+  return { ...found, rows: await withMetadata(deps, found.rows) }
+}
+
+/** The same, as far as the inbox looks at once: a page may be short, or empty, although `next` says that there is more. */
+export async function searchJobs(deps: ListDeps, filter: JobFilter, page: Page): Promise<Rows<ListedJob>> {
+  const found = await deps.ledger.list(filter, page)
   return { ...found, rows: await withMetadata(deps, found.rows) }
 }
 

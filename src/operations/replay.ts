@@ -1,15 +1,15 @@
-import type { JobRow, Ledger } from '../inbox/inbox.ts'
+import type { JobRow } from '../inbox/inbox.ts'
 import type { Results } from '../results/results.ts'
 import { type Refusal, refuse } from './refusal.ts'
-import { type BulkResult, requeueSelected } from './requeue.ts'
+import { type BulkResult, type RequeueDeps, requeueSelected } from './requeue.ts'
 import { type Bulk, type SelectDeps, type Selected, selectJobs, whyNotRequeued } from './select.ts'
 
-export type ReplayDeps = SelectDeps & {
-  readonly ledger: Pick<Ledger, 'requeue'>
-  readonly results: Pick<Results, 'record'>
-  /** Whether results are handed over at all. */
-  readonly hasHandler: boolean
-}
+export type ReplayDeps = SelectDeps &
+  RequeueDeps & {
+    readonly results: Pick<Results, 'record'>
+    /** Whether results are handed over at all. */
+    readonly hasHandler: boolean
+  }
 
 /** `unsaved`: jobs whose result is not saved any more. */
 export type ReplayResult = BulkResult & { readonly unsaved: number }
@@ -33,8 +33,9 @@ export async function replayJobs(deps: ReplayDeps, bulk: Bulk, signal: AbortSign
     return refuse(
       'changed',
       `${saved.ids.length} jobs match, not ${expect}: look at them again with a dry run; nothing was done`,
+      { count: saved.ids.length },
     )
-  const result = await requeueSelected(deps, saved, bulk)
+  const result = await requeueSelected(deps, saved, bulk, { what: 'replay' })
   return result.is === 'refused' ? result : { ...result, unsaved: selected.ids.length - saved.ids.length }
 }
 

@@ -5,7 +5,13 @@ import { type Refusal, refuse, type Skipped } from './refusal.ts'
 import { allJobs, type OnSearched } from './walk.ts'
 
 /** Which jobs an operation is for: these ids (or the starts of them), or all that match. Never all by accident. */
-type Which = { readonly ids: readonly string[] } | { readonly filter: JobFilter }
+type Which =
+  | {
+      readonly ids: readonly string[]
+      /** Each is a whole id, and not the start of one. */
+      readonly isExact?: boolean
+    }
+  | { readonly filter: JobFilter }
 
 /** How many jobs one call takes at most: what is left is taken by the next one. */
 export const MAX_BULK = 100_000
@@ -52,7 +58,8 @@ export async function selectJobs(
   whyNot: (job: JobRow) => string | null,
 ): Promise<Selected | Refusal> {
   const until = bulk.until ?? now()
-  const found = 'ids' in bulk ? await named(ledger, bulk.ids, bulk) : matching(ledger, bulk, until)
+  const found =
+    'ids' in bulk ? await named(ledger, bulk.ids, bulk, bulk.isExact ?? false) : matching(ledger, bulk, until)
   const [ids, shown, skipped]: [string[], JobRow[], Skipped[]] = [
     [],
     [],
@@ -73,14 +80,20 @@ export async function selectJobs(
     return refuse(
       'changed',
       `${count} jobs match, not ${bulk.expect}: look at them again with a dry run; nothing was done`,
+      { count: ids.length },
     )
   }
   const bound = 'filter' in bulk ? { ...bulk.filter, until } : {}
   return { is: 'selected', ids, named: shown, skipped, until, bound, isMore }
 }
 
-async function named(ledger: SelectDeps['ledger'], given: readonly string[], { until }: Bulk) {
-  const { ids, skipped } = await resolveIds(ledger, 'job', given)
+async function named(
+  ledger: SelectDeps['ledger'],
+  given: readonly string[],
+  { until }: Pick<Bulk, 'until'>,
+  isExact: boolean,
+) {
+  const { ids, skipped } = isExact ? { ids: [...new Set(given)], skipped: [] } : await resolveIds(ledger, 'job', given)
   const rows: JobRow[] = []
   for (let at = 0; at < ids.length; at += IDS_A_REQUEST) {
     const jobIds = ids.slice(at, at + IDS_A_REQUEST)
@@ -89,17 +102,34 @@ async function named(ledger: SelectDeps['ledger'], given: readonly string[], { u
   }
   // In the order in which they were given.
   const place = new Map(ids.map((id, index) => [id, index]))
-  return { rows: rows.sort((a, b) => place.get(a.jobId)! - place.get(b.jobId)!), skipped }
+  rows.sort((a, b) => place.get(a.jobId)! - place.get(b.jobId)!)
+  return { rows, skipped: isExact ? missing(ids, rows) : skipped }
+}
+
+function missing(ids: readonly string[], rows: readonly JobRow[]): readonly Skipped[] {
+  const found = new Set(rows.map(({ jobId }) => jobId))
+  const why = 'there is no such job, or it changed after this time'
+  return ids.filter((id) => !found.has(id)).map((id) => ({ id, why }))
 }
 
 function matching(ledger: SelectDeps['ledger'], bulk: { filter: JobFilter } & Bulk, until: number) {
   return allJobs(ledger, { ...bulk.filter, until }, bulk.onSearched ?? (() => {}))
 }
 
-/** Why a person cannot queue this job again; null when it can be. As `requeue` of the inbox has it. */
-export function whyNotRequeued({ state, reason }: JobRow): string | null {
-  if (reason?.code === ERASED.code) return 'was erased, and cannot be queued again'
-  if (state === 'running') return 'is being worked on right now'
-  if (state === 'expected') return 'was submitted, and no delivery has announced its end yet'
-  return null
+const NOT_REQUEUED = {
+  erased: 'was erased, and cannot be queued again',
+  running: 'is being worked on right now',
+  expected: 'was submitted, and no delivery has announced its end yet',
+} as const
+
+/** What keeps a person from queueing this job again; null when nothing does. As `requeue` of the inbox has it. */
+export function hindrance({ state, reason }: Pick<JobRow, 'state' | 'reason'>): keyof typeof NOT_REQUEUED | null {
+  if (reason?.code === ERASED.code) return 'erased'
+  return state === 'running' || state === 'expected' ? state : null
+}
+
+/** The same in words. */
+export function whyNotRequeued(job: JobRow): string | null {
+  const found = hindrance(job)
+  return found && NOT_REQUEUED[found]
 }

@@ -1,8 +1,7 @@
 import type { JobFilter, JobRow, Ledger, ListedDelivery, OperatorPause, Stats } from '../inbox/inbox.ts'
 import type { JobState } from '../job.ts'
+import { purgeAt, REDUCTO_KEEPS_MS } from '../purge.ts'
 
-/** Reducto deletes a result about so long after the job ended, ms: what is not saved by then is lost. */
-const REDUCTO_KEEPS_MS = 12 * 3_600_000
 /** With less time left until then, a person should look, ms. */
 const PURGE_NEAR_MS = 3 * 3_600_000
 /** Deliveries that were not understood are looked for so far back, ms. */
@@ -99,7 +98,7 @@ async function firstPurge(ledger: StatusDeps['ledger'], now: number): Promise<St
   ]
   const found = await Promise.all(filters.map((filter) => ledger.oldest(filter)))
   const [first] = found.filter((job): job is JobRow => job !== null).sort((a, b) => a.createdAt - b.createdAt)
-  return first ? { jobId: first.jobId, at: first.createdAt + REDUCTO_KEEPS_MS } : null
+  return first ? { jobId: first.jobId, at: purgeAt(first.createdAt) } : null
 }
 
 function needsOf(status: Omit<Status, 'needs'>, now: number, minFree: number): readonly Need[] {

@@ -10,6 +10,8 @@ import {
   type EndpointKeys,
   endpointKeys,
   type Headers,
+  InvalidSignature,
+  type Refusal,
   readSignature,
   type SignatureHeaders,
   type VerifiedDelivery,
@@ -29,6 +31,8 @@ export type WebhookEndpoint = {
   readonly name: string
   /** @throws InvalidSignature */
   check(headers: Headers): PendingDelivery
+  /** Why a delivery would be refused; null when it would be accepted. Records nothing. */
+  inspect(headers: Headers, body: Buffer): Refusal | null
 }
 
 /** A delivery whose headers are in order; its body may be read. */
@@ -68,6 +72,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
         const signature = readSignature(headers, clock.now())
         return { receive: (body) => receive(body, signature, keys, arrivedAt) }
       },
+      inspect: (headers, body) => refusalOf(() => verify(body, readSignature(headers, clock.now()), keys)),
     }
   }
 
@@ -109,11 +114,22 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       const arrivedAt = clock.monotonic()
       return { receive: (body) => receiveDirect(body, arrivedAt) }
     },
+    inspect: (_headers, body) => refusalOf(() => admitDirect(body)),
   }
 
   return {
     endpoint: (name) => endpoints.get(name) ?? null,
     direct: (token) => (directToken !== null && sameSecret(token, directToken) ? directEndpoint : null),
+  }
+}
+
+function refusalOf(check: () => unknown): Refusal | null {
+  try {
+    check()
+    return null
+  } catch (error) {
+    if (error instanceof InvalidSignature) return error.reason
+    throw error
   }
 }
 

@@ -1,16 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { Webhook, WebhookVerificationError } from 'svix'
+import type { SIGNATURE_REASONS } from '../telemetry/reasons.ts'
 
 /** Why a request is not trusted. The names are part of the 401 answer. */
-export type Refusal =
-  | 'missing_headers'
-  | 'mixed_headers'
-  | 'bad_timestamp'
-  | 'timestamp_too_old'
-  | 'timestamp_too_new'
-  | 'no_match'
-  | 'not_utf8'
+export type Refusal = (typeof SIGNATURE_REASONS)[number]
 
 /** The request cannot be trusted; no part of it may be recorded. */
 export class InvalidSignature extends Error {

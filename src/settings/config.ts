@@ -4,6 +4,7 @@ import { endpointSlips, endpointsOf } from './endpoints.ts'
 import { type Env, type Given, isSecret, readGiven, secretParts } from './given.ts'
 import { isInjected, isServiceUrl, nearMiss } from './near-misses.ts'
 import type { TrustProxy } from './network.ts'
+import { bodyRetentionProblems } from './retention.ts'
 import { ENDPOINT_SECRET, SETTING_NAMES, SETTINGS, type SettingName, type SettingValue } from './settings.ts'
 import type { DatabaseConfig, ResultsConfig } from './stores.ts'
 
@@ -33,6 +34,8 @@ export type Config = {
   readonly concurrency: number
   readonly fetchRetryFor: number
   readonly retention: number
+  /** At most `retention`. */
+  readonly bodyRetention: number
   readonly resultsRetention: number | null
   readonly maxResultBytes: number
   readonly minFreeDisk: number
@@ -67,7 +70,7 @@ export class SettingsError extends Error {
 }
 
 /** The platforms of reductoai 0.16.0, as in its `environments`. */
-const REDUCTO_ENVIRONMENTS = {
+export const REDUCTO_ENVIRONMENTS = {
   production: 'https://platform.reducto.ai',
   eu: 'https://eu.platform.reducto.ai',
   au: 'https://au.platform.reducto.ai',
@@ -126,6 +129,11 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
   concurrency: from(['WORKER_CONCURRENCY'], (set) => set.WORKER_CONCURRENCY),
   fetchRetryFor: from(['FETCH_RETRY_FOR'], (set) => set.FETCH_RETRY_FOR),
   retention: from(['RETENTION'], (set) => set.RETENTION),
+  bodyRetention: from(
+    ['BODY_RETENTION', 'RETENTION'],
+    (set) => Math.min(set.BODY_RETENTION, set.RETENTION),
+    bodyRetentionProblems,
+  ),
   resultsRetention: from(['RESULTS_RETENTION'], (set) => set.RESULTS_RETENTION),
   maxResultBytes: from(['MAX_RESULT_BYTES'], (set) => set.MAX_RESULT_BYTES),
   minFreeDisk: from(['MIN_FREE_DISK'], (set) => set.MIN_FREE_DISK),

@@ -1,3 +1,5 @@
+import { distance } from '../nearest.ts'
+
 /** Names in an environment that resemble a setting: a typing error would silently leave the default in place. */
 
 /** Maximum number of changed letters. */
@@ -49,25 +51,6 @@ function doubled(name: string, own: string): boolean {
 
 function shortened(name: string, own: string): boolean {
   return [...own].some((_, at) => name === own.slice(0, at) + own.slice(at + 1))
-}
-
-/** Letters to add, leave out, replace or swap (Damerau and Levenshtein); more than `most` is only known to be more. */
-export function distance(a: string, b: string, most: number): number {
-  if (Math.abs(a.length - b.length) > most) return most + 1
-  let before: number[] = []
-  let last = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1
-      row[j] = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + same)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        row[j] = Math.min(row[j]!, before[j - 2]! + 1)
-    }
-    before = last
-    last = row
-  }
-  return last[b.length]!
 }
 
 /**

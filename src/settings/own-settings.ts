@@ -39,6 +39,7 @@ const NEEDS: Readonly<Record<keyof OwnConfig, true>> = {
   concurrency: true,
   fetchRetryFor: true,
   retention: true,
+  bodyRetention: true,
   resultsRetention: true,
   maxResultBytes: true,
   minFreeDisk: true,

@@ -99,12 +99,12 @@ export const SETTINGS = {
     list: true,
     default: 'false',
     group: 'Where it listens',
-    doc: 'The proxies whose X-Forwarded-For is trusted, for the addresses in the log: true, false, the number of proxies in front, or their addresses and subnets (loopback, 10.0.0.0/8).',
+    doc: 'The proxies whose X-Forwarded-For is trusted, for the addresses in the log, and whose X-Forwarded-User names an operator: true, false, the number of proxies in front, or their addresses and subnets (loopback, 10.0.0.0/8).',
   }),
   ADMIN_TOKEN: secret(adminTokens, {
     secretParts: separated,
     group: 'For operators',
-    doc: 'Turns the operator’s routes on (/metrics), which take it as Authorization: Bearer. At least 16 characters; openssl rand -hex 24. While it is rotated, give the old and the new one, separated by a space or comma.',
+    doc: 'Turns the operator’s routes on (/api, /metrics), which take it as Authorization: Bearer, and the sign-in. At least 16 characters; openssl rand -hex 24. While it is rotated, give the old and the new one, separated by a space or comma.',
   }),
   ADMIN_READ_TOKEN: secret(adminTokens, {
     secretParts: separated,
@@ -140,6 +140,11 @@ export const SETTINGS = {
     default: '100d',
     group: 'Where things are kept',
     doc: 'How long deliveries and finished jobs are kept after their last activity. At least 90d: Svix can replay a delivery for that long, and a deleted one would count as new.',
+  }),
+  BODY_RETENTION: setting(parseDuration, {
+    default: '100d',
+    group: 'Where things are kept',
+    doc: 'How long the database keeps what may be personal: bodies of deliveries with their metadata, and what attempts at jobs said. Counted like RETENTION, and at most that. Jobs that are not done keep theirs.',
   }),
   RESULTS_RETENTION: setting(resultsRetention, {
     default: 'forever',

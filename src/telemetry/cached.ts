@@ -9,13 +9,17 @@ const MAX_AGE_MS = 60_000
 export const MAX_WAIT_MS = 500
 
 /** An answer that is shared by all who look. Null: there is none that is young enough. */
-type Cached<T> = { read(): Promise<T | null> }
+export type Cached<T> = { read(): Promise<T | null> }
+
+/** For what costs more than a few milliseconds, ms. */
+type Keep = { readonly refreshAfter?: number; readonly maxAge?: number }
 
 /**
  * Asks when somebody looks, one question at a time. Whoever looks waits for half a second at most, and what is asked may
  * hang: the last answer is shown until it is a minute old.
  */
-export function createCached<T>(ask: () => Promise<T>, clock: Clock): Cached<T> {
+export function createCached<T>(ask: () => Promise<T>, clock: Clock, keep: Keep = {}): Cached<T> {
+  const { refreshAfter = REFRESH_AFTER_MS, maxAge = MAX_AGE_MS } = keep
   let known: { readonly value: T; readonly at: number } | null = null
   let asking: { readonly done: Promise<void>; readonly since: number } | null = null
 
@@ -35,12 +39,12 @@ export function createCached<T>(ask: () => Promise<T>, clock: Clock): Cached<T> 
 
   return {
     async read() {
-      if (age() >= REFRESH_AFTER_MS) {
+      if (age() >= refreshAfter) {
         asking ??= { done: refresh(), since: clock.monotonic() }
         const left = asking.since + MAX_WAIT_MS - clock.monotonic()
         if (left > 0) await firstOf(asking.done, left, clock)
       }
-      return known !== null && age() < MAX_AGE_MS ? known.value : null
+      return known !== null && age() < maxAge ? known.value : null
     },
   }
 }

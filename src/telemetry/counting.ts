@@ -1,3 +1,4 @@
+import { ACTIONS } from '../actor.ts'
 import type { EventBus, Events } from './events.ts'
 import {
   codeLabel,
@@ -50,6 +51,7 @@ export function countEvents(deps: CountingDeps): { flush(): void } {
     if (state === 'done' && settled.sinceDelivery !== null)
       families.observe('done_seconds', {}, seconds(settled.sinceDelivery))
   })
+  events.on('action', ({ action }) => families.add('operator_actions_total', { action }))
   events.on('slowed', () => families.add('slowed_total', {}))
   events.on('claimLost', () => families.add('fenced_total', {}))
   events.on('failing', ({ what }) => families.add('stuck_total', { what: operationLabel(what) }))
@@ -115,6 +117,7 @@ function beginAtZero({ families, endpoints, types }: CountingDeps): void {
   }
   for (const type of [...types, OTHER])
     for (const outcome of ['done', 'failed', 'dead']) families.add('settled_total', { type, outcome }, 0)
+  for (const action of ACTIONS) families.add('operator_actions_total', { action }, 0)
   for (const what of OPERATION_LABELS) families.add('stuck_total', { what }, 0)
   for (const outcome of ['saved', 'missing']) families.add('saved_files_total', { outcome }, 0)
 }

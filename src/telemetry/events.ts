@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { ActionName, Actor } from '../actor.ts'
 import type { CleanOutcome, CleanReason, Task } from '../job.ts'
 import type { CleanText } from './scrub.ts'
 
@@ -114,6 +115,11 @@ export type Events = {
   ]
   /** The problem is over. `ms`: how long it was seen. */
   recovered: [{ readonly name: Degraded; readonly ms: number }]
+  /**
+   * An operator does something through this process. `who`: a claim, not proof; `jobs`: how many jobs or deliveries it is
+   * for, 0 for what concerns the service as a whole.
+   */
+  action: [{ readonly action: ActionName; readonly who: string; readonly role: Actor['role']; readonly jobs: number }]
   /** Reducto asked for fewer calls: no claims for `ms`. */
   slowed: [{ readonly ms: number }]
   /**

@@ -103,6 +103,18 @@ export const FAMILIES = {
     help: 'For how long the longest-waiting job of this stage has been due.',
     use: 'Minutes: a pause, too few places, or slow attempts. For fetch hours are urgent: Reducto deletes results after about 12.',
   },
+  results_at_risk: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Jobs whose result only Reducto has: not fetched yet, or dead and retried in time.',
+    use: 'Reducto deletes results about 12 h after their job ended. When next_purge_timestamp_seconds is near, end what holds up fetching, and retry the dead ones.',
+  },
+  next_purge_timestamp_seconds: {
+    kind: 'gauge',
+    labels: [],
+    help: 'When Reducto deletes the first of these results, about.',
+    use: 'Absent when none is at risk. The figure is about, so that a time that has passed may still be mended.',
+  },
   attempts_total: {
     kind: 'counter',
     labels: ['stage', 'outcome', 'reason'],
@@ -214,6 +226,12 @@ export const FAMILIES = {
     labels: [],
     help: 'MIN_FREE_DISK: below it fetching pauses.',
     use: 'To compare free_disk_bytes with.',
+  },
+  operator_actions_total: {
+    kind: 'counter',
+    labels: ['action'],
+    help: 'What operators did through the routes of this process.',
+    use: 'action is retry, replay, erase, pause, resume, retry_deliveries or erase_deliveries. Those of commands are in the log of actions alone, with who did them.',
   },
   sign_in_failures_total: {
     kind: 'counter',

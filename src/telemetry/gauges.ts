@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { JobState, Stage } from '../job.ts'
+import { purgeAt } from '../purge.ts'
 import { createCached } from './cached.ts'
 import type { Degraded } from './events.ts'
 import type { Families } from './registry.ts'
@@ -26,12 +27,17 @@ export type DiskReading = {
   readonly free: Readonly<Record<string, number>>
 }
 
+/** `soonest`: those that were announced first, ms since 1970. */
+type AtRiskReading = { readonly jobs: number; readonly soonest: readonly { readonly receivedAt: number }[] }
+
 export type GaugesDeps = {
   readonly families: Families
   readonly clock: Clock
   readonly live: () => Live
   readonly stats: () => Promise<StatsReading>
   readonly disks: () => Promise<DiskReading>
+  /** The results that only Reducto has, a minute old at most; null when it is not known. */
+  readonly atRisk: () => Promise<AtRiskReading | null>
   /** The endpoint, where there is only one: then the inbox's last delivery is its own. */
   readonly onlyEndpoint: string | null
 }
@@ -83,9 +89,19 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
     for (const [store, bytes] of Object.entries(reading?.free ?? {})) families.set('free_disk_bytes', { store }, bytes)
   }
 
+  function setAtRisk(reading: AtRiskReading | null): void {
+    families.clear('results_at_risk')
+    families.clear('next_purge_timestamp_seconds')
+    if (reading === null) return
+    families.set('results_at_risk', {}, reading.jobs)
+    const announced = reading.soonest.map(({ receivedAt }) => receivedAt)
+    if (announced.length > 0) families.set('next_purge_timestamp_seconds', {}, purgeAt(Math.min(...announced)) / 1_000)
+  }
+
   return {
     async refresh() {
-      const [jobs, disk] = await Promise.all([stats.read(), disks.read()])
+      const [jobs, disk, risk] = await Promise.all([stats.read(), disks.read(), deps.atRisk()])
+      setAtRisk(risk)
       setStats(jobs)
       setDisks(disk)
       setLive()

@@ -173,6 +173,7 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
     if (tried.missing === 0) log.info(line, 'side files saved')
     else log.warn(line, again === null ? 'side files stay missing' : 'side files are still missing')
   })
+  events.on('action', (action) => log.info(action, 'action'))
   events.on('claimLost', (job) => log.warn(job, 'claim lost, nothing changed'))
   events.on('failing', ({ what, error }) => log.error({ what, err: error }, 'operation failed, retrying'))
   events.on('degraded', ({ name, message, since, oldest, repeated, ...more }) => {

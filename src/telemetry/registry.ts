@@ -44,7 +44,12 @@ export function createFamilies(): Families {
       const { inc, observe, set } = childOf(name, labels)
       return (inc ?? observe ?? set)!
     },
-    clear: (name) => (made.get(name) as Gauge).reset(),
+    clear(name) {
+      const gauge = made.get(name) as Gauge
+      gauge.reset()
+      // Of a gauge without labels a reset makes 0, which is a value.
+      if (FAMILIES[name].labels.length === 0) gauge.remove()
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 import type { HandedOver } from '../handler/hand-over.ts'
+import type { AttemptWork } from '../inbox/inbox.ts'
 import type { Outcome, Reason } from '../job.ts'
 import type { JobRecord } from '../results/record.ts'
 import type { PauseCause } from '../telemetry/events.ts'
@@ -15,6 +16,8 @@ export type AttemptResult = {
   readonly calls: number
   readonly files: number
   readonly bytes: number
+  /** How long it waited for Reducto, saved, and waited for the user's code, ms; null where it did none of that. */
+  readonly times: AttemptTimes
   /** The part of an incomplete result that was saved. */
   readonly partial: PartialResult | null
   /** Side files are missing that may be available later; `after`: not before this many ms. */
@@ -25,6 +28,9 @@ export type AttemptResult = {
   /** How the hand-over answered; null when it was not called, because the saved result could not be read. */
   readonly handed: HandedOver['is'] | null
 }
+
+export type AttemptTimes = Pick<AttemptWork, 'fetchMs' | 'saveMs' | 'handOverMs'>
+export const NO_TIMES: AttemptTimes = { fetchMs: null, saveMs: null, handOverMs: null }
 
 export type SharedFailure =
   | { readonly is: 'pause'; readonly cause: PauseCause; readonly reason: Reason }

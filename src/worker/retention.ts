@@ -12,12 +12,14 @@ export const FIRST_PRUNE_MS = 60_000
 const MAX_CLOCK_DRIFT_MS = 60_000
 
 export type RetentionDeps = {
-  readonly inbox: Pick<Ledger, 'prune' | 'get'> & Pick<Fleet, 'exclusively'>
+  readonly inbox: Pick<Ledger, 'prune' | 'pruneBodies' | 'get'> & Pick<Fleet, 'exclusively'>
   readonly results: Pick<Results, 'expire'>
   readonly clock: Clock
   readonly log: Log
   /** Retention of deliveries and done jobs, ms since their last activity. */
   readonly retention: number
+  /** Retention of bodies and of the texts of attempts, at most the same, ms. */
+  readonly bodyRetention: number
   /** Retention of results, ms since they were saved; null keeps them for ever. */
   readonly resultsRetention: number | null
 }
@@ -61,9 +63,16 @@ export function startRetention(deps: RetentionDeps): Retention {
     using linked = linkSignals(stopping.signal, lost)
     const { signal } = linked
     const rows = await deps.inbox.prune(clock.now() - deps.retention, signal)
+    const bodies = await pruneBodies(signal)
     const before = deps.resultsRetention === null ? null : clock.now() - deps.resultsRetention
     const results = before === null ? 0 : await deps.results.expire({ before, keep: isNeeded, signal })
-    if (rows + results > 0) log.info({ rows, results }, 'deleted what was past its retention')
+    if (rows + bodies + results > 0) log.info({ rows, bodies, results }, 'deleted what was past its retention')
+  }
+
+  /** With the same retention they go with their rows. */
+  async function pruneBodies(signal: AbortSignal): Promise<number> {
+    if (deps.bodyRetention >= deps.retention) return 0
+    return deps.inbox.pruneBodies(clock.now() - deps.bodyRetention, signal)
   }
 
   /** A result that is still to be handed over is kept, however long that takes. */

@@ -15,6 +15,7 @@ import { type Collector, createCollector, type Listed } from './collect.ts'
 import { ClaimLost, ResultUnfinished } from './failures.ts'
 import { createHosts } from './hosts.ts'
 import { createBudget, createLinkSaver } from './save-link.ts'
+import { createTimes } from './times.ts'
 
 export type FetchDeps = {
   readonly fetchJob: FetchJob
@@ -35,6 +36,7 @@ export type FetchDeps = {
 /** One attempt at a job's result: use a saved result, else fetch, collect and commit. Never throws. */
 export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDeps): Promise<AttemptResult> {
   const seen = { known: false, calls: 0, files: 0, bytes: 0 }
+  const times = createTimes(deps.clock)
   const hosts = createHosts()
   let found: JobRecord | null = null
   let partial: PartialResult | null = null
@@ -52,7 +54,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
     const draft = await deps.results.draft(claim.jobId, claim.token, { signal })
     // From here on the draft is kept until it is known to be worth nothing, whatever fails.
     partial = partialOf(draft, answer, status)
-    return collectAll(draft, answer, status)
+    return times.saving(() => collectAll(draft, answer, status))
   }
 
   /** A saved record counts if it holds a result and was fetched late enough. */
@@ -65,7 +67,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
       seen.calls++
       return deps.fetchJob(jobId, until)
     }
-    const answer = await fetchAnswer(claim.jobId, { fetchJob, scan: deps.scan }, signal)
+    const answer = await times.fetching(() => fetchAnswer(claim.jobId, { fetchJob, scan: deps.scan }, signal))
     seen.known = true
     return answer
   }
@@ -146,7 +148,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
       status,
       type: reading.type,
       reason: reading.reason === null ? null : deps.scrub(reading.reason),
-      metadata: claim.body === null ? null : deps.metadataOf(claim.body),
+      metadata: claim.body === null ? (found?.metadata ?? null) : deps.metadataOf(claim.body),
       endpoint: claim.endpoint,
       endpoints: claim.endpoints,
       round: claim.round,
@@ -164,7 +166,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
   function testJobDone(status: string | null): AttemptResult {
     const outcome = { is: 'done', status: status ?? 'Completed', missing: 0 } as const
     const nothing = { record: null, shared: null, partial: null, missingSideFiles: null, handed: null }
-    return { outcome, ...nothing, blockedHosts: [], reachedHosts: [], ...seen }
+    return { outcome, ...nothing, blockedHosts: [], reachedHosts: [], ...seen, times: times.taken }
   }
 
   async function dropPartial(): Promise<void> {
@@ -184,6 +186,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
       reachedHosts: [...hosts.reached],
       handed: null,
       ...seen,
+      times: times.taken,
     }
   }
 
@@ -207,6 +210,7 @@ export async function runFetch(claim: Claim, signal: AbortSignal, deps: FetchDep
       reachedHosts: [...hosts.reached],
       handed: null,
       ...seen,
+      times: times.taken,
     }
   }
 }

@@ -1,15 +1,17 @@
+import type { Clock } from '../clock.ts'
 import type { HandedOver, HandOver } from '../handler/hand-over.ts'
 import type { Claim } from '../inbox/inbox.ts'
 import type { Outcome } from '../job.ts'
 import type { JobRecord } from '../results/record.ts'
 import { type Results, ResultsUnavailable } from '../results/results.ts'
-import type { AttemptResult } from './attempt.ts'
+import { type AttemptResult, NO_TIMES } from './attempt.ts'
 import { classify } from './classify.ts'
 
 export type HandOverDeps = {
   readonly results: Pick<Results, 'record' | 'check'>
   /** Hands saved results to the user; null when nothing is handed over. */
   readonly handOver: HandOver | null
+  readonly clock: Clock
 }
 
 /**
@@ -23,13 +25,17 @@ const MISSING = 'result_not_saved'
 export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandOverDeps): Promise<AttemptResult> {
   let record: JobRecord | null = null
   let handed: HandedOver['is'] | null = null
+  let handOverMs: number | null = null
 
   async function attempt(): Promise<Outcome> {
     record = await deps.results.record(claim.jobId, signal)
     if (record === null || record.gave_up) return missing()
     if (deps.handOver) {
       const call = { record, round: claim.round, attempt: claim.progress.failures + 1 }
-      const answer = await deps.handOver(call, signal)
+      const began = deps.clock.monotonic()
+      const answer = await deps.handOver(call, signal).finally(() => {
+        handOverMs = deps.clock.monotonic() - began
+      })
       if (signal.aborted && answer.is !== 'taken') return { is: 'interrupted' }
       handed = answer.is
       if (answer.is === 'refused') return { is: 'dead', reason: answer.reason }
@@ -45,6 +51,7 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
     return { is: 'unsaved', reason: { ...reason, message: `${reason.message}; it is fetched again` } }
   }
 
+  const times = () => ({ ...NO_TIMES, handOverMs })
   const nothing = {
     known: false,
     calls: 0,
@@ -57,16 +64,17 @@ export async function runHandOver(claim: Claim, signal: AbortSignal, deps: HandO
   }
   try {
     const outcome = await attempt()
-    return { outcome, record, shared: null, handed, ...nothing }
+    return { outcome, record, shared: null, handed, ...nothing, times: times() }
   } catch (error) {
-    if (signal.aborted) return { outcome: { is: 'interrupted' }, record, shared: null, handed, ...nothing }
+    if (signal.aborted)
+      return { outcome: { is: 'interrupted' }, record, shared: null, handed, ...nothing, times: times() }
     const { outcome, shared } = await classify(error, {
       probeAccount: async () => null,
       // One unreadable result concerns that job only. A disk without free space does not matter here.
       resultsStoreIsHealthy: () => deps.results.check(signal).then(TRUE, isFull),
       hasFallback: false,
     })
-    return { outcome, record, shared, handed, ...nothing }
+    return { outcome, record, shared, handed, ...nothing, times: times() }
   }
 }
 

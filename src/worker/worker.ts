@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Attempt, Claim, ClaimId, Queue } from '../inbox/inbox.ts'
+import type { AttemptWork, Claim, ClaimId, NewAttempt, Queue } from '../inbox/inbox.ts'
 import {
   afterAttempt,
   type CleanOutcome,
@@ -113,7 +113,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const ms = clock.monotonic() - began
     const next = afterAttempt(claim.progress, outcome, { now: clock.now(), ms, patience, random })
     await settlePartial(result, next)
-    const noted = note(claim, startedAt, ms, outcome, result.record)
+    const noted = note(claim, startedAt, ms, outcome, result.record, workOf(claim, result))
     const sideFiles = result.missingSideFiles && firstSideFiles(clock.now(), result.missingSideFiles.after, random)
     if (!(await settled(claim, () => queue.settle(claim, next, noted, sideFiles)))) return
     const { calls, files, bytes } = result
@@ -162,7 +162,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const missing = result.record?.files.failed ?? null
     const done = { is: 'done', status: result.record?.status ?? '', missing: missing ?? 0 } as const
     const outcome = clean(isInterrupted ? { is: 'interrupted' } : (result.outcome ?? done))
-    const noted = note(claim, startedAt, ms, outcome, result.record)
+    const noted = note(claim, startedAt, ms, outcome, result.record, { calls: result.calls })
     if (!(await settled(claim, () => queue.settleSideFiles(claim, next, noted)))) return
     events.emit('sideFiles', { jobId: claim.jobId, missing, again: next?.dueAt ?? null, ms, calls: result.calls })
   }
@@ -183,7 +183,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     ms: number,
     outcome: CleanOutcome,
     record: AttemptResult['record'],
-  ): Attempt {
+    work: Partial<AttemptWork>,
+  ): NewAttempt {
     return {
       startedAt,
       ms,
@@ -192,7 +193,14 @@ export function createWorker(deps: WorkerDeps): Worker {
       reason: 'reason' in outcome ? outcome.reason : null,
       savedStatus: record?.status ?? null,
       type: record?.type ?? null,
+      round: claim.round,
+      ...work,
     }
+  }
+
+  /** What a hand-over did is told by its time alone: it fetches and saves nothing. */
+  function workOf({ task }: Claim, { calls, files, bytes, times }: AttemptResult): Partial<AttemptWork> {
+    return task === 'hand_over' ? times : { calls, files, bytes, ...times }
   }
 
   function clean(outcome: Outcome): CleanOutcome {

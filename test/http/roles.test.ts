@@ -19,6 +19,7 @@ const OPERATOR: Omit<OperatorDeps, 'clock'> = {
   tokens: { write: [WRITE, NEW_WRITE], read: [READ] },
   metrics: { contentType: 'text/plain; version=0.0.4', text: async () => 'up 1\n' },
   scrub: createScrub([WRITE, NEW_WRITE, READ]),
+  api: { work: () => null, version: '1.0.0' },
 }
 
 /** The surface with the routes that there are, and one of each role beside. */

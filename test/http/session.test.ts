@@ -21,7 +21,10 @@ function rig(tokens = { write: [WRITE], read: [READ] }, clock = createManualCloc
   events.on('refused', (refusal) => refused.push(refusal))
   const metrics = { contentType: 'text/plain', text: async () => '' }
   const scrub = createScrub([...tokens.write, ...tokens.read])
-  const operator = createOperator({ tokens, clock, scrub, metrics }, events)
+  const operator = createOperator(
+    { tokens, clock, scrub, metrics, api: { work: () => null, version: '1.0.0' } },
+    events,
+  )
   const app = express()
   app.set('trust proxy', trustProxy)
   for (const { method, path, caller, handle } of operator.routes) {

@@ -6,6 +6,7 @@ import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
 import { fleetContract } from './contract/fleet.ts'
+import { journalContract } from './contract/journal.ts'
 import { ledgerContract } from './contract/ledger.ts'
 import { operatorsContract } from './contract/operators.ts'
 import { readyContract } from './contract/ready.ts'
@@ -41,6 +42,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   sideFilesContract(name, openTest)
   readyContract(name, openTest)
   ledgerContract(name, openTest)
+  journalContract(name, openTest)
   requeueContract(name, openTest)
   operatorsContract(name, openTest)
   retentionContract(name, openTest)

@@ -422,4 +422,24 @@ describe('the operator’s routes', () => {
     expect(sampleValue(text, 'build_info', { handler: 'none' })).toBe(1)
     await request(app).post('/orders').send({ item: 1 }).expect(200, { item: 1 })
   })
+
+  it('sign in and answer below the path of the router, and what they have not is the app’s', async () => {
+    const { app, receiver } = await rig({ settings: { ADMIN_TOKEN } })
+    const same = { 'sec-fetch-site': 'same-origin' }
+    await request(app).get('/reducto/api/stats').expect(401, { error: 'unauthorized' })
+    const signIn = request(app)
+      .post('/reducto/sign-in')
+      .set(same)
+      .type('form')
+      .send({ token: ADMIN_TOKEN, next: 'jobs' })
+    const { headers } = await signIn.expect(303)
+    expect(headers.location).toBe('./jobs')
+    const session = { ...same, cookie: headers['set-cookie']![0]!.split(';')[0]! }
+    await request(app).get('/reducto/api/stats').set(session).expect(503, { error: 'unavailable' })
+    await receiver.start()
+    await request(app).get('/reducto/api/stats').set(session).expect(200)
+    await request(app).post('/reducto/api/worker/pause').set(session).expect(200)
+    await request(app).get('/reducto/api/nothing').set(session).expect(404, 'of the app')
+    await request(app).get('/api/stats').set(session).expect(404)
+  })
 })

@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import type { JobFilter, JobRow, Ledger, Requeue } from '../../src/inbox/inbox.ts'
+import type { JobFilter, JobRow, Ledger, NewAction, Requeue } from '../../src/inbox/inbox.ts'
 import { ERASED } from '../../src/job.ts'
 import { replayJobs } from '../../src/operations/replay.ts'
 import { retryJobs } from '../../src/operations/retry.ts'
 import type { JobRecord } from '../../src/results/record.ts'
+import { acting } from './support.ts'
 
 const row = (jobId: string, more: Partial<JobRow> = {}) =>
   ({ jobId, state: 'dead', stage: 'fetch', reason: null, ...more }) as JobRow
 
 /** An inbox with these jobs, which notes how it was asked to queue them. */
 function inbox(jobs: readonly JobRow[]) {
+  const actions: NewAction[] = []
   const calls: [filter: JobFilter, options: Requeue | undefined][] = []
   // The same filter is asked for page by page.
   let last: { filter: JobFilter; found: readonly JobRow[] } | null = null
@@ -20,7 +22,7 @@ function inbox(jobs: readonly JobRow[]) {
     if (last?.filter !== filter) last = { filter, found: jobs.filter(isWanted) }
     return last.found
   }
-  const ledger: Pick<Ledger, 'list' | 'idsFrom' | 'requeue'> = {
+  const ledger: Pick<Ledger, 'list' | 'idsFrom' | 'requeue' | 'note'> = {
     async list(filter, { limit, cursor }) {
       const matches = matching(filter)
       const from = Number(cursor ?? 0)
@@ -28,12 +30,15 @@ function inbox(jobs: readonly JobRow[]) {
       return { rows: matches.slice(from, from + limit), next, searchedTo: next === null ? null : 5 }
     },
     idsFrom: async (_kind, prefix) => jobs.map(({ jobId }) => jobId).filter((id) => id.startsWith(prefix)),
+    async note(action) {
+      return actions.push(action)
+    },
     async requeue(filter, options) {
       calls.push([filter, options])
       return filter.jobIds!.length
     },
   }
-  return { ledger, calls, now: () => 1_000 }
+  return { ledger, calls, actions, ...acting(), now: () => 1_000 }
 }
 
 const many = (count: number, more: Partial<JobRow> = {}) =>
@@ -85,6 +90,7 @@ describe('a retry of many', () => {
       is: 'refused',
       code: 'changed',
       message: '12 jobs match, not 11: look at them again with a dry run; nothing was done',
+      count: 12,
     })
     expect(on.calls).toEqual([])
     expect(await retryJobs(on, { filter: {}, expect: 12 })).toMatchObject({ jobs: 12 })

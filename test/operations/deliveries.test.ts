@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Content, DeliveryDetail, Ledger } from '../../src/inbox/inbox.ts'
 import { listDeliveries, rereadDeliveries, showDelivery } from '../../src/operations/deliveries.ts'
 import { contentOf } from '../../src/receive/parse.ts'
+import { acting } from './support.ts'
 
 const JOB = '{"job_id":"job-1","status":"Completed"}'
 
@@ -15,7 +16,8 @@ function one(svixId: string, disposition: Content['is'], body: string | null, jo
 /** An inbox with these deliveries, which notes what is read again. */
 function inbox(...all: readonly DeliveryDetail[]) {
   const reread: string[] = []
-  const ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread'> = {
+  const ledger: Pick<Ledger, 'idsFrom' | 'delivery' | 'deliveries' | 'reread' | 'note'> = {
+    note: async () => 1,
     idsFrom: async (_kind, prefix) => all.map(({ svixId }) => svixId).filter((id) => id.startsWith(prefix)),
     delivery: async (id) => all.find(({ svixId }) => svixId === id) ?? null,
     deliveries: async ({ disposition }) => ({
@@ -28,7 +30,7 @@ function inbox(...all: readonly DeliveryDetail[]) {
       return 'job'
     },
   }
-  return { ledger, contentOf, reread }
+  return { ledger, contentOf, reread, ...acting() }
 }
 
 describe('deliveries that are read again', () => {

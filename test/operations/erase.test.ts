@@ -27,7 +27,7 @@ async function run(state: JobState | null, erased: Erased, ...removals: (Error |
     },
   } satisfies Parameters<typeof eraseJob>[0]
   const told = await eraseJob(deps, 'job-1', new AbortController().signal)
-  return { told, did }
+  return { told: told?.why ?? null, did }
 }
 
 const down = new ResultsUnavailable('results', 'S3: AccessDenied (DeleteObject)')

@@ -28,6 +28,8 @@ function status(given: Given = {}) {
         oldestQueuedAt: null,
         oldestDueAt: { fetch: null, hand_over: null },
         lastVerifiedAt: 1,
+        endpoints: [],
+        queued: { fetch: 0, hand_over: 0 },
         paused: pause !== null,
       }),
       service: async () => ({ pause, startedAt: 2 }),

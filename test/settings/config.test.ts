@@ -42,6 +42,7 @@ describe('defaults', () => {
       concurrency: 8,
       fetchRetryFor: 12 * 3_600_000,
       retention: 100 * 86_400_000,
+      bodyRetention: 100 * 86_400_000,
       resultsRetention: null,
       maxResultBytes: 10 * 1024 ** 3,
       minFreeDisk: 256 * 1024 ** 2,
@@ -340,6 +341,28 @@ describe('a command needs only the settings it uses', () => {
     expect(loadConfig({ ...base, DIRECT_WEBHOOK_TOKEN: 'a-token-of-24-characters' }, ['port']).secrets).toEqual(
       expect.arrayContaining([SECRET, 'key-123456789', 'a-token-of-24-characters']),
     )
+  })
+})
+
+describe('BODY_RETENTION', () => {
+  const DAY = 86_400_000
+
+  it.each([
+    [{}, 100],
+    [{ BODY_RETENTION: '7d' }, 7],
+    [{ BODY_RETENTION: '200d', RETENTION: '200d' }, 200],
+    // Who only shortens RETENTION has not asked for more than that.
+    [{ RETENTION: '90d' }, 90],
+  ])('of %o is %i days', (env, days) => {
+    expect(loadConfig({ ...base, ...env }).bodyRetention).toBe(days * DAY)
+  })
+
+  it.each([
+    [{ BODY_RETENTION: '101d' }, 'BODY_RETENTION: must not be longer than RETENTION'],
+    [{ BODY_RETENTION: '95d', RETENTION: '90d' }, 'BODY_RETENTION: must not be longer than RETENTION'],
+    [{ BODY_RETENTION: 'forever' }, 'BODY_RETENTION: '],
+  ])('of %o is refused', (env, problem) => {
+    expect(() => loadConfig({ ...base, ...env })).toThrow(problem)
   })
 })
 

@@ -39,6 +39,7 @@ function rig(changed: Partial<MetricsDeps> = {}) {
       busy: { fetch: 2, hand_over: 1 },
     }),
     stats: async () => STATS,
+    atRisk: async () => ({ jobs: 3, soonest: [{ receivedAt: NOW - 3_600_000 }, { receivedAt: NOW }] }),
     disks: async () => ({ parts: { database: 4_096, log: 0 }, free: { inbox: 5_000 } }),
     ...changed,
   })
@@ -97,6 +98,23 @@ describe('the text', () => {
       ...{ ready: 1, handler_failing: 1, operator: 1, disk: 0, bodies: 17, waiting: 4, busy: 2, places: 8 },
       ...{ minFree: 1_000, secrets: 2, build: 1 },
     })
+  })
+
+  it('shows how many results only Reducto has, and when it deletes the first', async () => {
+    const text = await rig().metrics.text()
+    expect(sampleValue(text, 'results_at_risk')).toBe(3)
+    expect(sampleValue(text, 'next_purge_timestamp_seconds')).toBe((NOW + 11 * 3_600_000) / 1_000)
+    const none = await rig({ atRisk: async () => ({ jobs: 0, soonest: [] }) }).metrics.text()
+    expect(sampleValue(none, 'results_at_risk')).toBe(0)
+    expect(sampleValue(none, 'next_purge_timestamp_seconds')).toBeUndefined()
+  })
+
+  it('counts what operators do, each from zero on', async () => {
+    const { events, metrics } = rig()
+    events.emit('action', { action: 'retry', who: 'ada', role: 'write', jobs: 9 })
+    const text = await metrics.text()
+    expect(sampleValue(text, 'operator_actions_total', { action: 'retry' })).toBe(1)
+    expect(sampleValue(text, 'operator_actions_total', { action: 'erase' })).toBe(0)
   })
 
   it('shows what the inbox and the disks say', async () => {

@@ -21,6 +21,7 @@ const result = (outcome: Outcome, more: Partial<AttemptResult> = {}): AttemptRes
   calls: 1,
   files: 0,
   bytes: 0,
+  times: { fetchMs: null, saveMs: null, handOverMs: null },
   partial: null,
   missingSideFiles: null,
   blockedHosts: [],

@@ -1,7 +1,7 @@
 import pino from 'pino'
 import { expect, it, onTestFinished, vi } from 'vitest'
-import type { JobDetail } from '../../src/inbox/inbox.ts'
 import { createLocalDuties } from '../../src/inbox/fleet.ts'
+import type { JobDetail } from '../../src/inbox/inbox.ts'
 import type { Expiry } from '../../src/results/results.ts'
 import { FIRST_PRUNE_MS, PRUNE_EVERY_MS, startRetention } from '../../src/worker/retention.ts'
 import { createManualClock } from '../support/manual-clock.ts'
@@ -11,11 +11,17 @@ it('deletes what is past its retention, every hour, and goes on after an error',
   const prune = vi.fn(async () => 1)
   const expire = vi.fn(async (_expiry: Expiry) => 1).mockRejectedValueOnce(new Error('disk trouble'))
   const retention = startRetention({
-    inbox: { exclusively: createLocalDuties(), prune, get: async (jobId) => (jobId === 'waiting' ? ({ state: 'queued' } as JobDetail) : null) },
+    inbox: {
+      exclusively: createLocalDuties(),
+      prune,
+      pruneBodies: async () => 0,
+      get: async (jobId) => (jobId === 'waiting' ? ({ state: 'queued' } as JobDetail) : null),
+    },
     results: { expire },
     clock,
     log: pino({ level: 'silent' }),
     retention: 100,
+    bodyRetention: 100,
     resultsRetention: 50,
   })
   onTestFinished(() => retention.stop())
@@ -33,15 +39,34 @@ it('deletes what is past its retention, every hour, and goes on after an error',
   }
 })
 
-it('deletes nothing while the wall clock disagrees with the monotonic one, and says so', async () => {
+it('deletes bodies sooner than rows, where that is asked for', async () => {
   const clock = createManualClock()
-  const prune = vi.fn(async () => 0)
+  const pruneBodies = vi.fn(async () => 1)
   const retention = startRetention({
-    inbox: { exclusively: createLocalDuties(), prune, get: async () => null },
+    inbox: { exclusively: createLocalDuties(), prune: async () => 0, pruneBodies, get: async () => null },
     results: { expire: async () => 0 },
     clock,
     log: pino({ level: 'silent' }),
     retention: 100,
+    bodyRetention: 40,
+    resultsRetention: null,
+  })
+  onTestFinished(() => retention.stop())
+  await clock.sleeping(FIRST_PRUNE_MS)
+  clock.advance(FIRST_PRUNE_MS)
+  await vi.waitFor(() => expect(pruneBodies).toHaveBeenCalledWith(clock.now() - 40, expect.any(AbortSignal)))
+})
+
+it('deletes nothing while the wall clock disagrees with the monotonic one, and says so', async () => {
+  const clock = createManualClock()
+  const prune = vi.fn(async () => 0)
+  const retention = startRetention({
+    inbox: { exclusively: createLocalDuties(), prune, pruneBodies: async () => 0, get: async () => null },
+    results: { expire: async () => 0 },
+    clock,
+    log: pino({ level: 'silent' }),
+    retention: 100,
+    bodyRetention: 100,
     resultsRetention: null,
   })
   onTestFinished(() => retention.stop())

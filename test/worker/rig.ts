@@ -1,4 +1,7 @@
-import type { Reducto } from '../../src/simulator/reducto.ts'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { JobRecord } from '../../src/results/record.ts'
+import type { Fault, Reducto } from '../../src/simulator/reducto.ts'
 import { createEvents, type EventBus, type Events } from '../../src/telemetry/events.ts'
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
 import { delivery, event, type TestService, testService } from '../support/service.ts'
@@ -70,3 +73,21 @@ export async function ready(on: Rig) {
   const response = await fetch(`${on.url}/readyz`)
   return { status: response.status, body: await response.json() }
 }
+
+export const MINUTE = 60_000
+export const HOUR = 60 * MINUTE
+
+/** The saved record of a job. */
+export function record(on: Rig, jobId: string): JobRecord {
+  return JSON.parse(readFileSync(join(on.folder, 'results', jobId, 'record.json'), 'utf8'))
+}
+
+/** The same fault, so many times. */
+export const times = (count: number, fault: Fault): Fault[] => Array.from({ length: count }, () => fault)
+
+/** Reducto answers with this status. */
+export const status = (code: number, more: Partial<Extract<Fault, { is: 'status' }>> = {}): Fault => ({
+  is: 'status',
+  status: code,
+  ...more,
+})

@@ -24,13 +24,30 @@ export async function callInThread(data: HandlerThreadData, job: () => Promise<T
   const worker = new Worker(THREAD, { workerData: data, name: 'handler' })
   const messages = createMessages(worker)
   try {
-    const loaded = await messages.next(data.timeout + BLOCKED_AFTER_MS, `${data.path} blocked while it was loaded`)
+    const loaded = await messages.next(data.timeout + BLOCKED_AFTER_MS, blockedWhileLoading(data))
     if (loaded.is !== 'loaded') return asCalled(loaded)
     worker.postMessage(await job())
     return asCalled(await messages.next(data.timeout + BLOCKED_AFTER_MS, 'the handler blocked its thread'))
   } finally {
     await ended(worker)
   }
+}
+
+/** Only loads the handler. Null: it can be loaded; else why not, in a sentence. */
+export async function loadInThread(data: HandlerThreadData): Promise<string | null> {
+  const worker = new Worker(THREAD, { workerData: data, name: 'handler' })
+  try {
+    const loaded = await createMessages(worker).next(data.timeout + BLOCKED_AFTER_MS, blockedWhileLoading(data))
+    if (loaded.is === 'loaded') return null
+    const called = asCalled(loaded)
+    return called.is === 'failed' ? called.message : null
+  } finally {
+    await ended(worker)
+  }
+}
+
+function blockedWhileLoading({ path }: HandlerThreadData): string {
+  return `${path} blocked while it was loaded`
 }
 
 type Failed = { readonly is: 'failed'; readonly message: string }

@@ -30,8 +30,15 @@ export async function savedJob(jobId: string): Promise<Saved> {
   return { config, results, record }
 }
 
-/** A job of this kind goes the whole way through a service of its own, in a folder that is added to `made`. */
-export async function sample(name: string, made: string[]): Promise<Saved> {
+/**
+ * A job of this kind goes the whole way through a service of its own, in a folder that is added to `made`. `more`: members
+ * of its metadata.
+ */
+export async function sample(
+  name: string,
+  made: string[],
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Saved> {
   const reducto = await startReducto()
   const config = simulatedConfig(reducto)
   if (config.results.kind !== 'file') throw new Error('a sample is kept in a folder')
@@ -41,7 +48,7 @@ export async function sample(name: string, made: string[]): Promise<Saved> {
   const { log } = openLog({ level: 'silent', scrub: createScrub([]), terminal: false })
   const service = await startService({ config, log, events })
   try {
-    const metadata = { file: `${name}.pdf`, user_id: '123' }
+    const metadata = { file: `${name}.pdf`, user_id: '123', ...more }
     const job = name === 'failed' ? ({ status: 'Failed' } as const) : { kind: name as Kind }
     const jobId = reducto.addJob({ ...job, metadata })
     const status = name === 'failed' ? 'Failed' : 'Completed'

@@ -1,6 +1,7 @@
 import { eraseJobs } from '../../operations/erase.ts'
 import type { Run } from '../command.ts'
 import { openForOperator } from '../open.ts'
+import { counted, print } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import { jobsDelete } from '../spec/jobs.ts'
 import { bulkOf, reportBulk } from './bulk.ts'
@@ -16,5 +17,11 @@ export const runDelete: Run<typeof jobsDelete> = async ({ args, values }) => {
   const bulk = bulkOf(jobsDelete, args, values, progress)
   await using operator = await openForOperator()
   const result = await eraseJobs(operator, bulk, new AbortController().signal).finally(progress.end)
-  return reportBulk(result, values, WORDS)
+  const deliveries = result.is === 'done' ? result.deliveries : 0
+  const code = reportBulk(result, values, WORDS, { deliveries })
+  if (deliveries > 0 && !values.json) {
+    const bodies = counted(deliveries, 'delivery', 'deliveries')
+    print(`${bodies} that concerned no job: the body ${values['dry-run'] ? 'would be' : 'was'} erased too\n`)
+  }
+  return code
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { isBlockedPort } from '../../blocked-ports.ts'
 import { causesOf } from '../../causes.ts'
+import { type Answer, adviceOn, adviceOnFailure } from '../../doctor/advice.ts'
 import { codeOf, memberOf } from '../../error-text.ts'
 import { explainError } from '../../explain-error.ts'
 import { TEST_JOB_PREFIX } from '../../job.ts'
@@ -11,7 +12,6 @@ import { ownOf, type Run, WrongUse } from '../command.ts'
 import { print, printJson } from '../output.ts'
 import type { sendTest } from '../spec/develop.ts'
 import { oneLine } from '../table.ts'
-import { type Answer, adviceOn, adviceOnFailure } from './advice.ts'
 
 const BODIES: Readonly<Record<string, () => unknown>> = {
   completed: () => ({ status: 'Completed', job_id: `${TEST_JOB_PREFIX}${randomUUID()}`, metadata: { test: true } }),

@@ -12,7 +12,7 @@ export type Session = { readonly role: Role; readonly name: string }
 
 const COOKIE = 'receiver'
 /** A working day, seconds. Nobody is asked twice a day, and a forgotten browser is signed out by the next one. */
-export const SESSION_SECONDS = 12 * 3_600
+const SESSION_SECONDS = 12 * 3_600
 /** Services on other ports or paths of the same host send their cookie of this name too. */
 const MAX_COOKIES = 8
 /** Bytes of a name; in base64url they are a third more. */

@@ -7,7 +7,7 @@ import { hasSession, type Role, type Sessions, type Tokens } from './cookie.ts'
 export type Identity = { readonly role: Role; readonly who: CleanText; readonly by: 'bearer' | 'session' }
 
 /** `no_token`: nothing was tried; `session_ended`: a cookie that is not, or no longer, valid. */
-export type Unknown = 'no_token' | 'wrong_token' | 'session_ended'
+type Unknown = 'no_token' | 'wrong_token' | 'session_ended'
 
 type IdentityDeps = {
   readonly tokens: Tokens

@@ -1,7 +1,8 @@
 import { wakesBothStages } from '../../claims.ts'
 import type { JobProgress, SideFilesProgress, Stage } from '../../job.ts'
-import { identify, isDeliveryPrunable, keptBody, rejectionOf } from '../deliveries.ts'
-import type { Attempt, Claim, ClaimId, Content, Delivery, Receipt, Requeue } from '../inbox.ts'
+import { notedAttempt } from '../attempt.ts'
+import { identify, keptBody, rejectionOf } from '../deliveries.ts'
+import type { Claim, ClaimId, Content, Delivery, NewAttempt, Receipt, Requeue } from '../inbox.ts'
 import {
   ATTEMPTS_KEPT,
   afterDeath,
@@ -14,7 +15,6 @@ import {
   type Changed,
   isHeld,
   isInHand,
-  isJobPrunable,
   type JobContent,
   placesOf,
   progressOf,
@@ -22,7 +22,9 @@ import {
   sideFilesAfterDeath,
 } from '../transitions.ts'
 import { createClaims } from './claims.ts'
+import { createJournal } from './journal.ts'
 import type { JobEntry, Memory, StoredDelivery } from './memory.ts'
+import { createPrune } from './prune.ts'
 
 /** All changes of the inbox; each is made synchronously and as a whole. */
 export type Changes = ReturnType<typeof createChanges>
@@ -30,10 +32,12 @@ export type Changes = ReturnType<typeof createChanges>
 /** `onQueued`: a stage has something new to claim. */
 export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) {
   const claims = createClaims(memory)
+  const { note: noteAction, link, count, pruneNotes } = createJournal(memory)
 
   function accept(delivery: Delivery, now: number): Receipt {
     const { endpoint, content, receivedAt } = delivery
     memory.lastVerifiedAt = receivedAt
+    memory.lastVerifiedBy.set(endpoint, receivedAt)
     const { svixId, earlier } = identify(delivery, (id) => memory.deliveries.get(id))
     if (earlier) {
       earlier.arrivals++
@@ -63,13 +67,14 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     return receipt
   }
 
-  function reread(svixId: string, content: Content, now: number): 'job' | 'unchanged' | 'unknown' {
+  function reread(svixId: string, content: Content, now: number, action?: number): 'job' | 'unchanged' | 'unknown' {
     const kept = memory.deliveries.get(svixId)
     if (!kept) return 'unknown'
     const taken = afterReread(kept, content)
     if (!taken) return 'unchanged'
     Object.assign(kept, { disposition: 'job', jobId: taken.jobId, status: taken.status, rejectedReason: null })
     announce(taken, kept.endpoint, kept, false, now)
+    link(memory.jobs.get(taken.jobId)!, action)
     return 'job'
   }
 
@@ -89,7 +94,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
   function addJob({ job }: Changed): JobEntry {
     const entry: JobEntry = {
       ...{ seq: ++memory.lastJob, job, sideFiles: null },
-      ...{ deliveries: [], otherEndpoints: new Set(), attempts: new Map() },
+      ...{ deliveries: [], otherEndpoints: new Set(), attempts: new Map(), actions: [] },
     }
     memory.jobs.set(job.jobId, entry)
     return entry
@@ -107,7 +112,13 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     return entry && isHeld(claim, entry.job, entry.sideFiles) ? entry : null
   }
 
-  function settle(claim: Claim, next: JobProgress, attempt: Attempt, sideFiles: SideFilesProgress | null, now: number) {
+  function settle(
+    claim: Claim,
+    next: JobProgress,
+    attempt: NewAttempt,
+    sideFiles: SideFilesProgress | null,
+    now: number,
+  ) {
     const entry = held(claim)
     if (!entry) return false
     note(entry, claim.token, attempt)
@@ -118,7 +129,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     return true
   }
 
-  function settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: Attempt, now: number): boolean {
+  function settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: NewAttempt, now: number): boolean {
     const entry = held(claim)
     if (!entry) return false
     note(entry, claim.token, attempt)
@@ -141,8 +152,8 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     entry.sideFiles = next && { ...progressOf(next), token: entry.sideFiles?.token ?? 0, isRunning: false }
   }
 
-  function note(entry: JobEntry, token: number, attempt: Attempt): void {
-    entry.attempts.set(token, { ...attempt, ms: Math.round(attempt.ms) })
+  function note(entry: JobEntry, token: number, attempt: NewAttempt): void {
+    entry.attempts.set(token, notedAttempt(attempt))
     const [oldest] = entry.attempts.keys()
     if (entry.attempts.size > ATTEMPTS_KEPT) entry.attempts.delete(oldest!)
   }
@@ -168,7 +179,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
   }
 
   /** Queues these again, each in its place. Returns how many could be. */
-  function requeue(entries: readonly JobEntry[], { refetch = false, part }: Requeue, now: number): number {
+  function requeue(entries: readonly JobEntry[], { refetch = false, part, action }: Requeue, now: number): number {
     const { first, total } = placesOf(entries.length, part)
     let queued = 0
     for (const [index, entry] of entries.entries()) {
@@ -176,34 +187,20 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
       if (!changed) continue
       queued++
       put(entry, changed)
+      link(entry, action)
     }
     return queued
   }
 
-  function erase(jobId: string, now: number): 'erased' | 'running' | 'unknown' {
+  function erase(jobId: string, now: number, action?: number): 'erased' | 'running' | 'unknown' {
     const entry = memory.jobs.get(jobId)
     if (!entry) return 'unknown'
     if (isInHand(entry.job, entry.sideFiles)) return 'running'
     for (const delivery of entry.deliveries) delivery.body = null
     entry.attempts.clear()
     put(entry, { job: afterErasure(entry.job, now), dropsSideFiles: true })
+    link(entry, action)
     return 'erased'
-  }
-
-  function prune(before: number): number {
-    let rows = 0
-    for (const { job, deliveries } of memory.jobs.values()) {
-      if (!isJobPrunable({ ...job, state: job.progress.state }, before)) continue
-      for (const { svixId } of deliveries) memory.deliveries.delete(svixId)
-      memory.jobs.delete(job.jobId)
-      rows++
-    }
-    for (const delivery of memory.deliveries.values()) {
-      if (!isDeliveryPrunable(delivery, before)) continue
-      memory.deliveries.delete(delivery.svixId)
-      rows++
-    }
-    return rows
   }
 
   return {
@@ -216,7 +213,9 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     recover,
     requeue,
     erase,
-    prune,
+    ...createPrune(memory, pruneNotes),
+    noteAction,
+    count,
     pause(on: boolean, reason: string | null, now: number): void {
       memory.pause = on ? afterPause(memory.pause, reason, now) : null
       if (!on) wakeAll()

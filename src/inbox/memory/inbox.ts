@@ -67,7 +67,8 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
     bodies: (jobIds) => ask(() => queries.bodies(jobIds)),
     deliveries: (filter, page) => ask(() => queries.deliveries(filter, page)),
     delivery: (svixId) => ask(() => queries.delivery(svixId)),
-    reread: (svixId, content) => change(({ reread }) => reread(svixId, content, clock.now())),
+    reread: (svixId, content, action) => change(({ reread }) => reread(svixId, content, clock.now(), action)),
+    eraseDelivery: (svixId) => change(({ eraseDelivery }) => eraseDelivery(svixId)),
     stats: () => ask(queries.stats),
     service: () => ask(queries.service),
     requeue: (filter, options = {}) =>
@@ -75,9 +76,17 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
         const entries = queries.requeueable(filter)
         return options.dryRun ? entries.length : requeue(entries, options, clock.now())
       }),
-    erase: (jobId) => change(({ erase }) => erase(jobId, clock.now())),
+    erase: (jobId, action) => change(({ erase }) => erase(jobId, clock.now(), action)),
     pause: (on, reason) => change(({ pause }) => pause(on, reason ?? null, clock.now())),
-    prune: (before) => change(({ prune }) => prune(before)),
+    prune: (before) => change(({ prune }) => prune(before, clock.now())),
+    pruneBodies: (before) => change(({ pruneBodies }) => pruneBodies(before)),
+    causes: () => ask(() => queries.causes(clock.now())),
+    atRisk: () => ask(() => queries.atRisk(clock.now())),
+    note: (action) => change(({ noteAction }) => noteAction(action, clock.now())),
+    actions: (page) => ask(() => queries.actions(page)),
+    count: (minutes) => change(({ count }) => count(minutes)),
+    minutes: (from, to) => ask(() => queries.minutes(from, to, clock.now())),
+    refusals: (since) => ask(() => queries.refusals(since, clock.now())),
     linkKey: () => ask(() => memory.linkKey),
     async close() {
       isClosed = true

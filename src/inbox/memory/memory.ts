@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Attempt, Content, OperatorPause } from '../inbox.ts'
+import type { Action, Attempt, Content, JobAction, OperatorPause } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 
 /**
@@ -16,7 +16,15 @@ export type Memory = {
   lastDelivery: number
   lastJob: number
   lastToken: number
+  /** The last verified delivery's time, in all and by endpoint. */
   lastVerifiedAt: number | null
+  readonly lastVerifiedBy: Map<string, number>
+  /** The earliest first. */
+  actions: readonly Action[]
+  /** The last number given to an action. */
+  lastAction: number
+  /** Counts by name of each minute and hour. */
+  readonly counts: { readonly minute: CountsByTime; readonly hour: CountsByTime }
   /** Since when and why an operator has stopped claims; null while they go on. */
   pause: OperatorPause | null
   /** When it was opened last. */
@@ -24,6 +32,8 @@ export type Memory = {
   /** A stop was asked for: what runs is interrupted by the next start. */
   isStopAsked: boolean
 }
+
+type CountsByTime = Map<number, Map<string, number>>
 
 export type StoredDelivery = {
   readonly number: number
@@ -52,6 +62,8 @@ export type JobEntry = {
   readonly otherEndpoints: Set<string>
   /** By the token of their claim, earliest first. */
   readonly attempts: Map<number, Attempt>
+  /** What operators did with it, the earliest first. */
+  actions: readonly JobAction[]
 }
 
 /** The delivery that announced a job first; null when none has. */
@@ -68,6 +80,10 @@ export function createMemory(): Memory {
     lastJob: 0,
     lastToken: 0,
     lastVerifiedAt: null,
+    lastVerifiedBy: new Map(),
+    actions: [],
+    lastAction: 0,
+    counts: { minute: new Map(), hour: new Map() },
     pause: null,
     startedAt: null,
     isStopAsked: false,

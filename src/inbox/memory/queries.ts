@@ -3,6 +3,7 @@ import type { Content, JobDetail, JobFilter, JobPage, JobRow, Page, ServiceState
 import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
 import { createDeliveryQueries, deliveryRowOf } from './delivery-queries.ts'
+import { causeOfEntry, createJournal } from './journal.ts'
 import { type Conditions, isEvery, lower } from './match.ts'
 import { firstDeliveryOf, type JobEntry, type Memory } from './memory.ts'
 import { pageOf } from './page.ts'
@@ -12,12 +13,15 @@ export function createQueries(memory: Memory) {
   function get(jobId: string): JobDetail | null {
     const entry = memory.jobs.get(jobId)
     if (!entry) return null
-    const { job, sideFiles, deliveries, otherEndpoints, attempts } = entry
+    const { job, sideFiles, deliveries, otherEndpoints, attempts, actions } = entry
     return {
       ...jobRowOf(job),
       isRunning: isInHand(job, sideFiles),
       endpoints: [job.endpoint, ...[...otherEndpoints].sort()],
       deliveries: deliveries.map(deliveryRowOf),
+      round: job.round,
+      queuedAt: job.queuedAt,
+      actions: actions.toReversed(),
       attempts: [...attempts].sort(([a], [b]) => b - a).map(([, attempt]) => attempt),
     }
   }
@@ -59,6 +63,7 @@ export function createQueries(memory: Memory) {
       const due = queued.filter(({ progress }) => progress.stage === stage).map(({ progress }) => progress.dueAt)
       return due.length > 0 ? Math.min(...due) : null
     }
+    const waiting = (stage: Stage) => queued.filter(({ progress }) => progress.stage === stage).length
     const [next] = queued.sort((a, b) => a.queuedAt - b.queuedAt)
     return {
       jobs: {
@@ -69,11 +74,17 @@ export function createQueries(memory: Memory) {
       oldestQueuedAt: next?.queuedAt ?? null,
       oldestDueAt: { fetch: firstDue('fetch'), hand_over: firstDue('hand_over') },
       lastVerifiedAt: memory.lastVerifiedAt,
+      endpoints: [...memory.lastVerifiedBy]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([endpoint, lastVerifiedAt]) => ({ endpoint, lastVerifiedAt })),
+      queued: { fetch: waiting('fetch'), hand_over: waiting('hand_over') },
       paused: memory.pause !== null,
     }
   }
 
-  return { get, list, oldest, requeueable, stats, service, ...createDeliveryQueries(memory) }
+  const { causes, atRisk, actions, minutes, refusals } = createJournal(memory)
+  const journal = { causes, atRisk, actions, minutes, refusals }
+  return { get, list, oldest, requeueable, stats, service, ...journal, ...createDeliveryQueries(memory) }
 }
 
 /** What each part of a filter asks of a job. */
@@ -85,6 +96,7 @@ const CONDITIONS: Conditions<JobEntry, JobFilter> = {
   status: ({ job }, status) => lower(job.savedStatus ?? job.announced) === lower(status),
   type: ({ job }, type) => lower(job.type) === lower(type),
   endpoint: ({ job }, endpoint) => lower(job.endpoint) === lower(endpoint),
+  cause: (entry, cause) => causeOfEntry(entry) === cause,
   code: ({ job }, code) => job.progress.reason?.code === code,
   error: ({ job: { progress } }, error) =>
     progress.reason?.code === error || (lower(progress.reason?.message ?? null)?.includes(lower(error)!) ?? false),

@@ -50,9 +50,10 @@ WITH given AS MATERIALIZED (
     SELECT 'delivery:' || disposition AS name, $13::bigint AS source, count(*) AS value
     FROM kept WHERE is_fresh GROUP BY disposition
     UNION ALL SELECT 'job:queued', $13, count(*) FROM made HAVING count(*) > 0
-    UNION ALL SELECT 'last_verified_at', $13, $14::bigint) AS c ORDER BY name
+    UNION ALL SELECT 'last_verified_at', $13, $14::bigint
+    UNION ALL SELECT 'last_verified_at:' || endpoint, $13, max(last_at) FROM given GROUP BY endpoint) AS c ORDER BY name
   ON CONFLICT (name, source) DO UPDATE SET value =
-    CASE WHEN counter.name = 'last_verified_at' THEN excluded.value ELSE counter.value + excluded.value END
+    CASE WHEN starts_with(counter.name, 'last_verified_at') THEN excluded.value ELSE counter.value + excluded.value END
 )
 SELECT kept.seq, kept.svix_id, kept.is_fresh, made.seq AS job_seq
 FROM kept JOIN given USING (svix_id) LEFT JOIN made ON given.leads AND made.job_id = given.job_id`

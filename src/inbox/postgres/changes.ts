@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { isDeliveryPrunable } from '../deliveries.ts'
 import type { Content, OperatorPause } from '../inbox.ts'
 import {
   afterDelivery,
@@ -8,7 +7,6 @@ import {
   afterRequeue,
   afterReread,
   isInHand,
-  isJobPrunable,
   requeuedAt,
 } from '../transitions.ts'
 import type { Transaction } from './lane.ts'
@@ -27,8 +25,11 @@ export type RequeuePart = { readonly first: number; readonly total: number; read
 export async function requeueJobs(
   tx: Transaction,
   jobIds: readonly string[],
-  refetch: boolean,
-  part: RequeuePart,
+  {
+    refetch,
+    part,
+    action,
+  }: { readonly refetch: boolean; readonly part: RequeuePart; readonly action?: number | undefined },
   options: Options,
 ): Promise<Changing<number>> {
   const work = createWork(tx, options)
@@ -41,6 +42,7 @@ export async function requeueJobs(
     if (!changed) continue
     value++
     work.put(entry, changed)
+    work.link(entry, action)
   }
   await tx.commit(work.statements())
   return { value, effects: work.effects() }
@@ -63,6 +65,7 @@ export async function rereadDelivery(
   tx: Transaction,
   svixId: string,
   content: Content,
+  action: number | undefined,
   options: Options,
 ): Promise<Changing<'job' | 'unchanged' | 'unknown'>> {
   const work = createWork(tx, options)
@@ -90,7 +93,7 @@ export async function rereadDelivery(
     ])
     if (made[0]) {
       work.created(made[0].seq, afterDelivery(null, arrival, options.now).job)
-      work.countTransition(null, 'queued')
+      work.countTransition(null, { state: 'queued', stage: 'fetch' })
     } else {
       // Another replica made it meanwhile.
       await work.load([jobId])
@@ -101,6 +104,7 @@ export async function rereadDelivery(
     work.put(entry, afterDelivery(entry.job, arrival, options.now))
     if (entry.job.endpoint !== row.endpoint) work.addEndpoint(jobId, row.endpoint)
   }
+  work.link(work.find(jobId)!, action)
   work.count(`delivery:${row.disposition}`, -1)
   work.count('delivery:job', 1)
   return finish('job')
@@ -116,6 +120,7 @@ const ERASE = [
 export async function eraseJob(
   tx: Transaction,
   jobId: string,
+  action: number | undefined,
   options: Options,
 ): Promise<Changing<'erased' | 'running' | 'unknown'>> {
   const work = createWork(tx, options)
@@ -129,6 +134,7 @@ export async function eraseJob(
   if (isInHand(entry.job, entry.sideFiles)) return finish('running')
   for (const text of ERASE) work.also(text, [entry.seq])
   work.put(entry, { job: afterErasure(entry.job, options.now), dropsSideFiles: false })
+  work.link(entry, action)
   return finish('erased')
 }
 
@@ -161,85 +167,4 @@ export async function linkKeyOf(tx: Transaction): Promise<Buffer> {
   ])
   const [row] = await tx.query<{ value: Buffer }>(`SELECT value FROM secret WHERE name = 'links'`)
   return row!.value
-}
-
-/** Rows per step, so that nobody waits long for their locks. */
-const PRUNE_STEP = 500
-
-/** The position of a walk; null when it has seen everything that is old enough. */
-export type PruneCursor = { readonly job: number | null; readonly delivery: number | null }
-
-const OLD_JOBS = `
-  SELECT seq, job_id AS "jobId", first_delivery AS "firstDelivery", state, created_at AS "createdAt", updated_at AS "updatedAt"
-  FROM job WHERE seq > $1 ORDER BY seq LIMIT ${PRUNE_STEP}`
-const OLD_DELIVERIES = `
-  SELECT seq, disposition, received_at AS "receivedAt", last_at AS "lastAt" FROM delivery WHERE seq > $1 ORDER BY seq LIMIT ${PRUNE_STEP}`
-const DROP_JOBS = [
-  'DELETE FROM job_endpoint WHERE job_id = ANY($1::text[])',
-  'DELETE FROM attempt WHERE job_seq IN (SELECT seq FROM job WHERE job_id = ANY($1::text[]))',
-  'DELETE FROM side_files WHERE job_seq IN (SELECT seq FROM job WHERE job_id = ANY($1::text[]))',
-  'DELETE FROM job WHERE job_id = ANY($1::text[])',
-]
-
-type JobAge = Parameters<typeof isJobPrunable>[0] & { seq: number; jobId: string }
-type DeliveryAge = Parameters<typeof isDeliveryPrunable>[0] & { seq: number }
-
-/** Deletes a step of what is older than `before`. Rows are in order of time: the walk ends at the first younger row. */
-export async function pruneStep(tx: Transaction, before: number, at: PruneCursor, options: Options) {
-  const work = createWork(tx, options)
-  const jobs = at.job === null ? [] : await tx.query<JobAge>(OLD_JOBS, [at.job])
-  const deliveries = at.delivery === null ? [] : await tx.query<DeliveryAge>(OLD_DELIVERIES, [at.delivery])
-  const old = jobs.filter((job) => isJobPrunable(job, before)).map(({ jobId }) => jobId)
-  // Deliveries before jobs, as everywhere.
-  const others = deliveries.filter((one) => isDeliveryPrunable(one, before)).map(({ seq }) => seq)
-  const dropped = await dropOthers(tx, others, before)
-  for (const disposition of dropped) work.count(`delivery:${disposition}`, -1)
-  const goneJobs = old.length > 0 ? await dropJobs(tx, old, before) : { jobs: [], deliveries: 0 }
-  work.count('delivery:job', -goneJobs.deliveries)
-  work.count('job:done', -goneJobs.jobs.length)
-  await tx.commit(work.statements())
-  const next = {
-    job: nextOf(jobs, (job) => job.createdAt < before),
-    delivery: nextOf(deliveries, (delivery) => delivery.receivedAt < before),
-  }
-  return {
-    rows: dropped.length + goneJobs.jobs.length,
-    next: next.job === null && next.delivery === null ? null : next,
-  }
-}
-
-async function dropOthers(tx: Transaction, seqs: readonly number[], before: number): Promise<Content['is'][]> {
-  if (seqs.length === 0) return []
-  const rows = await tx.query<{ disposition: Content['is'] }>(
-    `DELETE FROM delivery WHERE seq = ANY($1::bigint[]) AND disposition <> 'job' AND last_at < $2::bigint RETURNING disposition`,
-    [seqs, Math.round(before)],
-  )
-  return rows.map(({ disposition }) => disposition)
-}
-
-/** A delivery may have come meanwhile: what is deleted is locked and looked at once more. */
-async function dropJobs(tx: Transaction, jobIds: readonly string[], before: number) {
-  const deliveries = await tx.query(
-    `SELECT d.seq FROM job JOIN delivery AS d ON d.seq = job.first_delivery OR (d.is_later AND d.job_id = job.job_id)
-     WHERE job.job_id = ANY($1::text[]) ORDER BY d.svix_id FOR UPDATE OF d SKIP LOCKED`,
-    [jobIds],
-  )
-  const locked = await tx.query<{ job_id: string }>(
-    `SELECT job_id FROM job WHERE job_id = ANY($1::text[]) AND state = 'done' AND updated_at < $2::bigint ORDER BY job_id FOR UPDATE`,
-    [jobIds, Math.round(before)],
-  )
-  const gone = locked.map(({ job_id }) => job_id)
-  if (gone.length === 0 || deliveries.length === 0) return { jobs: [], deliveries: 0 }
-  const rows = await tx.query(
-    `DELETE FROM delivery USING job WHERE job.job_id = ANY($1::text[])
-       AND (delivery.seq = job.first_delivery OR (delivery.is_later AND delivery.job_id = job.job_id)) RETURNING delivery.seq`,
-    [gone],
-  )
-  await tx.all(DROP_JOBS.map((text) => ({ text, values: [gone] })))
-  return { jobs: gone, deliveries: rows.length }
-}
-
-/** The position where a walk continues; null when it has reached the first row that is too young, or the end. */
-function nextOf<Row extends { seq: number }>(found: readonly Row[], isOld: (row: Row) => boolean): number | null {
-  return found.length === PRUNE_STEP && found.every(isOld) ? found.at(-1)!.seq : null
 }

@@ -6,6 +6,7 @@ import type { NextDue } from '../wake-up.ts'
 import { hasLiveHolder, ISOLATED, LANES, OPEN_SIDE_FILES } from './candidates.ts'
 import type { Transaction } from './lane.ts'
 import { JOB_COLUMNS, type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } from './rows.ts'
+import { HAND_OVER } from './work.ts'
 
 /**
  * Claims due jobs: reads the candidates, lets `claims.ts` choose, and takes the chosen ones that no other replica took
@@ -74,7 +75,8 @@ const TAKE = `
     RETURNING ${JOB_COLUMNS}
   ), counted AS (
     INSERT INTO counter (name, source, value)
-    SELECT name, $4::bigint, by * (SELECT count(*) FROM taken) FROM (VALUES ('job:queued', -1), ('job:running', 1)) AS c (name, by)
+    SELECT name, $4::bigint, by * (SELECT count(*) FROM taken WHERE c.stage IN ('', taken.stage))
+    FROM (VALUES ('job:queued', -1, ''), ('job:running', 1, ''), ('${HAND_OVER}', -1, 'hand_over')) AS c (name, by, stage)
     WHERE EXISTS (SELECT 1 FROM taken) ORDER BY name
     ON CONFLICT (name, source) DO UPDATE SET value = counter.value + excluded.value
   )

@@ -2,18 +2,18 @@ import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
 import type { About } from '../fleet.ts'
 import type { Claim, ClaimId, Delivery, Inbox, OperatorPause, Receipt } from '../inbox.ts'
-import { placesOf } from '../transitions.ts'
 import type { InboxWatch } from '../watch.ts'
 import { acceptBatch, storableDelivery } from './accept.ts'
 import { createBatcher, unavailable } from './batcher.ts'
 import { type StartBeats, startBeatThread } from './beats.ts'
-import { eraseJob, linkKeyOf, type PruneCursor, pruneStep, requeueJobs, rereadDelivery, setPause } from './changes.ts'
+import { setPause } from './changes.ts'
 import { claimJobs } from './claim.ts'
 import type { PostgresPlace } from './connect.ts'
 import { createDuties } from './duties.ts'
 import { CommitUnknown, isOfRow } from './errors.ts'
 import type { Transaction } from './lane.ts'
 import { createLanes } from './lanes.ts'
+import { createLedger } from './ledger.ts'
 import { lookAround } from './look.ts'
 import { prepareSchema } from './migrate.ts'
 import { createNews } from './news.ts'
@@ -44,8 +44,6 @@ export type PostgresOptions = {
 const LOOK_EVERY_MS = 1_000
 /** A delivery that is not durable after this time is answered with 503, ms. Svix waits 15 s. */
 const ACCEPT_TIMEOUT_MS = 10_000
-/** Jobs requeued in one transaction. */
-const REQUEUE_BATCH = 200
 const PROBE = `INSERT INTO counter (name, source, value) VALUES ('probe', $1, 0) ON CONFLICT (name, source) DO UPDATE SET value = 0`
 
 /** The inbox on PostgreSQL, for any number of replicas. Its tables are the one truth. */
@@ -171,13 +169,6 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
     return value
   }
 
-  async function ask<T>(question: string, run: () => Promise<T>): Promise<T> {
-    const began = performance.now()
-    const answer = await run()
-    options.onRead?.(question, performance.now() - began)
-    return answer
-  }
-
   function look(): void {
     accepts.giveUpOlderThan(ACCEPT_TIMEOUT_MS)
     // While writes fail, probe: a load balancer that saw the failure sends no traffic that would show the recovery.
@@ -226,48 +217,18 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
     isPaused: () => pause !== null,
     operatorPause: () => pause,
     lowDisk: async () => null,
-    get: (jobId) => ask('get', () => queries.get(jobId)),
-    list: (filter, page) => ask('list', () => queries.list(filter, page)),
-    oldest: (filter) => ask('oldest', () => queries.oldest(filter)),
-    idsFrom: (kind, prefix, limit) => ask('idsFrom', () => queries.idsFrom(kind, prefix, limit)),
-    bodies: (jobIds) => ask('bodies', () => queries.bodies(jobIds)),
-    deliveries: (filter, page) => ask('deliveries', () => queries.deliveries(filter, page)),
-    delivery: (svixId) => ask('delivery', () => queries.delivery(svixId)),
-    reread: (svixId, content) => changing((tx) => rereadDelivery(tx, svixId, content, at(3))),
-    stats: () => ask('stats', queries.stats),
-    service: () => ask('service', queries.service),
-    async requeue(filter, { dryRun = false, refetch = false, part } = {}) {
-      const jobIds = await queries.requeueable(filter)
-      if (dryRun) return jobIds.length
-      const since = clock.now()
-      const places = placesOf(jobIds.length, part)
-      let queued = 0
-      for (let first = 0; first < jobIds.length; first += REQUEUE_BATCH) {
-        const some = jobIds.slice(first, first + REQUEUE_BATCH)
-        const place = { since, first: places.first + first, total: places.total }
-        queued += await changing((tx) => requeueJobs(tx, some, refetch, place, at(3)))
-      }
-      return queued
-    },
-    erase: (jobId) => changing((tx) => eraseJob(tx, jobId, at(3))),
+    ...createLedger({
+      queries,
+      change,
+      changing,
+      clock,
+      at: () => at(3),
+      ...(options.onRead ? { onRead: options.onRead } : {}),
+    }),
     async pause(on, reason) {
       pause = await change((tx) => setPause(tx, on, reason ?? null, clock.now()))
       news.committed([], EVERYTHING)
     },
-    async prune(before, signal) {
-      let rows = 0
-      let from: PruneCursor | null = { job: 0, delivery: 0 }
-      while (from !== null && !signal?.aborted) {
-        const cursor: PruneCursor = from
-        const step: { rows: number; next: PruneCursor | null } = await change((tx) =>
-          pruneStep(tx, before, cursor, at(3)),
-        )
-        rows += step.rows
-        from = step.next
-      }
-      return rows
-    },
-    linkKey: () => change(linkKeyOf),
     replicas: () => livingReplicas(lanes.ask),
     exclusively: duties.run,
   }

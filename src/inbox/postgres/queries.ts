@@ -1,6 +1,7 @@
 import type { JobState, Stage } from '../../job.ts'
 import type {
   Content,
+  JobAction,
   JobDetail,
   JobFilter,
   JobPage,
@@ -14,6 +15,7 @@ import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
 import { ISOLATED, LANES, REQUEUEABLE } from './candidates.ts'
 import { matching } from './filters.ts'
+import { ACTIONS_OF_JOB, createJournal } from './journal.ts'
 import type { Lane } from './lane.ts'
 import { createLookups } from './lookups.ts'
 import {
@@ -30,6 +32,7 @@ import {
   storedSideFilesOf,
 } from './rows.ts'
 import { cursorOf, STEP_BODIES, STEP_ROWS, walkDown } from './walk.ts'
+import { HAND_OVER } from './work.ts'
 
 /** Everything that only looks, on a connection of its own: a long look does not hold up an accept. */
 export type Queries = ReturnType<typeof createQueries>
@@ -49,7 +52,7 @@ const FIRST_DUE = `
     (SELECT queued_at, due_at FROM job WHERE state = 'queued' AND crashes < 2 AND stage = lane.stage
        AND endpoint = lane.endpoint AND job.is_retry = retry.is_retry ORDER BY due_at LIMIT 1) AS first
   UNION ALL SELECT stage, NULL, min(due_at) FROM job WHERE ${ISOLATED} GROUP BY stage`
-const COUNTERS = `SELECT name, CASE WHEN name = 'last_verified_at' THEN max(value) ELSE sum(value)::bigint END AS value
+const COUNTERS = `SELECT name, CASE WHEN starts_with(name, 'last_verified_at') THEN max(value) ELSE sum(value)::bigint END AS value
   FROM counter GROUP BY name`
 const PAUSE = 'SELECT since, reason FROM operator_pause'
 
@@ -58,8 +61,8 @@ export function createQueries(lane: Lane) {
     lane.transaction((tx) => tx.query<R>(text, values))
 
   async function get(jobId: string): Promise<JobDetail | null> {
-    const texts = [JOB, ENDPOINTS, DELIVERIES, ATTEMPTS, SIDE_FILES]
-    const [jobs, endpoints, deliveries, attempts, sideFiles] = await lane.transaction((tx) =>
+    const texts = [JOB, ENDPOINTS, DELIVERIES, ATTEMPTS, SIDE_FILES, ACTIONS_OF_JOB]
+    const [jobs, endpoints, deliveries, attempts, sideFiles, actions] = await lane.transaction((tx) =>
       tx.all(texts.map((text) => ({ text, values: [storable(jobId)] }))),
     )
     const row = jobs![0] as JobTableRow | undefined
@@ -71,6 +74,9 @@ export function createQueries(lane: Lane) {
       isRunning: isInHand(job, missing ? storedSideFilesOf(missing) : null),
       endpoints: [row.endpoint, ...endpoints!.map(({ endpoint }) => endpoint as string)],
       deliveries: (deliveries as DeliveryTableRow[]).map(deliveryRowOf),
+      round: row.round,
+      queuedAt: row.queued_at,
+      actions: actions as JobAction[],
       attempts: (attempts as AttemptTableRow[]).map(attemptOf),
     }
   }
@@ -196,6 +202,7 @@ export function createQueries(lane: Lane) {
     const counted = new Map((counters as { name: string; value: number }[]).map((row) => [row.name, row.value]))
     const jobs = (state: JobState) => counted.get(`job:${state}`) ?? 0
     const delivered = (disposition: Content['is']) => counted.get(`delivery:${disposition}`) ?? 0
+    const handing = counted.get(HAND_OVER) ?? 0
     const first = due as { stage: Stage; queued_at: number | null; due_at: number }[]
     const oldestDue = (stage: Stage) => least(first.filter((row) => row.stage === stage).map((row) => row.due_at))
     return {
@@ -207,11 +214,23 @@ export function createQueries(lane: Lane) {
       oldestQueuedAt: least(first.flatMap((row) => row.queued_at ?? [])),
       oldestDueAt: { fetch: oldestDue('fetch'), hand_over: oldestDue('hand_over') },
       lastVerifiedAt: counted.get('last_verified_at') ?? null,
+      endpoints: verifiedIn(counted),
+      queued: { fetch: jobs('queued') - handing, hand_over: handing },
       paused: pause!.length > 0,
     }
   }
 
-  return { get, list, oldest, requeueable, stats, service, ...createLookups(lane) }
+  return { get, list, oldest, requeueable, stats, service, ...createJournal(lane), ...createLookups(lane) }
+}
+
+const VERIFIED = 'last_verified_at:'
+
+/** When each endpoint's last verified delivery came, by the counters. */
+function verifiedIn(counted: ReadonlyMap<string, number>): Stats['endpoints'] {
+  return [...counted]
+    .filter(([name]) => name.startsWith(VERIFIED))
+    .map(([name, lastVerifiedAt]) => ({ endpoint: name.slice(VERIFIED.length), lastVerifiedAt }))
+    .sort((a, b) => (a.endpoint < b.endpoint ? -1 : 1))
 }
 
 function least(times: readonly number[]): number | null {

@@ -25,9 +25,9 @@ const FOLD = `
     folded AS (DELETE FROM counter USING gone WHERE source / ${LANES_PER_REPLICA} = gone.id RETURNING name, value),
     dropped AS (DELETE FROM replica USING gone WHERE replica.id = gone.id)
   INSERT INTO counter (name, source, value)
-  SELECT name, 0, CASE WHEN name = 'last_verified_at' THEN max(value) ELSE sum(value) END FROM folded GROUP BY name ORDER BY name
+  SELECT name, 0, CASE WHEN starts_with(name, 'last_verified_at') THEN max(value) ELSE sum(value) END FROM folded GROUP BY name ORDER BY name
   ON CONFLICT (name, source) DO UPDATE SET value =
-    CASE WHEN counter.name = 'last_verified_at' THEN greatest(counter.value, excluded.value) ELSE counter.value + excluded.value END`
+    CASE WHEN starts_with(counter.name, 'last_verified_at') THEN greatest(counter.value, excluded.value) ELSE counter.value + excluded.value END`
 
 /** The number under which a lane of a replica counts. */
 export function sourceOf(replica: number, lane: 0 | 1 | 2 | 3): number {

@@ -1,6 +1,8 @@
 import type { CleanReason, JobState, Stage, Task } from '../../job.ts'
+import { causeOf } from '../../job-cause.ts'
 import type { CleanText } from '../../telemetry/scrub.ts'
-import type { Attempt, Content, DeliveryRow, ListedDelivery } from '../inbox.ts'
+import { notedAttempt } from '../attempt.ts'
+import type { Attempt, Content, DeliveryRow, ListedDelivery, NewAttempt } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
 
 /** A row of `job`. */
@@ -75,6 +77,13 @@ export type AttemptTableRow = {
   readonly saved_status: string | null
   readonly task: Task
   readonly type: string | null
+  readonly round: number | null
+  readonly calls: number | null
+  readonly files: number | null
+  readonly bytes: number | null
+  readonly fetch_ms: number | null
+  readonly save_ms: number | null
+  readonly hand_over_ms: number | null
 }
 
 /** Text that can be stored: PostgreSQL has no NUL, and UTF-8 no half of a surrogate pair. */
@@ -129,6 +138,7 @@ export function columnsOf(seq: number, job: StoredJob) {
     spent: Math.round(progress.spent),
     gone_spent: progress.goneSpent === null ? null : Math.round(progress.goneSpent),
     ...reasonColumns(progress.reason),
+    cause: progress.state === 'dead' && progress.reason ? storable(causeOf(progress.reason)) : null,
     token: job.token,
     round: job.round,
     queued_at: Math.round(job.queuedAt),
@@ -139,8 +149,8 @@ export function columnsOf(seq: number, job: StoredJob) {
 /** The names of what `columnsOf` gives, apart from `seq`. */
 export const CHANGING_COLUMNS = [
   ...['state', 'stage', 'type', 'announced_status', 'saved_status', 'fetch_since_round', 'first_delivery', 'failures'],
-  ...['polls', 'crashes', 'due_at', 'spent', 'gone_spent', 'reason_code', 'reason_message', 'token', 'round'],
-  ...['queued_at', 'updated_at'],
+  ...['polls', 'crashes', 'due_at', 'spent', 'gone_spent', 'reason_code', 'reason_message', 'cause', 'token'],
+  ...['round', 'queued_at', 'updated_at'],
 ]
 
 export function reasonColumns(reason: CleanReason | null) {
@@ -177,6 +187,25 @@ export function attemptOf(row: AttemptTableRow): Attempt {
     reason: reasonOf(row.reason_code, row.reason_message),
     savedStatus: row.saved_status,
     type: row.type,
+    ...{ round: row.round, calls: row.calls, files: row.files, bytes: row.bytes },
+    ...{ fetchMs: row.fetch_ms, saveMs: row.save_ms, handOverMs: row.hand_over_ms },
+  }
+}
+
+/** An attempt as a row of the table. */
+export function attemptColumns(jobSeq: number, token: number, attempt: NewAttempt) {
+  const noted = notedAttempt(attempt)
+  return {
+    ...{ job_seq: jobSeq, token, started_at: Math.round(noted.startedAt), ms: noted.ms, task: noted.task },
+    ...{ outcome: storable(noted.outcome), ...reasonColumns(noted.reason) },
+    ...{
+      saved_status: storable(noted.savedStatus),
+      type: storable(noted.type),
+      round: noted.round,
+      calls: noted.calls,
+    },
+    ...{ files: noted.files, bytes: noted.bytes, fetch_ms: noted.fetchMs, save_ms: noted.saveMs },
+    hand_over_ms: noted.handOverMs,
   }
 }
 

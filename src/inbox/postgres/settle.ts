@@ -1,6 +1,6 @@
 import { wakesBothStages } from '../../claims.ts'
 import type { JobProgress, SideFilesProgress } from '../../job.ts'
-import type { Attempt, Claim, ClaimId } from '../inbox.ts'
+import type { Claim, ClaimId, NewAttempt } from '../inbox.ts'
 import { afterSettle, isHeld } from '../transitions.ts'
 import { ISOLATED } from './candidates.ts'
 import type { Transaction } from './lane.ts'
@@ -8,7 +8,7 @@ import { type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } f
 import { createWork, type Effects, type Work } from './work.ts'
 
 /** The end of a claim: of a job's own stage, or of a try at its side files. */
-export type Settlement = { readonly claim: Claim; readonly attempt: Attempt } & (
+export type Settlement = { readonly claim: Claim; readonly attempt: NewAttempt } & (
   | { readonly next: JobProgress; readonly sideFiles: SideFilesProgress | null }
   | { readonly nextSideFiles: SideFilesProgress | null }
 )

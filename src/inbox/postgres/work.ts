@@ -1,5 +1,6 @@
-import type { JobState, SideFilesProgress, Stage } from '../../job.ts'
-import type { Attempt, ClaimId } from '../inbox.ts'
+import type { JobProgress, SideFilesProgress, Stage } from '../../job.ts'
+import type { ClaimId, NewAttempt } from '../inbox.ts'
+import { ACTIONS_KEPT } from '../journal.ts'
 import {
   ATTEMPTS_KEPT,
   type Changed,
@@ -11,13 +12,12 @@ import {
 import type { Queued } from '../wake-up.ts'
 import type { Statement, Transaction } from './lane.ts'
 import {
+  attemptColumns,
   CHANGING_COLUMNS,
   columnsOf,
   JOB_COLUMNS,
   type JobTableRow,
-  reasonColumns,
   type SideFilesRow,
-  storable,
   storedJobOf,
   storedSideFilesOf,
 } from './rows.ts'
@@ -32,6 +32,13 @@ export type Entry = {
 
 /** What a transaction has queued: by stage, whether something is due now, and when the first of the rest is. */
 export type Effects = { readonly queued: Queued; readonly dueAt: Readonly<Record<Stage, number | null>> }
+
+/** Counter of the queued jobs that wait to be handed over; the other queued ones wait to be fetched. */
+export const HAND_OVER = 'queued:hand_over'
+
+type Standing = Pick<JobProgress, 'state' | 'stage'>
+
+const waitsForHandOver = (job: Standing | null) => job?.state === 'queued' && job.stage === 'hand_over'
 
 /** What one transaction changes of jobs: read with a lock, changed in memory, written together at its end. */
 export type Work = ReturnType<typeof createWork>
@@ -51,9 +58,13 @@ const PUT_SIDE_FILES = `INSERT INTO side_files (job_seq, failures, crashes, due_
 const DROP_SIDE_FILES = 'DELETE FROM side_files WHERE job_seq = ANY($1::bigint[])'
 const NOTE_ATTEMPTS = `INSERT INTO attempt
   SELECT * FROM json_populate_recordset(NULL::attempt, $1::json)
-  ON CONFLICT (job_seq, token) DO UPDATE SET started_at = excluded.started_at, ms = excluded.ms, task = excluded.task,
-    outcome = excluded.outcome, reason_code = excluded.reason_code, reason_message = excluded.reason_message,
-    saved_status = excluded.saved_status, type = excluded.type`
+  ON CONFLICT (job_seq, token) DO NOTHING`
+const LINK_ACTIONS = `INSERT INTO action_job
+  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[]) ORDER BY 1, 2
+  ON CONFLICT (job_seq, action_seq) DO UPDATE SET round = excluded.round`
+const DROP_OLD_LINKS = `DELETE FROM action_job USING unnest($1::bigint[]) AS of (seq)
+  WHERE job_seq = of.seq AND action_seq <=
+    (SELECT action_seq FROM action_job AS old WHERE old.job_seq = of.seq ORDER BY action_seq DESC LIMIT 1 OFFSET ${ACTIONS_KEPT})`
 const DROP_OLD_ATTEMPTS = `DELETE FROM attempt USING unnest($1::bigint[]) AS of (seq)
   WHERE job_seq = of.seq AND token <=
     (SELECT token FROM attempt AS old WHERE old.job_seq = of.seq ORDER BY token DESC LIMIT 1 OFFSET ${ATTEMPTS_KEPT})`
@@ -67,8 +78,9 @@ const COUNT = `INSERT INTO counter (name, source, value) SELECT name, $1, value 
 export function createWork(tx: Transaction, { source, now }: { readonly source: number; readonly now: number }) {
   const entries = new Map<string, Entry>()
   const putBack = new Map<number, SideFilesProgress | null>()
-  const attempts: object[] = []
+  const attempts: { readonly job_seq: number }[] = []
   const endpoints: { jobId: string; endpoint: string }[] = []
+  const links: { seq: number; action: number; round: number }[] = []
   const counts = new Map<string, number>()
   const more: Statement[] = []
   const queued: Record<Stage, boolean> = { fetch: false, hand_over: false }
@@ -78,10 +90,11 @@ export function createWork(tx: Transaction, { source, now }: { readonly source: 
     counts.set(name, (counts.get(name) ?? 0) + by)
   }
 
-  function countTransition(from: JobState | null, to: JobState | null): void {
-    if (from === to) return
-    if (from) count(`job:${from}`, -1)
-    if (to) count(`job:${to}`, 1)
+  function countTransition(from: Standing | null, to: Standing | null): void {
+    count(HAND_OVER, Number(waitsForHandOver(to)) - Number(waitsForHandOver(from)))
+    if (from?.state === to?.state) return
+    if (from) count(`job:${from.state}`, -1)
+    if (to) count(`job:${to.state}`, 1)
   }
 
   /** Locks these jobs, and reads them with their side files. Those that are not there are left out. */
@@ -115,7 +128,7 @@ export function createWork(tx: Transaction, { source, now }: { readonly source: 
   function put(entry: Entry, { job, dropsSideFiles }: Changed): void {
     if (dropsSideFiles) putSideFiles(entry, null)
     const isNew = job.progress !== entry.job.progress
-    if (isNew) countTransition(entry.job.progress.state, job.progress.state)
+    if (isNew) countTransition(entry.job.progress, job.progress)
     entry.job = job
     if (isNew && job.progress.state === 'queued') wake(job.progress.stage, job.progress.dueAt)
   }
@@ -142,16 +155,17 @@ export function createWork(tx: Transaction, { source, now }: { readonly source: 
     return entry && isHeld(claim, entry.job, entry.sideFiles) ? entry : null
   }
 
-  function noteAttempt({ seq }: Entry, token: number, attempt: Attempt): void {
-    const { startedAt, ms, task, outcome, reason, savedStatus, type } = attempt
-    attempts.push({
-      ...{ job_seq: seq, token, started_at: Math.round(startedAt), ms: Math.round(ms), task, outcome },
-      ...{ ...reasonColumns(reason), saved_status: storable(savedStatus), type: storable(type) },
-    })
+  function noteAttempt({ seq }: Entry, token: number, attempt: NewAttempt): void {
+    attempts.push(attemptColumns(seq, token, attempt))
   }
 
   function addEndpoint(jobId: string, endpoint: string): void {
     endpoints.push({ jobId, endpoint })
+  }
+
+  /** Notes with a job that it was part of an action. */
+  function link({ seq, job }: Entry, action: number | undefined): void {
+    if (action !== undefined) links.push({ seq, action, round: job.round })
   }
 
   /** The statements that write all of it: for the end of the transaction. */
@@ -166,7 +180,7 @@ export function createWork(tx: Transaction, { source, now }: { readonly source: 
     if (kept.length > 0) all.push({ text: PUT_SIDE_FILES, values: [JSON.stringify(kept.map(sideFilesColumns))] })
     if (attempts.length > 0) {
       all.push({ text: NOTE_ATTEMPTS, values: [JSON.stringify(attempts)] })
-      const seqs = new Set(attempts.map((one) => (one as { job_seq: number }).job_seq))
+      const seqs = new Set(attempts.map((one) => one.job_seq))
       all.push({ text: DROP_OLD_ATTEMPTS, values: [[...seqs]] })
     }
     if (endpoints.length > 0)
@@ -174,6 +188,11 @@ export function createWork(tx: Transaction, { source, now }: { readonly source: 
         text: ADD_ENDPOINTS,
         values: [endpoints.map(({ jobId }) => jobId), endpoints.map(({ endpoint }) => endpoint)],
       })
+    if (links.length > 0) {
+      const seqs = links.map(({ seq }) => seq)
+      const values = [seqs, links.map(({ action }) => action), links.map(({ round }) => round)]
+      all.push({ text: LINK_ACTIONS, values }, { text: DROP_OLD_LINKS, values: [seqs] })
+    }
     const counted = [...counts].filter(([, by]) => by !== 0)
     if (counted.length > 0)
       all.push({ text: COUNT, values: [source, counted.map(([name]) => name), counted.map(([, by]) => by)] })
@@ -190,6 +209,7 @@ export function createWork(tx: Transaction, { source, now }: { readonly source: 
     held,
     noteAttempt,
     addEndpoint,
+    link,
     count,
     countTransition,
     wake,

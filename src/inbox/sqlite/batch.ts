@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { NextDue, Queued } from '../wake-up.ts'
 import { type Failure, failureOf } from './failure.ts'
-import { createPrune, type PruneCursor } from './prune.ts'
+import { createPrune, type Prune } from './prune.ts'
 import { createWriter, type Writer } from './writer.ts'
 
 /** The changes that can be requested, by the name of the writer's function. */
@@ -19,8 +19,13 @@ export type Changes = Pick<
   | 'pause'
   | 'stopAsked'
   | 'linkKey'
+  | 'note'
+  | 'count'
+  | 'eraseDelivery'
+  | 'fillCauses'
   | 'probe'
-> & { prune(before: number, at: PruneCursor): { rows: number; next: PruneCursor | null } }
+> &
+  Prune
 
 export type Change = { [K in keyof Changes]: readonly [name: K, args: Parameters<Changes[K]>] }[keyof Changes]
 
@@ -55,7 +60,7 @@ const NOTHING_QUEUED: Queued = { fetch: false, hand_over: false }
 /** Applies batches of changes, each as one transaction. */
 export function createBatches(db: DatabaseSync) {
   const writer = createWriter(db)
-  const changes: Changes = { ...writer, prune: createPrune(db, writer) }
+  const changes: Changes = { ...writer, ...createPrune(db, writer) }
   const dataVersion = db.prepare('PRAGMA data_version')
   let seenVersion = versionOf()
   let outlook = { nextDue: { fetch: null, hand_over: null } as NextDue, paused: false }

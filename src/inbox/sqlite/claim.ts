@@ -56,7 +56,7 @@ export function createClaims(sql: Statements, tally: Tally) {
     const job = jobOf(seq)
     const { updatedAt } = afterClaim(job, token, now)
     sql.markRunning.run({ seq, token, updatedAt })
-    tally.countTransition('queued', 'running')
+    tally.countTransition(job.progress, { ...job.progress, state: 'running' })
     return given(job, job.progress.stage, token)
   }
 

@@ -7,10 +7,12 @@ import { createWakeUp } from '../wake-up.ts'
 import type { InboxWatch } from '../watch.ts'
 import type { Change } from './batch.ts'
 import { createBatcher } from './batcher.ts'
+import { createCauses } from './causes.ts'
 import { createCheckpointer, logBound } from './checkpoint.ts'
 import { type Connection, connect } from './connection.ts'
 import { freeRoom } from './disk.ts'
 import type { PruneCursor } from './prune.ts'
+import type { BodiesCursor } from './prune-bodies.ts'
 import type { OldestPart, Queries, RequeueablePart } from './queries.ts'
 import type { Question } from './thread.ts'
 
@@ -135,6 +137,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     return seqs.reverse()
   }
 
+  const dead = createCauses({
+    dead: (from, at) => ask('dead', from, at),
+    describe: (groups) => ask('describeCauses', groups),
+    atRisk: (found) => ask('atRisk', found),
+    fill: (limit) => change('fillCauses', limit),
+  })
+
   const inbox: Omit<Inbox, 'close'> = {
     clock,
     replicas: async () => [],
@@ -172,10 +181,15 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     bodies: (jobIds) => ask('bodies', jobIds),
     deliveries: (filter, page) => ask('deliveries', filter, page),
     delivery: (svixId) => ask('delivery', svixId),
-    reread: (svixId, content) => change('reread', svixId, content, clock.now()),
+    reread: (svixId, content, action) => change('reread', svixId, content, clock.now(), action),
+    async eraseDelivery(svixId) {
+      const isErased = await change('eraseDelivery', svixId)
+      if (isErased) await checkpointer.now()
+      return isErased
+    },
     stats: () => ask('stats'),
     service,
-    async requeue(filter, { dryRun = false, refetch = false, part } = {}) {
+    async requeue(filter, { dryRun = false, refetch = false, part, action } = {}) {
       const seqs = await requeueable(filter)
       if (dryRun) return seqs.length
       const since = clock.now()
@@ -183,14 +197,15 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
       let queued = 0
       for (let first = 0; first < seqs.length; first += REQUEUE_BATCH) {
         const at = { since, first: places.first + first, total: places.total }
-        queued += await change('requeue', seqs.slice(first, first + REQUEUE_BATCH), refetch, at, clock.now())
+        const batch = seqs.slice(first, first + REQUEUE_BATCH)
+        queued += await change('requeue', batch, refetch, at, clock.now(), action)
         // A command must leave the service beside it room to write.
         await new Promise((resolve) => setTimeout(resolve, REQUEUE_PAUSE_MS))
       }
       return queued
     },
-    async erase(jobId) {
-      const found = await change('erase', jobId, clock.now())
+    async erase(jobId, action) {
+      const found = await change('erase', jobId, clock.now(), action)
       // Erased data remains in the log until the log is emptied.
       if (found === 'erased') await checkpointer.now()
       return found
@@ -201,18 +216,42 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     async prune(before, signal) {
       let rows = 0
-      let at: PruneCursor | null = { job: 0, delivery: 0 }
+      let at: PruneCursor | null = { job: 0, delivery: 0, isFirst: true }
       while (at !== null && !signal?.aborted) {
-        const step: { rows: number; next: PruneCursor | null } = await change('prune', before, at)
+        const step: { rows: number; next: PruneCursor | null } = await change('prune', before, at, clock.now())
         rows += step.rows
         at = step.next
       }
       return rows
     },
+    async pruneBodies(before, signal) {
+      let rows = 0
+      let at: BodiesCursor | null = { delivery: 0, attempts: 0 }
+      while (at !== null && !signal?.aborted) {
+        const step: { rows: number; next: BodiesCursor | null } = await change('pruneBodies', before, at)
+        rows += step.rows
+        at = step.next
+      }
+      // What was deleted remains in the log until the log is emptied.
+      if (rows > 0) await checkpointer.now()
+      return rows
+    },
+    causes: () => dead.causes(clock.now()),
+    atRisk: () => dead.atRisk(clock.now()),
+    note: (action) => change('note', action, clock.now()),
+    actions: (page) => ask('actions', page),
+    count: (minutes) => change('count', minutes),
+    minutes: (from, to) => ask('minutes', from, to, clock.now()),
+    refusals: (since) => ask('refusals', since, clock.now()),
     linkKey: async () => Buffer.from(await change('linkKey')),
   }
 
-  if (isService) await change('recover', clock.now())
+  if (isService) {
+    await change('recover', clock.now())
+    const closing = new AbortController()
+    opening.defer(() => closing.abort())
+    dead.startFilling(closing.signal)
+  }
   const closing = opening.move()
   return { ...inbox, close: () => closing.disposeAsync() }
 }

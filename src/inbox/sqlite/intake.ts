@@ -14,10 +14,10 @@ type KeptDelivery = {
 }
 
 /** Records deliveries, and what they announce to their jobs. */
-export function createIntake(sql: Statements, tally: Tally, jobs: Pick<Jobs, 'find' | 'insert' | 'put'>) {
+export function createIntake(sql: Statements, tally: Tally, jobs: Pick<Jobs, 'find' | 'insert' | 'put' | 'link'>) {
   function accept(delivery: Delivery, now: number): Receipt {
     const { endpoint, content, receivedAt } = delivery
-    tally.verified(receivedAt)
+    tally.verified(endpoint, receivedAt)
     const { svixId, earlier } = identify(
       delivery,
       (id) => sql.delivery.get(id) as { seq: number; jobId: string | null } | undefined,
@@ -48,7 +48,7 @@ export function createIntake(sql: Statements, tally: Tally, jobs: Pick<Jobs, 'fi
     return receipt
   }
 
-  function reread(svixId: string, content: Content, now: number): 'job' | 'unchanged' | 'unknown' {
+  function reread(svixId: string, content: Content, now: number, action?: number): 'job' | 'unchanged' | 'unknown' {
     const row = sql.keptDelivery.get(svixId) as KeptDelivery | undefined
     if (!row) return 'unknown'
     const { seq, endpoint, disposition } = row
@@ -60,6 +60,7 @@ export function createIntake(sql: Statements, tally: Tally, jobs: Pick<Jobs, 'fi
       return seq
     }
     announce(taken, endpoint, { known: false, numberOf }, now)
+    jobs.link(jobs.find(jobId)!.seq, action)
     tally.count(`delivery:${disposition}`, -1)
     tally.count('delivery:job', 1)
     return 'job'

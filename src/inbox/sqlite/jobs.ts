@@ -1,5 +1,7 @@
 import type { SideFilesProgress } from '../../job.ts'
-import type { Attempt, ClaimId } from '../inbox.ts'
+import { notedAttempt } from '../attempt.ts'
+import type { ClaimId, NewAttempt } from '../inbox.ts'
+import { ACTIONS_KEPT } from '../journal.ts'
 import {
   ATTEMPTS_KEPT,
   type Changed,
@@ -34,7 +36,7 @@ export function createJobs(sql: Statements, tally: Tally) {
   function insert(job: StoredJob): void {
     const { jobId, endpoint, announced, firstDelivery, createdAt, progress } = job
     sql.insertJob.run({ jobId, endpoint, announced, firstDelivery, createdAt })
-    tally.countTransition(null, progress.state)
+    tally.countTransition(null, progress)
     tally.queued(progress.stage)
   }
 
@@ -46,7 +48,7 @@ export function createJobs(sql: Statements, tally: Tally) {
       return
     }
     sql.saveJob.run({ seq, ...columnsOf(job) })
-    tally.countTransition(was.progress.state, progress.state)
+    tally.countTransition(was.progress, progress)
     if (progress.state === 'queued') tally.queued(progress.stage)
   }
 
@@ -68,11 +70,18 @@ export function createJobs(sql: Statements, tally: Tally) {
     return isHeld(claim, found.job, sideFiles) ? found : null
   }
 
-  function noteAttempt(seq: number, token: number, attempt: Attempt): void {
-    const { reason, ms, ...noted } = attempt
-    sql.insertAttempt.run({ seq, token, ...noted, ms: Math.round(ms), ...reasonColumns(reason) })
+  function noteAttempt(seq: number, token: number, attempt: NewAttempt): void {
+    const { reason, ...noted } = notedAttempt(attempt)
+    sql.insertAttempt.run({ seq, token, ...noted, ...reasonColumns(reason) })
     sql.dropOldAttempts.run({ seq, kept: ATTEMPTS_KEPT })
   }
 
-  return { find, insert, put, putSideFiles, sideFilesOf, held, noteAttempt }
+  /** Notes with a job that it was part of an action. */
+  function link(seq: number, action: number | undefined): void {
+    if (action === undefined) return
+    sql.linkAction.run({ seq, action })
+    sql.dropOldLinks.run({ seq, kept: ACTIONS_KEPT })
+  }
+
+  return { find, insert, put, putSideFiles, sideFilesOf, held, noteAttempt, link }
 }

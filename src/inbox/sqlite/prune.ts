@@ -2,14 +2,19 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { JobState } from '../../job.ts'
 import { isDeliveryPrunable } from '../deliveries.ts'
 import type { Content } from '../inbox.ts'
+import { countsKeptFrom } from '../journal.ts'
 import { isJobPrunable } from '../transitions.ts'
+import { createPruneBodies } from './prune-bodies.ts'
 import type { Writer } from './writer.ts'
 
 /** Rows per step, so that accepts are not delayed. */
 const STEP = 500
 
-/** The position of a walk; null when it has seen everything that is old enough. */
-export type PruneCursor = { readonly job: number | null; readonly delivery: number | null }
+/** The position of a walk; null when it has seen everything that is old enough. `isFirst`: nothing has been looked at. */
+export type PruneCursor = { readonly job: number | null; readonly delivery: number | null; readonly isFirst?: boolean }
+
+/** The steps by which old rows go, each a change of its own. */
+export type Prune = ReturnType<typeof createPrune>
 
 /**
  * Deletes everything older than `before`, step by step. Rows are in order of time, so that a walk ends at the first
@@ -31,9 +36,15 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
   const deleteSteps = [
     p('DELETE FROM job_endpoint WHERE job_id = (SELECT job_id FROM job WHERE seq = :seq)'),
     p('DELETE FROM attempt WHERE job_seq = :seq'),
+    p('DELETE FROM action_job WHERE job_seq = :seq'),
     p('DELETE FROM side_files WHERE job_seq = :seq'),
     p('DELETE FROM job WHERE seq = :seq'),
   ]
+  const deleteActions = p('DELETE FROM action WHERE at < :before')
+  const deleteCounts = {
+    minute: p('DELETE FROM minute WHERE at < :before'),
+    hour: p('DELETE FROM hour WHERE at < :before'),
+  }
 
   function removeDelivery(seq: number, disposition: string): void {
     deleteBody.run({ seq })
@@ -48,7 +59,7 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
       if (firstDelivery !== null) removeDelivery(firstDelivery, 'job')
       for (const delivery of later.all({ jobId }) as { seq: number }[]) removeDelivery(delivery.seq, 'job')
       for (const statement of deleteSteps) statement.run({ seq })
-      writer.tally.countTransition('done', null)
+      writer.tally.countTransition({ state: 'done', stage: 'fetch' }, null)
     }
     return { rows: gone.length, next: nextOf(found, (job) => job.createdAt < before) }
   }
@@ -61,15 +72,26 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
     return { rows: gone.length, next: nextOf(found, (delivery) => delivery.receivedAt < before) }
   }
 
-  return (before: number, at: PruneCursor): { rows: number; next: PruneCursor | null } => {
+  /** A look once an hour finds few: an hour's counts, and what people did then. */
+  function notes(before: number, now: number): number {
+    const kept = countsKeptFrom(now)
+    deleteCounts.minute.run({ before: kept.minute })
+    deleteCounts.hour.run({ before: kept.hour })
+    return Number(deleteActions.run({ before }).changes)
+  }
+
+  function prune(before: number, at: PruneCursor, now: number): { rows: number; next: PruneCursor | null } {
+    const noted = at.isFirst ? notes(before, now) : 0
     const byJob = at.job === null ? { rows: 0, next: null } : jobStep(before, at.job)
     const byDelivery = at.delivery === null ? { rows: 0, next: null } : deliveryStep(before, at.delivery)
     const over = byJob.next === null && byDelivery.next === null
     return {
-      rows: byJob.rows + byDelivery.rows,
+      rows: noted + byJob.rows + byDelivery.rows,
       next: over ? null : { job: byJob.next, delivery: byDelivery.next },
     }
   }
+
+  return { prune, ...createPruneBodies(db) }
 }
 
 type Step = { readonly rows: number; readonly next: number | null }

@@ -13,6 +13,7 @@ import type {
 } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
+import { createJournal } from './journal.ts'
 import { createLookups, textOf } from './lookups.ts'
 import {
   type AttemptTableRow,
@@ -31,6 +32,7 @@ import {
   storedJobOf,
   storedSideFilesOf,
 } from './rows.ts'
+import { HAND_OVER, VERIFIED } from './tally.ts'
 import { cursorOf, MAX_REQUEST_MS, STEP_BODIES, STEP_ROWS, walkDown } from './walk.ts'
 
 /** Everything that only looks, on a connection of its own: a long look does not hold up an accept. */
@@ -49,6 +51,7 @@ export function createQueries(db: DatabaseSync) {
   db.function(HAS_METADATA, (body, wanted) =>
     body instanceof Uint8Array && hasMetadata(textOf(body), JSON.parse(String(wanted))) ? 1 : 0,
   )
+  const journal = createJournal(db)
   const job = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = :jobId`)
   const endpoints = db.prepare('SELECT endpoint FROM job_endpoint WHERE job_id = :jobId ORDER BY endpoint')
   const deliveries = db.prepare(
@@ -77,7 +80,10 @@ export function createQueries(db: DatabaseSync) {
       ...jobRowOf(stored),
       isRunning: isInHand(stored, missing ? storedSideFilesOf(missing) : null),
       endpoints: [row.endpoint, ...others.map((other) => other.endpoint)],
+      round: row.round,
+      queuedAt: row.queued_at,
       deliveries: (deliveries.all({ first: row.first_delivery, jobId }) as DeliveryTableRow[]).map(deliveryRowOf),
+      actions: journal.actionsOf(row.seq),
       attempts: (attempts.all({ seq: row.seq }) as AttemptTableRow[]).map(attemptOf),
     }
   }
@@ -182,6 +188,7 @@ export function createQueries(db: DatabaseSync) {
     const first = (lanes.all() as { stage: string; endpoint: string }[]).flatMap((lane) =>
       [0, 1].flatMap((isRetry) => (firstDue.get({ ...lane, isRetry }) as FirstDueRow | undefined) ?? []),
     )
+    const handing = counted.get(HAND_OVER) ?? 0
     const queuedAt = first.map((row) => row.queued_at)
     const due = [...first, ...(isolatedDue.all() as DueRow[])]
     const oldestDue = (stage: Stage) => {
@@ -200,11 +207,21 @@ export function createQueries(db: DatabaseSync) {
       oldestQueuedAt: queuedAt.length > 0 ? Math.min(...queuedAt) : null,
       oldestDueAt: { fetch: oldestDue('fetch'), hand_over: oldestDue('hand_over') },
       lastVerifiedAt: counted.get('last_verified_at') ?? null,
+      endpoints: verifiedIn(counted),
+      queued: { fetch: jobs('queued') - handing, hand_over: handing },
       paused: pauseNow() !== null,
     }
   }
 
-  return { get, list, oldest, requeueable, stats, service, ...createLookups(db) }
+  return { get, list, oldest, requeueable, stats, service, ...journal.queries, ...createLookups(db) }
+}
+
+/** When each endpoint's last verified delivery came, by the counters. */
+function verifiedIn(counted: ReadonlyMap<string, number>): Stats['endpoints'] {
+  return [...counted]
+    .filter(([name]) => name.startsWith(VERIFIED))
+    .map(([name, lastVerifiedAt]) => ({ endpoint: name.slice(VERIFIED.length), lastVerifiedAt }))
+    .sort((a, b) => (a.endpoint < b.endpoint ? -1 : 1))
 }
 
 /** Rows that one statement looks at. */

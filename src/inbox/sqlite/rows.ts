@@ -1,4 +1,5 @@
 import { type CleanReason, ERASED, type JobState, REQUEUEABLE_STATES, type Stage, type Task } from '../../job.ts'
+import { causeOf } from '../../job-cause.ts'
 import type { CleanText } from '../../telemetry/scrub.ts'
 import type { Attempt, Content, DeliveryFilter, DeliveryRow, JobFilter, ListedDelivery } from '../inbox.ts'
 import type { StoredJob, StoredSideFiles } from '../transitions.ts'
@@ -69,6 +70,13 @@ export type AttemptTableRow = {
   readonly saved_status: string | null
   readonly task: Task
   readonly type: string | null
+  readonly round: number | null
+  readonly calls: number | null
+  readonly files: number | null
+  readonly bytes: number | null
+  readonly fetch_ms: number | null
+  readonly save_ms: number | null
+  readonly hand_over_ms: number | null
 }
 
 /** A job as it is kept, of its row. */
@@ -104,9 +112,11 @@ export function storedJobOf(row: JobTableRow): StoredJob {
 export function columnsOf(job: StoredJob) {
   const { type, announced, savedStatus, firstDelivery, round, fetchSince, token, queuedAt, updatedAt } = job
   const { reason, ...progress } = job.progress
+  const cause = progress.state === 'dead' && reason !== null ? causeOf(reason) : null
   return {
     ...progress,
     ...reasonColumns(reason),
+    cause,
     ...{ type, announced, savedStatus, firstDelivery, round, fetchSince, token, queuedAt, updatedAt },
   }
 }
@@ -147,6 +157,8 @@ export function attemptOf(row: AttemptTableRow): Attempt {
     reason: reasonOf(row.reason_code, row.reason_message),
     savedStatus: row.saved_status,
     type: row.type,
+    ...{ round: row.round, calls: row.calls, files: row.files, bytes: row.bytes },
+    ...{ fetchMs: row.fetch_ms, saveMs: row.save_ms, handOverMs: row.hand_over_ms },
   }
 }
 
@@ -188,6 +200,8 @@ const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   status: 'COALESCE(saved_status, announced_status) = :status COLLATE NOCASE',
   type: 'type = :type COLLATE NOCASE',
   endpoint: 'endpoint = :endpoint COLLATE NOCASE',
+  // The index is only used where its own condition stands in the query.
+  cause: `(state = 'dead' AND cause = :cause)`,
   code: 'reason_code = :code',
   error: '(reason_code = :error OR instr(lower(reason_message), lower(:error)))',
   // By the deliveries of the one job: a look for all deliveries with such an id would be a look at nearly all there are.

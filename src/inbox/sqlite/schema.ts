@@ -145,6 +145,48 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO operator_pause SELECT 1, unixepoch() * 1000, NULL FROM counter WHERE name = 'paused' AND value = 1;
   DELETE FROM counter WHERE name = 'paused';
   `,
+  // The operator's page: why jobs are dead, who did what, what an attempt did, what happened in each minute. The new
+  // indexes hold rare rows alone, so that recording a delivery writes no page more. `job_cause` has all all that the list of causes is made from;
+  // of jobs that are dead already the service fills it beside its work (see causes.ts).
+  `
+  ALTER TABLE job ADD COLUMN cause TEXT;
+  CREATE INDEX job_cause ON job (cause, seq, stage, updated_at, created_at) WHERE state = 'dead';
+  CREATE INDEX job_expected ON job (seq) WHERE state = 'expected';
+  INSERT OR REPLACE INTO counter
+    SELECT 'queued:hand_over', COUNT(*) FROM job WHERE state = 'queued' AND stage = 'hand_over' AND crashes < 2;
+  UPDATE counter SET value = value + (
+    SELECT COUNT(*) FROM job WHERE state = 'queued' AND stage = 'hand_over' AND crashes >= 2)
+    WHERE name = 'queued:hand_over';
+
+  ALTER TABLE attempt ADD COLUMN round INTEGER;
+  ALTER TABLE attempt ADD COLUMN calls INTEGER;
+  ALTER TABLE attempt ADD COLUMN files INTEGER;
+  ALTER TABLE attempt ADD COLUMN bytes INTEGER;
+  ALTER TABLE attempt ADD COLUMN fetch_ms INTEGER;
+  ALTER TABLE attempt ADD COLUMN save_ms INTEGER;
+  ALTER TABLE attempt ADD COLUMN hand_over_ms INTEGER;
+  CREATE INDEX attempt_text ON attempt (job_seq) WHERE reason_message <> '';
+
+  CREATE TABLE action (
+    seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    who    TEXT NOT NULL,
+    role   TEXT NOT NULL,
+    what   TEXT NOT NULL,
+    filter TEXT,
+    count  INTEGER NOT NULL,
+    ids    TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE action_job (
+    job_seq    INTEGER NOT NULL,
+    action_seq INTEGER NOT NULL,
+    round      INTEGER NOT NULL,
+    PRIMARY KEY (job_seq, action_seq)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE minute (at INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (at, name)) STRICT, WITHOUT ROWID;
+  CREATE TABLE hour (at INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (at, name)) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** How long a process waits for another one's write, ms. */

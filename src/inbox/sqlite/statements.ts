@@ -7,7 +7,7 @@ const UNHINDERED = `(:stage = 'hand_over'
 
 /** What `columnsOf` gives values for: all of a job that may change. */
 const SET_JOB = `state = :state, stage = :stage, failures = :failures, polls = :polls, crashes = :crashes, due_at = :dueAt,
-  spent = :spent, gone_spent = :goneSpent, reason_code = :reasonCode, reason_message = :reasonMessage, type = :type,
+  spent = :spent, gone_spent = :goneSpent, reason_code = :reasonCode, reason_message = :reasonMessage, cause = :cause, type = :type,
   announced_status = :announced, saved_status = :savedStatus, first_delivery = :firstDelivery, round = :round,
   fetch_since_round = :fetchSince, token = :token, queued_at = :queuedAt, updated_at = :updatedAt`
 
@@ -92,8 +92,10 @@ export function prepareStatements(db: DatabaseSync) {
     clampSideFiles: p('UPDATE side_files SET due_at = :furthest WHERE is_running = 0 AND due_at > :furthest'),
 
     insertAttempt: p(
-      `INSERT OR REPLACE INTO attempt (job_seq, token, started_at, ms, outcome, reason_code, reason_message, saved_status, task, type)
-       VALUES (:seq, :token, :startedAt, :ms, :outcome, :reasonCode, :reasonMessage, :savedStatus, :task, :type)`,
+      `INSERT OR REPLACE INTO attempt (job_seq, token, started_at, ms, outcome, reason_code, reason_message, saved_status, task, type, round,
+         calls, files, bytes, fetch_ms, save_ms, hand_over_ms)
+       VALUES (:seq, :token, :startedAt, :ms, :outcome, :reasonCode, :reasonMessage, :savedStatus, :task, :type, :round,
+         :calls, :files, :bytes, :fetchMs, :saveMs, :handOverMs)`,
     ),
     dropOldAttempts: p(
       `DELETE FROM attempt WHERE job_seq = :seq AND token <=
@@ -108,6 +110,29 @@ export function prepareStatements(db: DatabaseSync) {
       p('DELETE FROM attempt WHERE job_seq = :seq'),
       p('DELETE FROM side_files WHERE job_seq = :seq'),
     ],
+
+    /** Of jobs that died before causes were kept: their entries stand at the front of the index. */
+    withoutCause: p(
+      `SELECT seq, reason_code AS code, reason_message AS message FROM job INDEXED BY job_cause
+       WHERE state = 'dead' AND cause IS NULL LIMIT :limit`,
+    ),
+    setCause: p('UPDATE job SET cause = :cause WHERE seq = :seq'),
+    insertAction: p(
+      `INSERT INTO action (at, who, role, what, filter, count, ids) VALUES (:at, :who, :role, :what, :filter, :count, :ids)`,
+    ),
+    linkAction: p(
+      `INSERT OR REPLACE INTO action_job (job_seq, action_seq, round) SELECT seq, :action, round FROM job WHERE seq = :seq`,
+    ),
+    dropOldLinks: p(
+      `DELETE FROM action_job WHERE job_seq = :seq AND action_seq <=
+         (SELECT action_seq FROM action_job WHERE job_seq = :seq ORDER BY action_seq DESC LIMIT 1 OFFSET :kept)`,
+    ),
+    addMinute: p('INSERT INTO minute VALUES (:at, :name, :by) ON CONFLICT DO UPDATE SET n = n + :by'),
+    addHour: p('INSERT INTO hour VALUES (:at, :name, :by) ON CONFLICT DO UPDATE SET n = n + :by'),
+    eraseOther: p(
+      `DELETE FROM delivery_body WHERE seq = (SELECT seq FROM delivery WHERE svix_id = :svixId AND disposition <> 'job')`,
+    ),
+    isOther: p(`SELECT 1 FROM delivery WHERE svix_id = :svixId AND disposition <> 'job'`),
 
     pause: p('SELECT paused_at AS since, paused_reason AS reason FROM operator_pause'),
     setPause: p('INSERT OR REPLACE INTO operator_pause (id, paused_at, paused_reason) VALUES (1, :since, :reason)'),

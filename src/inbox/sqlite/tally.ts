@@ -1,6 +1,15 @@
-import type { JobState, Stage } from '../../job.ts'
+import type { JobProgress, Stage } from '../../job.ts'
 import type { Queued } from '../wake-up.ts'
 import type { Statements } from './statements.ts'
+
+/** Counter of the queued jobs that wait to be handed over; the other queued ones wait to be fetched. */
+export const HAND_OVER = 'queued:hand_over'
+/** What the name of an endpoint's last verified delivery begins with. */
+export const VERIFIED = 'last_verified_at:'
+
+type Standing = Pick<JobProgress, 'state' | 'stage'>
+
+const waitsForHandOver = (job: Standing | null) => job?.state === 'queued' && job.stage === 'hand_over'
 
 /**
  * The accumulated effects of a transaction: counters, and the stages that have something new to claim. Counters change
@@ -11,7 +20,8 @@ export type Tally = ReturnType<typeof createTally>
 export function createTally(sql: Statements) {
   let counts = new Map<string, number>()
   let queued: Record<Stage, boolean> = { fetch: false, hand_over: false }
-  let lastVerifiedAt: number | null = null
+  /** When the last verified delivery came, by endpoint, the last one last. */
+  let verified = new Map<string, number>()
   let token = stored('token')
   let writtenToken = token
 
@@ -26,22 +36,25 @@ export function createTally(sql: Statements) {
   function reset(): void {
     counts = new Map()
     queued = { fetch: false, hand_over: false }
-    lastVerifiedAt = null
+    verified = new Map()
   }
 
   return {
     count,
     /** Only counts; the caller changes the row. */
-    countTransition(from: JobState | null, to: JobState | null): void {
-      if (from === to) return
-      if (from) count(`job:${from}`, -1)
-      if (to) count(`job:${to}`, 1)
+    countTransition(from: Standing | null, to: Standing | null): void {
+      const handing = Number(waitsForHandOver(to)) - Number(waitsForHandOver(from))
+      if (handing !== 0) count(HAND_OVER, handing)
+      if (from?.state === to?.state) return
+      if (from) count(`job:${from.state}`, -1)
+      if (to) count(`job:${to.state}`, 1)
     },
     queued(stage: Stage): void {
       queued[stage] = true
     },
-    verified(at: number): void {
-      lastVerifiedAt = at
+    verified(endpoint: string, at: number): void {
+      verified.delete(endpoint)
+      verified.set(endpoint, at)
     },
     /** A number that no claim has had, not even one of a failed transaction. */
     nextToken(): number {
@@ -56,7 +69,10 @@ export function createTally(sql: Statements) {
      */
     finish(): Queued {
       for (const [name, by] of counts) if (by !== 0) sql.addCounter.run({ name, by })
-      if (lastVerifiedAt !== null) sql.setCounter.run({ name: 'last_verified_at', value: lastVerifiedAt })
+      for (const [endpoint, value] of verified) {
+        sql.setCounter.run({ name: `${VERIFIED}${endpoint}`, value })
+        sql.setCounter.run({ name: 'last_verified_at', value })
+      }
       if (token !== writtenToken) sql.setCounter.run({ name: 'token', value: token })
       writtenToken = token
       const done = queued

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { wakesBothStages } from '../../claims.ts'
 import type { JobProgress, SideFilesProgress } from '../../job.ts'
-import type { Attempt, Claim, ClaimId, OperatorPause } from '../inbox.ts'
+import type { Claim, ClaimId, NewAttempt, OperatorPause } from '../inbox.ts'
 import {
   afterDeath,
   afterErasure,
@@ -16,6 +16,7 @@ import {
 import { createClaims } from './claim.ts'
 import { createIntake } from './intake.ts'
 import { createJobs } from './jobs.ts'
+import { createNotes } from './notes.ts'
 import { type JobTableRow, type SideFilesRow, storedJobOf, storedSideFilesOf } from './rows.ts'
 import { prepareStatements } from './statements.ts'
 import { createTally } from './tally.ts'
@@ -31,9 +32,15 @@ export function createWriter(db: DatabaseSync) {
   const tally = createTally(sql)
   const claims = createClaims(sql, tally)
   const jobs = createJobs(sql, tally)
-  const { find, put, putSideFiles, sideFilesOf, held, noteAttempt } = jobs
+  const { find, put, putSideFiles, sideFilesOf, held, noteAttempt, link } = jobs
 
-  function settle(claim: Claim, next: JobProgress, attempt: Attempt, sideFiles: SideFilesProgress | null, now: number) {
+  function settle(
+    claim: Claim,
+    next: JobProgress,
+    attempt: NewAttempt,
+    sideFiles: SideFilesProgress | null,
+    now: number,
+  ) {
     const found = held(claim)
     if (!found) return false
     noteAttempt(found.seq, claim.token, attempt)
@@ -43,7 +50,7 @@ export function createWriter(db: DatabaseSync) {
     return true
   }
 
-  function settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: Attempt, now: number): boolean {
+  function settleSideFiles(claim: Claim, next: SideFilesProgress | null, attempt: NewAttempt, now: number): boolean {
     const found = held(claim)
     if (!found) return false
     noteAttempt(found.seq, claim.token, attempt)
@@ -83,7 +90,13 @@ export function createWriter(db: DatabaseSync) {
   }
 
   /** Queues these jobs again, those of them that still may be; they are the ones from `first` on of `total`. */
-  function requeue(seqs: readonly number[], refetch: boolean, part: RequeuePart, now: number): number {
+  function requeue(
+    seqs: readonly number[],
+    refetch: boolean,
+    part: RequeuePart,
+    now: number,
+    action: number | undefined,
+  ): number {
     let queued = 0
     for (const [index, seq] of seqs.entries()) {
       const row = sql.jobBySeq.get(seq) as JobTableRow | undefined
@@ -92,16 +105,18 @@ export function createWriter(db: DatabaseSync) {
       if (!changed) continue
       queued++
       put({ seq, job }, changed)
+      link(seq, action)
     }
     return queued
   }
 
-  function erase(jobId: string, now: number): 'erased' | 'running' | 'unknown' {
+  function erase(jobId: string, now: number, action: number | undefined): 'erased' | 'running' | 'unknown' {
     const found = find(jobId)
     if (!found) return 'unknown'
     if (isInHand(found.job, sideFilesOf(found.seq))) return 'running'
     for (const statement of sql.eraseSteps) statement.run({ seq: found.seq })
     put(found, { job: afterErasure(found.job, now), dropsSideFiles: false })
+    link(found.seq, action)
     return 'erased'
   }
 
@@ -126,6 +141,7 @@ export function createWriter(db: DatabaseSync) {
   return {
     ...claims,
     ...createIntake(sql, tally, jobs),
+    ...createNotes(sql),
     settle,
     settleSideFiles,
     /** Whether a claim still holds. */

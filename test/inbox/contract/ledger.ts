@@ -25,6 +25,8 @@ export function ledgerContract(name: string, openTest: () => Promise<InboxTest>)
         oldestQueuedAt: clock.now(),
         oldestDueAt: { fetch: clock.now(), hand_over: null },
         lastVerifiedAt: clock.now(),
+        endpoints: [{ endpoint: 'default', lastVerifiedAt: clock.now() }],
+        queued: { fetch: 1, hand_over: 0 },
         paused: false,
       })
       expect(a!.jobId).toBe('a')

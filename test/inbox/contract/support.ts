@@ -1,4 +1,4 @@
-import type { Attempt, Claim, Inbox } from '../../../src/inbox/inbox.ts'
+import type { Claim, Inbox, NewAttempt } from '../../../src/inbox/inbox.ts'
 import type { CleanReason, JobProgress, Stage } from '../../../src/job.ts'
 import type { CleanText } from '../../../src/telemetry/scrub.ts'
 import type { ManualClock } from '../../support/manual-clock.ts'
@@ -15,7 +15,7 @@ export const DAY = 86_400_000
 
 export const because = (code: string, message: string): CleanReason => ({ code, message: message as CleanText })
 
-export const attempt = (outcome = 'done', savedStatus: string | null = 'Completed'): Attempt => ({
+export const attempt = (outcome = 'done', savedStatus: string | null = 'Completed'): NewAttempt => ({
   startedAt: 1_000,
   ms: 5,
   task: 'fetch',

@@ -7,6 +7,7 @@ import { DatabaseRefused } from '../../../src/inbox/inbox.ts'
 import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import { InboxLocked, LOCK_TIMEOUT_MS, lockInstance } from '../../../src/inbox/sqlite/lock.ts'
 import { MIGRATIONS, openForWriting } from '../../../src/inbox/sqlite/schema.ts'
+import type { CleanText } from '../../../src/telemetry/scrub.ts'
 import { createManualClock } from '../../support/manual-clock.ts'
 import { delivery, freeSlots } from '../../support/service.ts'
 import { tempFolder } from '../../support/temp.ts'
@@ -85,6 +86,30 @@ describe('the database', () => {
     const held = () => [path, `${path}-wal`].some((file) => existsSync(file) && readFileSync(file).includes(secret))
     expect(held()).toBe(true)
     expect(await inbox.erase('job-1')).toBe('erased')
+    expect(held()).toBe(false)
+  })
+
+  it('keeps no body, and no text of an attempt, that is past its retention, in its file or its log', async () => {
+    const path = join(tempFolder(), 'inbox.db')
+    const inbox = await open(path)
+    const secret = 'Ada-Lovelace-was-born-1815'
+    await inbox.accept(delivery('job-1', { metadata: { name: secret } }))
+    await inbox.accept({ ...delivery('', { metadata: { name: secret } }), content: { is: 'ignored' } })
+    const [claim] = await inbox.claim('fetch', freeSlots(1))
+    const reason = { code: 'x', message: `no ${secret}` as CleanText }
+    const noted = {
+      startedAt: 1,
+      ms: 1,
+      task: 'fetch',
+      outcome: 'retry',
+      reason,
+      savedStatus: null,
+      type: null,
+    } as const
+    await inbox.settle(claim!, { ...claim!.progress, state: 'done' }, noted, null)
+    const held = () => [path, `${path}-wal`].some((file) => existsSync(file) && readFileSync(file).includes(secret))
+    expect(held()).toBe(true)
+    expect(await inbox.pruneBodies(Date.now() + 1_000)).toBe(3)
     expect(held()).toBe(false)
   })
 

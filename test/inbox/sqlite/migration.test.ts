@@ -153,6 +153,49 @@ describe.each([
   })
 })
 
+/** What version 5 left, with many dead jobs. */
+function version5(path: string): void {
+  version4(path)
+  const db = new DatabaseSync(path)
+  db.exec(
+    `${MIGRATIONS[4]} PRAGMA user_version = 5; DELETE FROM operator_pause; UPDATE job SET state = 'done' WHERE state = 'dead'`,
+  )
+  db.exec(`
+    INSERT INTO job (job_id, state, stage, endpoint, due_at, created_at, queued_at, updated_at, reason_code, reason_message, crashes)
+      VALUES ('handing', 'queued', 'hand_over', 'default', ${NOW}, ${NOW}, ${NOW}, ${NOW}, NULL, NULL, 0),
+        ('lone', 'queued', 'hand_over', 'default', ${NOW}, ${NOW}, ${NOW}, ${NOW}, NULL, NULL, 3);
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+    INSERT INTO job (job_id, state, endpoint, due_at, created_at, queued_at, updated_at, reason_code, reason_message)
+      SELECT 'dead-' || i, 'dead', 'default', ${NOW}, ${NOW}, ${NOW}, ${NOW} + i, 'http_500', 'job ' || i || ' failed' FROM n;
+    UPDATE counter SET value = value + 20000 WHERE name = 'job:dead';
+    UPDATE counter SET value = value + 2 WHERE name = 'job:queued';
+  `)
+  db.close()
+}
+
+describe('what version 6 has for operators', () => {
+  it('groups the dead of version 5 by cause, and knows what waits to be handed over', async () => {
+    const { inbox } = await migrated(version5)
+    expect(await inbox.causes()).toEqual([
+      {
+        ...{ cause: 'http_500: job # failed', code: 'http_500', jobs: 20_000, types: [], endpoints: ['default'] },
+        ...{ firstAt: NOW + 1, lastAt: NOW + 20_000, sample: 'dead-20000', soonestCreatedAt: NOW },
+      },
+    ])
+    expect((await inbox.stats()).queued.hand_over).toBe(2)
+    expect(await inbox.get('job-1')).toMatchObject({ actions: [], attempts: [{ round: null, calls: null }] })
+    expect(await inbox.requeue({ cause: 'http_500: job # failed', jobId: 'dead-7' })).toBe(1)
+    expect(await inbox.causes()).toMatchObject([{ jobs: 19_999 }])
+  })
+
+  it('keeps bodies and texts of version 5 until their time is over', async () => {
+    const { inbox } = await migrated(version5)
+    // Of job-3 and job-4 the bodies, the later one of job-3, one of no job, and three texts: a try at job-4 had died.
+    expect(await inbox.pruneBodies(NOW + 1)).toBe(7)
+    expect(await inbox.bodies(['job-1', 'job-3'])).toEqual(['body of job-1', null])
+  })
+})
+
 describe('what version 5 has for operators', () => {
   it('finds what version 4 recorded: no reason where none was kept, and a pause that still holds', async () => {
     const { inbox, clock } = await migrated(version4)

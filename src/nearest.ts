@@ -1,5 +1,3 @@
-import { distance } from '../settings/near-misses.ts'
-
 /** Letters that a slip changes at most, and of short words. */
 const MAX_SLIP = 2
 const MAX_SLIP_SHORT = 1
@@ -14,4 +12,23 @@ export function nearest(given: string, names: readonly string[]): string | null 
   if (best) return best.name
   const started = word.length >= 3 ? names.filter((name) => name.startsWith(word)) : []
   return started.length === 1 ? started[0]! : null
+}
+
+/** Letters to add, leave out, replace or swap (Damerau and Levenshtein); more than `most` is only known to be more. */
+export function distance(a: string, b: string, most: number): number {
+  if (Math.abs(a.length - b.length) > most) return most + 1
+  let before: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1
+      row[j] = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + same)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        row[j] = Math.min(row[j]!, before[j - 2]! + 1)
+    }
+    before = last
+    last = row
+  }
+  return last[b.length]!
 }

@@ -1,3 +1,5 @@
+import type { SIGNATURE_REASONS } from '../telemetry/reasons.ts'
+
 /** What an answer to a delivery, or its absence, means, and what cures it. */
 
 /** What came back. `location`: of a redirect; `isJson`: the answer is JSON, as all of this service's are. */
@@ -14,8 +16,10 @@ export type Advice = { readonly isFine: boolean; readonly message: string }
 const FINE = (message: string): Advice => ({ isFine: true, message })
 const BAD = (message: string): Advice => ({ isFine: false, message })
 
+type SignatureReason = (typeof SIGNATURE_REASONS)[number]
+
 /** Of this service's own refusals, by the `reason` of a 401. */
-const SIGNATURE: Readonly<Record<string, string>> = {
+const SIGNATURE: Readonly<Record<SignatureReason, string>> = {
   no_match:
     'the signature does not match: the service has another secret for this endpoint than the settings here (SVIX_WEBHOOK_SECRET of the endpoint, or of another environment), or a proxy changes the body on its way',
   missing_headers:
@@ -28,6 +32,11 @@ const SIGNATURE: Readonly<Record<string, string>> = {
   timestamp_too_new:
     'the clocks differ by more than five minutes: set that of the service’s machine, or of this one, by NTP',
   not_utf8: 'the body arrived changed: a proxy re-encodes it; let it pass as it is',
+}
+
+/** What cures a refused signature; undefined for a reason that is none of this version's. */
+export function signatureCure(reason: unknown): string | undefined {
+  return new Map<unknown, string>(Object.entries(SIGNATURE)).get(reason)
 }
 
 /** Of this service's other answers, by `error`. */
@@ -86,7 +95,7 @@ export function adviceOn(answer: Answer, to: URL): Advice {
   if (said?.received === true) return FINE(typeof said.ignored === 'string' ? PING_RECORDED : RECORDED)
   if (typeof said?.error === 'string') {
     const { error, reason } = said
-    const signature = error === 'invalid_signature' ? SIGNATURE[String(reason)] : undefined
+    const signature = error === 'invalid_signature' ? signatureCure(reason) : undefined
     const cure = signature ?? (Object.hasOwn(ERRORS, error) ? ERRORS[error] : undefined)
     if (cure) return BAD(cure)
   }

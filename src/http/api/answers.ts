@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { ACTIONS } from '../../actor.ts'
+
+/** What the API answers with, for its document: the names and times of `--json`. Members are only ever added. */
+
+const at = z.iso.datetime()
+const count = z.int().min(0)
+
+const reason = z.object({ code: z.string(), message: z.string() }).nullable()
+
+const job = z.looseObject({
+  job_id: z.string(),
+  state: z.enum(['expected', 'queued', 'running', 'done', 'dead']),
+  stage: z.enum(['fetch', 'hand_over']),
+  status: z.string().nullable(),
+  type: z.string().nullable(),
+  endpoint: z.string(),
+  failures: count,
+  crashes: count,
+  due_at: at,
+  created_at: at,
+  updated_at: at,
+  reason,
+  metadata: z.unknown(),
+})
+
+const delivery = z.looseObject({
+  svix_id: z.string(),
+  endpoint: z.string(),
+  disposition: z.enum(['job', 'ignored', 'rejected']),
+  status: z.string().nullable(),
+  received_at: at,
+  last_at: at,
+  arrivals: count,
+})
+
+const listed = delivery.extend({ job_id: z.string().nullable(), note: z.string().nullable() })
+
+const attempt = z.looseObject({
+  started_at: at,
+  ms: z.number(),
+  task: z.enum(['fetch', 'hand_over', 'side_files']),
+  outcome: z.string(),
+  reason,
+})
+
+/** `next`: null on the last page; `searched_to`: null when all was searched, else how far back. */
+const page = { next: z.string().nullable(), searched_to: at.nullable() }
+
+export const JOBS = z.object({ jobs: z.array(job), ...page })
+export const JOB = job.extend({
+  is_running: z.boolean(),
+  endpoints: z.array(z.string()),
+  deliveries: z.array(delivery),
+  round: z.int(),
+  queued_at: at,
+  actions: z.array(z.object({ at, who: z.string(), role: z.string(), what: z.enum(ACTIONS), round: z.int() })),
+  attempts: z.array(attempt),
+  record: z.looseObject({}).nullable(),
+})
+export const DELIVERIES = z.object({ deliveries: z.array(listed), ...page })
+export const DELIVERY = listed.extend({ body: z.string().nullable() })
+export const QUEUED = z.object({ job_id: z.string(), state: z.literal('queued') })
+export const ERASED_JOB = z.object({ job_id: z.string(), erased: z.literal(true) })
+/** `queued`: the delivery names a job now, which was queued. */
+export const REREAD = z.object({ svix_id: z.string(), queued: z.boolean() })
+
+export const BULK = z.object({
+  count,
+  dry_run: z.boolean(),
+  until: at,
+  named: z.array(z.string()),
+  skipped: z.array(z.object({ id: z.string(), why: z.string() })),
+  is_more: z.boolean(),
+})
+
+const pause = z.object({ since: at, reason: z.string().nullable() }).nullable()
+
+export const STATS = z.looseObject({
+  jobs: z.record(z.string(), count),
+  deliveries: z.record(z.string(), count),
+  oldest_queued_at: at.nullable(),
+  last_verified_at: at.nullable(),
+  paused: z.boolean(),
+  pause,
+})
+
+export const STATUS = z.looseObject({
+  version: z.string(),
+  pause,
+  jobs: z.record(z.string(), count),
+  needs: z.array(z.object({ code: z.string(), message: z.string() })),
+})
+
+/** `was_paused`: it was paused before, too. */
+export const PAUSED = z.looseObject({ paused: z.boolean(), was_paused: z.boolean() })
+
+export const DOCUMENT = z.looseObject({ openapi: z.string() })
