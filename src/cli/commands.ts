@@ -3,7 +3,7 @@ import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveri
 import { demo, handle, sendTest } from './spec/develop.ts'
 import { doctor } from './spec/doctor.ts'
 import { jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
-import { backup, completion, help, pause, restore, resume, serve, status, version } from './spec/service.ts'
+import { backup, completion, help, move, pause, restore, resume, serve, status, version } from './spec/service.ts'
 
 /** A command: what it is, as data, and how its code is loaded, which is not before it is called. */
 export type Entry = { readonly spec: CommandSpec; readonly load: () => Promise<Run<CommandSpec>> }
@@ -33,6 +33,7 @@ export const COMMANDS: readonly Entry[] = [
   entry(deliveriesRetry, async () => (await import('./deliveries/retry.ts')).runRetryDeliveries),
   entry(backup, async () => (await import('./backup.ts')).runBackup),
   entry(restore, async () => (await import('./restore.ts')).runRestore),
+  entry(move, async () => (await import('./move.ts')).runMove),
   entry(completion, async () => (await import('./completion.ts')).runCompletion),
   entry(help, async () => (await import('./help.ts')).runHelp),
   entry(version, async () => (await import('./version.ts')).runVersion),

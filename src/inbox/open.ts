@@ -168,6 +168,28 @@ export async function lockWithoutService(database: SqlitePlace): Promise<(() => 
   }
 }
 
+/**
+ * Moves an inbox from a file into an empty database of a server, table by table, while no service works on either. Returns
+ * how many rows of each table there are. A move that broke off goes on.
+ * @throws DatabaseRefused
+ */
+export async function moveInbox(
+  from: SqlitePlace,
+  to: PostgresPlace,
+  onProgress: (table: string, rows: number) => void,
+) {
+  const [{ MOVED_TABLES, openExport }, { importInbox }] = await Promise.all([
+    import('./sqlite/export.ts'),
+    import('./postgres/import.ts'),
+  ])
+  const source = openExport(from.path)
+  try {
+    return await importInbox(to, source, MOVED_TABLES, onProgress)
+  } finally {
+    source.close()
+  }
+}
+
 const SQLITE_CORRUPT = 11
 const SQLITE_NOTADB = 26
 

@@ -6,7 +6,7 @@ import type { InboxWatch } from '../watch.ts'
 import { acceptBatch, storableDelivery } from './accept.ts'
 import { createBatcher, unavailable } from './batcher.ts'
 import { type StartBeats, startBeatThread } from './beats.ts'
-import { setPause } from './changes.ts'
+import { linkKeyOf, setPause } from './changes.ts'
 import { claimJobs } from './claim.ts'
 import type { PostgresPlace } from './connect.ts'
 import { createDuties } from './duties.ts'
@@ -67,6 +67,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
   const unknown = new Set<number>()
   let presence: Presence | null = null
   let pause: OperatorPause | null = null
+  /** Made at the start of a service, which waits for the database anyway. */
+  let linkKey: Buffer | null = null
   let turn = 0
   let isClaimUnknown = false
   const replica = () => presence?.replica ?? 0
@@ -194,6 +196,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
     await presence.recover()
     await lanes.control.transaction((tx) => clampDue(tx, clock.now()))
     await refreshPause()
+    linkKey = await lanes.control.transaction(linkKeyOf)
   }
   const looks = setInterval(look, LOOK_EVERY_MS)
   looks.unref()
@@ -225,6 +228,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
       at: () => at(3),
       ...(options.onRead ? { onRead: options.onRead } : {}),
     }),
+    linkKey: async () => linkKey ?? (await change(linkKeyOf)),
     async pause(on, reason) {
       pause = await change((tx) => setPause(tx, on, reason ?? null, clock.now()))
       news.committed([], EVERYTHING)

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 import type { Ledger } from '../inbox.ts'
 import { placesOf } from '../transitions.ts'
 import type { InboxWatch } from '../watch.ts'
-import { eraseJob, linkKeyOf, requeueJobs, rereadDelivery } from './changes.ts'
+import { eraseJob, requeueJobs, rereadDelivery } from './changes.ts'
 import { addCounts, noteAction } from './journal.ts'
 import type { Transaction } from './lane.ts'
 import { type BodiesCursor, type PruneCursor, pruneBodiesStep, pruneStep } from './prune.ts'
@@ -26,7 +26,14 @@ const REQUEUE_BATCH = 200
 const ERASE_DELIVERY = `UPDATE delivery SET body = NULL WHERE svix_id = $1 AND disposition <> 'job' RETURNING seq`
 
 /** For operators and the command line: what they ask, and what they change; a pause apart. */
-export function createLedger({ queries, clock, at, change, changing, onRead }: LedgerDeps): Omit<Ledger, 'pause'> {
+export function createLedger({
+  queries,
+  clock,
+  at,
+  change,
+  changing,
+  onRead,
+}: LedgerDeps): Omit<Ledger, 'pause' | 'linkKey'> {
   async function ask<T>(question: string, run: () => Promise<T>): Promise<T> {
     const began = performance.now()
     const answer = await run()
@@ -92,6 +99,5 @@ export function createLedger({ queries, clock, at, change, changing, onRead }: L
       ),
     pruneBodies: (before, signal) =>
       inSteps<BodiesCursor>({ delivery: 0, attempts: 0 }, (tx, cursor) => pruneBodiesStep(tx, before, cursor), signal),
-    linkKey: () => change(linkKeyOf),
   }
 }

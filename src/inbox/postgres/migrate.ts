@@ -11,6 +11,8 @@ const MAX_LOCK_TRIES = 60
 export type MigrateOptions = PostgresPlace & {
   /** Create and upgrade; without, the schema must be there. */
   readonly migrate: boolean
+  /** For a move, which fills the schema; services wait for its end. */
+  readonly isMove?: boolean
   /** Accepts a server that does not keep what it has committed: for tests. */
   readonly insist?: boolean
 }
@@ -30,12 +32,14 @@ export async function prepareSchema(options: MigrateOptions): Promise<void> {
     if (!options.migrate) return checkVersion(await versionOf(query, schema), schema)
     for (let tries = 1; ; tries++) {
       try {
-        return await migrate(query, schema)
+        await migrate(query, schema)
+        break
       } catch (error) {
         await query('ROLLBACK')
         if (sqlState(error) !== '55P03' || tries >= MAX_LOCK_TRIES) throw refusalOf(error, schema)
       }
     }
+    if (!options.isMove) await refuseHalfMoved(query, schema)
   } finally {
     discard(client)
   }
@@ -73,6 +77,15 @@ async function migrate(query: Query, schema: string): Promise<void> {
     await query('INSERT INTO version VALUES ($1, $2)', [MIGRATIONS.length, MIGRATIONS.at(-1)!.needs])
   }
   await query('COMMIT')
+}
+
+/** An inbox of which a part is still elsewhere would take what it has for new. */
+async function refuseHalfMoved(query: Query, schema: string): Promise<void> {
+  const [moving] = await query(`SELECT 1 FROM "${schema}".counter WHERE name = 'moving'`)
+  if (moving)
+    throw new DatabaseRefused(
+      `a move into the schema ${schema} has not ended: run \`move\` again, or drop the schema to begin anew`,
+    )
 }
 
 async function versionOf(query: Query, schema: string): Promise<Version> {
