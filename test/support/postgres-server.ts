@@ -1,5 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -29,6 +39,8 @@ export type PostgresServerOptions = {
   readonly fsync?: boolean
   /** Also listens on this port of 127.0.0.1. */
   readonly port?: number
+  /** Files beside its data, by name: a certificate and its key. Settings may name them by `{folder}/NAME`. */
+  readonly files?: Readonly<Record<string, string>>
   /** More settings of the server. */
   readonly settings?: Readonly<Record<string, string>>
 }
@@ -39,6 +51,10 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const data = join(folder, 'data')
   const asRoot = process.getuid?.() === 0
   const user = asRoot ? { uid: NOBODY, gid: NOBODY } : {}
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    writeFileSync(join(folder, name), text, { mode: 0o600 })
+    if (asRoot) chownSync(join(folder, name), NOBODY, NOBODY)
+  }
   const env = { PATH: process.env.PATH, LC_ALL: 'C' }
   mkdirSync(data)
   chmodSync(folder, 0o755)
@@ -57,7 +73,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     data,
     '-k',
     folder,
-    ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value.replaceAll('{folder}', folder)}`]),
   ]
   const url = `postgres://postgres@/postgres?host=${encodeURIComponent(folder)}${options.port ? `&port=${options.port}` : ''}`
   let child: ChildProcess | null = null
