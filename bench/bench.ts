@@ -17,11 +17,13 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openLedger } from '../src/inbox/open.ts'
 import { MAX_LOG_BYTES } from '../src/inbox/sqlite/checkpoint.ts'
 import { newSecret, sign, signatureHeaders } from '../src/signing.ts'
 import { freePort } from '../test/support/port.ts'
 import { fill } from './fill.ts'
 import { generator, type Load, load, messageId, writeDeliveries } from './load.ts'
+import { askAll, buildIndex, fillForSearch } from './search.ts'
 import { type Running, startHelper, startReceiver } from './servers.ts'
 
 /**
@@ -297,6 +299,56 @@ async function million(): Promise<void> {
   )
 }
 
+async function searching(): Promise<void> {
+  const full = join(folder, 'search.db')
+  fillForSearch(full, MILLION)
+  const build = await buildIndex(full, MILLION)
+  row(`index of search built, ${MILLION.toLocaleString('en')} jobs`, '–', [build], null, 's')
+  const share = statSync(`${full}.search`).size / statSync(full).size
+  row('its size against the database', '≤ 0.2', [share], (x) => x <= 0.2)
+  const ledger = await openLedger({ kind: 'sqlite', path: full })
+  const times = new Map<string, number[]>()
+  for (let run = 0; run < RUNS; run++)
+    for (const [what, ms] of await askAll(ledger)) times.set(what, [...(times.get(what) ?? []), ms])
+  await ledger.close()
+  for (const [what, values] of times)
+    row(`${what}, ${MILLION.toLocaleString('en')} jobs`, '< 100 ms', values, (x) => x < 100, 'ms')
+  await acknowledgingWhileSearched(full)
+}
+
+/** The index is built, and a page is asked for every second, while deliveries come. */
+async function acknowledgingWhileSearched(full: string): Promise<void> {
+  const values: number[] = []
+  for (let run = 0; run < RUNS; run++) {
+    const measure = async (isSearched: boolean) => {
+      const env = await filledWith(full)
+      const path = env.DATABASE_URL!.slice('sqlite:'.length)
+      if (!isSearched) copyFileSync(`${full}.search`, `${path}.search`)
+      const p99 = await during(startReceiver(env), async (server) => {
+        const ledger = await openLedger({ kind: 'sqlite', path })
+        const asking = isSearched
+          ? setInterval(() => void ledger.list({ q: 'schmidt8' }, { limit: 50 }), 1_000)
+          : undefined
+        const load = await measured(server, 64)
+        clearInterval(asking)
+        await ledger.close()
+        return load.p99
+      })
+      rmSync(path)
+      return p99
+    }
+    const first = run % 2 === 0 ? await measure(true) : null
+    const without = await measure(false)
+    values.push((first ?? (await measure(true))) / without)
+  }
+  row(
+    'p99 of acknowledgements, 64 connections, with the index being built and searched, against without',
+    '≤ 1.2',
+    values,
+    (x) => x <= 1.2,
+  )
+}
+
 async function whileDownloading(): Promise<void> {
   const values: number[] = []
   for (let run = 0; run < RUNS; run++) {
@@ -521,6 +573,7 @@ const ALL = {
   million,
   duringCheckpoint,
   whileDownloading,
+  searching,
   toResult,
   smallJobs,
   memory,

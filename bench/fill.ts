@@ -4,7 +4,7 @@ import { createWriter } from '../src/inbox/sqlite/writer.ts'
 import { messageId } from './load.ts'
 
 /** Fills an inbox with `count` deliveries of as many done jobs, over the last 90 days, through the store's own writer. */
-export function fill(path: string, count: number): void {
+export function fill(path: string, count: number, metadataOf = (_index: number): object => ({ user_id: '123' })): void {
   const db = openForWriting(path, { migrate: true })
   db.exec('PRAGMA synchronous = OFF')
   const writer = createWriter(db)
@@ -14,7 +14,7 @@ export function fill(path: string, count: number): void {
     db.exec('BEGIN')
     for (const end = Math.min(index + 10_000, count); index < end; index++) {
       const at = since + Math.floor((index / count) * 90 * 86_400_000)
-      insert(writer, at, index)
+      insert(writer, at, index, metadataOf(index))
     }
     done.run()
     writer.tally.finish()
@@ -28,9 +28,14 @@ export function fill(path: string, count: number): void {
 }
 
 /** A delivery that came at `at`, and its job. */
-export function insert(writer: ReturnType<typeof createWriter>, at: number, index: number): void {
+export function insert(
+  writer: ReturnType<typeof createWriter>,
+  at: number,
+  index: number,
+  metadata: object = { user_id: '123' },
+): void {
   const jobId = randomUUID()
-  const body = JSON.stringify({ status: 'Completed', job_id: jobId, metadata: { user_id: '123' } })
+  const body = JSON.stringify({ status: 'Completed', job_id: jobId, metadata })
   const content = { is: 'job', jobId, status: 'Completed' } as const
   writer.accept({ svixId: messageId(at, index), endpoint: 'default', receivedAt: at, body, content }, at)
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /**
@@ -11,6 +11,8 @@ import { join, resolve } from 'node:path'
 const ROOT = resolve(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
 const MANIFEST = join(ROOT, 'package.json')
+/** What the operator's pages load in a browser. */
+const ASSETS = 'src/operator/assets'
 /** The checkout's manifest, while a package is made. */
 const ASIDE = join(ROOT, '.package.json.checkout')
 
@@ -63,6 +65,11 @@ function build(): void {
     cwd: ROOT,
     // What npm pack prints is read by scripts.
     stdio: ['ignore', 2, 2],
+  })
+  // Read by name, not imported.
+  cpSync(join(ROOT, ASSETS), join(DIST, ASSETS.replace(/^src\//, '')), {
+    recursive: true,
+    filter: (path) => !path.endsWith('tsconfig.json'),
   })
   for (const file of readdirSync(DIST, { recursive: true, encoding: 'utf8' }))
     if (file.endsWith('.d.ts')) nameJavaScript(join(DIST, file))

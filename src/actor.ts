@@ -1,7 +1,17 @@
 /** Who operates the service, and what can be done: for the log of actions. */
 
 /** What an operator does that is noted. Also the values of a label, so that they come from the code alone. */
-export const ACTIONS = ['retry', 'replay', 'erase', 'pause', 'resume', 'retry_deliveries', 'erase_deliveries'] as const
+export const ACTIONS = [
+  'retry',
+  'replay',
+  'erase',
+  'pause',
+  'resume',
+  'retry_deliveries',
+  'erase_deliveries',
+  'show',
+  'show_delivery',
+] as const
 
 export type ActionName = (typeof ACTIONS)[number]
 

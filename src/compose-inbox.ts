@@ -5,6 +5,7 @@ import type { OpenInboxOptions } from './inbox/open.ts'
 import { describeDatabase } from './settings/stores.ts'
 import type { EventBus, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
+import { createSearchLog } from './telemetry/search-log.ts'
 
 type InboxParts = {
   readonly config: Parameters<typeof aboutThis>[0]
@@ -34,6 +35,7 @@ export async function inboxOptions(parts: InboxParts): Promise<OpenInboxOptions>
       else log.warn({ database, reason }, 'the database does not answer; trying until it does')
     },
     onWarning: (message) => log.warn(message),
+    onSearch: createSearchLog(log),
     onTransaction: (transaction) => void events.emit('committed', transaction),
     onRead: (question, ms) => void events.emit('read', { question, ms }),
     onLost(claims) {

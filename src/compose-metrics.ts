@@ -7,6 +7,7 @@ import type { BodyReader } from './http/body.ts'
 import type { Health } from './http/health.ts'
 import type { AtRisk, Inbox } from './inbox/inbox.ts'
 import { type InboxPlace, inboxBytes } from './inbox/open.ts'
+import { OVERDUE_AFTER_MS } from './reconcile/look.ts'
 import type { Config } from './settings/config.ts'
 import type { Cached } from './telemetry/cached.ts'
 import type { EventBus } from './telemetry/events.ts'
@@ -64,7 +65,16 @@ export function composeMetrics({ config, events, clock, bodies, health, atRisk, 
     async stats() {
       const parts = opened()
       if (parts === null) throw new Error('not started')
-      return parts.inbox.stats()
+      const [stats, overdue] = await Promise.all([
+        parts.inbox.stats(),
+        parts.inbox.overdue(clock.now() - OVERDUE_AFTER_MS, 1),
+      ])
+      return { ...stats, expectedOverdue: overdue.total }
+    },
+    async searchLag() {
+      const parts = opened()
+      if (parts === null) throw new Error('not started')
+      return parts.inbox.searchLag()
     },
     disks: () => readDisks(config),
     atRisk: () => atRisk.read(),

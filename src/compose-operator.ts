@@ -15,7 +15,7 @@ import { packageVersion } from './version.ts'
 type Stores = Pick<Config, 'database' | 'results'>
 
 type OperatorParts = {
-  readonly config: Stores & Pick<Config, 'minFreeDisk'>
+  readonly config: Stores & Pick<Config, 'minFreeDisk' | 'endpoints'>
   readonly clock: Clock
   readonly scrub: Scrub
   readonly health: Health
@@ -40,7 +40,19 @@ export function composeApi({ config, clock, scrub, health, events, opened }: Ope
       if (parts === null) return null
       const { inbox: ledger, results } = parts
       const disks = () => disksOf(config)
-      return { ledger, results, readiness, disks, minFree: config.minFreeDisk, version, now: clock.now, scrub, events }
+      const endpoints = [...config.endpoints.keys()]
+      return {
+        ledger,
+        results,
+        endpoints,
+        readiness,
+        disks,
+        minFree: config.minFreeDisk,
+        version,
+        now: clock.now,
+        scrub,
+        events,
+      }
     },
   }
 }

@@ -6,8 +6,10 @@ import { createMountable } from './http/app.ts'
 import { mountProblem } from './http/mount.ts'
 import { callOwn } from './library/call.ts'
 import { createOwnEvents } from './library/events.ts'
+import type { ExpectOptions } from './library/expecting.ts'
 import { createLifecycle } from './library/lifecycle.ts'
 import { createOwnLog, isLogSink, type LogSink, SILENT, STANDARD_ERROR } from './library/log.ts'
+import { expectJob } from './operations/expect.ts'
 import { createRuntime } from './runtime.ts'
 import { SettingsError } from './settings/config.ts'
 import { homeProblem, storageProblems } from './settings/machine.ts'
@@ -61,6 +63,13 @@ export type Receiver = {
   readonly events: EventBus
   health(): ReceiverHealth
   /**
+   * Registers a job that was submitted, so that its result is saved even if its webhook never comes. To be called after
+   * each `….runJob`, or by `expecting(client, receiver)`. Resolves when it is durable: `known` when a delivery was faster,
+   * and nothing changed.
+   * @throws TypeError for a wrong id, metadata or endpoint; Error while the receiver is not started, or cannot record it
+   */
+  expect(jobId: string, options?: ExpectOptions): Promise<'expected' | 'known'>
+  /**
    * Opens inbox, results and worker. While it is starting or started, a second call returns the same start; after a
    * stop or a failure, it starts again. Waits at most a minute for another service on the same database.
    * @throws SettingsError when a folder cannot be written to or the handler cannot be used
@@ -112,6 +121,18 @@ export function createReceiver(options: ReceiverOptions): Receiver {
     health() {
       const { notReady, degraded } = runtime.health()
       return { ready: notReady.length === 0, notReady, degraded }
+    },
+    async expect(jobId, options = {}) {
+      try {
+        const ledger = runtime.ledger()
+        if (ledger === null) throw new Error(`the receiver is not started: the job ${jobId} is not registered`)
+        const result = await expectJob({ ledger, endpoints: config.endpoints.keys() }, jobId, options, 'library')
+        if (result.is === 'refused') throw new TypeError(result.message)
+        return result.is
+      } catch (error) {
+        log.error({ err: error }, 'a job could not be registered: only its webhook will tell of its end')
+        throw error
+      }
     },
     start,
     stop,

@@ -24,5 +24,7 @@ export type {
   Split,
 } from './handler/handler.ts'
 export { Permanent } from './handler/handler.ts'
+export type { ExpectingOptions, ExpectOptions, Registrar } from './library/expecting.ts'
+export { expecting } from './library/expecting.ts'
 export { SettingsError } from './settings/config.ts'
 export type { EventBus, Events } from './telemetry/events.ts'

@@ -22,13 +22,21 @@ export function losslessNumber(source: string): unknown {
   return rawNumber(source)
 }
 
+/** Whether `value` is a number that keeps its digits: `stringifyLossless` writes them. */
+export function isLosslessNumber(value: unknown): value is RawNumber {
+  return isRawNumber(value)
+}
+
 /** `value` as JSON text; numbers from `parseLossless` keep their digits. */
 export function stringifyLossless(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent)
 }
 
 // TypeScript's library does not have JSON.rawJSON (ES2026) yet.
-const rawNumber = (JSON as unknown as { rawJSON(text: string): RawNumber }).rawJSON
+const { rawJSON: rawNumber, isRawJSON: isRawNumber } = JSON as unknown as {
+  rawJSON(text: string): RawNumber
+  isRawJSON(value: unknown): value is RawNumber
+}
 
 /** Whether valid JSON contains a number that JavaScript would write differently. */
 function changesNumbers(text: string): boolean {

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto'
 import { startAlerts } from './alerts/open.ts'
+import { createWalkThread } from './answer/walk-thread.ts'
 import type { Clock } from './clock.ts'
 import { watchFleet } from './compose-fleet.ts'
 import { inboxOptions } from './compose-inbox.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeApi } from './compose-operator.ts'
+import { composePages } from './compose-pages.ts'
+import { composeReconcile } from './compose-reconcile.ts'
+import { troublesOf } from './compose-troubles.ts'
 import { composeUpkeep, createAtRisk } from './compose-upkeep.ts'
 import { composeWorker } from './compose-worker.ts'
 import { createLinks, type Links } from './handler/links.ts'
@@ -13,8 +17,9 @@ import { type HandlerChoice, type PrepareDeps, type PreparedHandOver, prepareHan
 import { type BodyReader, createBodyReader } from './http/body.ts'
 import type { OperatorDeps } from './http/operator.ts'
 import type { SavedFilesDeps } from './http/saved-files.ts'
-import type { Inbox, OperatorPause } from './inbox/inbox.ts'
+import type { Inbox, Ledger } from './inbox/inbox.ts'
 import { openInbox } from './inbox/open.ts'
+import { createPreviews, type Previews } from './operator/preview/previews.ts'
 import { createOutboundFetch, type Fetch } from './outbound/fetch.ts'
 import { createProxySettings, type ProxySettings } from './outbound/proxy.ts'
 import { createProver, type Prover } from './proof.ts'
@@ -24,7 +29,8 @@ import { createClient } from './reducto/client.ts'
 import { openResults } from './results/open.ts'
 import type { Results } from './results/results.ts'
 import { type Config, SettingsError } from './settings/config.ts'
-import { type Degradation, type Degradations, type Trouble, watchDegradations } from './telemetry/degradations.ts'
+import { withinMs } from './signals.ts'
+import { type Degradation, type Degradations, watchDegradations } from './telemetry/degradations.ts'
 import type { EventBus, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScrub } from './telemetry/scrub.ts'
@@ -54,6 +60,8 @@ type Runtime = {
   /** The saved files behind the links of forwarded records; without forwards there are none. */
   readonly saved: (() => SavedFilesDeps | null) | null
   readonly bodies: BodyReader
+  /** What operators and libraries ask and tell the inbox; null while it is not open. */
+  ledger(): Ledger | null
   /** Proves that an answer is this service's; null while the inbox is not open. */
   prover(): Prover | null
   /** For the operator's routes; null when there are none. */
@@ -98,6 +106,7 @@ type Opened = {
   readonly worker: Worker
   readonly retention: Retention
   readonly degradations: Degradations
+  readonly previews: Previews
 }
 
 /** Wires the parts together; creates and opens nothing before it is started. */
@@ -110,9 +119,11 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
   const atRisk = createAtRisk(() => opened?.inbox ?? null, machine)
-  const metrics = () => composeMetrics({ config, events, clock: machine, bodies, health, atRisk, opened: () => opened })
-  const api = composeApi({ config, clock: machine, scrub, health, events, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock: machine, scrub, metrics: metrics(), api }
+  const live = { config, clock: machine, events, health, opened: () => opened }
+  const metrics = () => composeMetrics({ ...live, bodies, atRisk })
+  const api = composeApi({ ...live, scrub })
+  const pages = composePages({ ...live, atRisk: atRisk.read })
+  const operator = config.admin && { tokens: config.admin, clock: machine, scrub, metrics: metrics(), api, pages }
 
   function health(): ReturnType<Runtime['health']> {
     return {
@@ -164,8 +175,10 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
 
     const fleet = watchFleet(inbox, clock, scrub)
     opening.defer(() => fleet.stop())
+    const reconcile = composeReconcile({ ...parts, worker }, opening)
+    const troubled = { inbox, retention, reconcile, payload: unexpectedPayloads, scrub }
     const degradations = watchDegradations({
-      look: () => [...troublesOf(inbox, retention), ...fleet.troubles(), ...worker.troubles],
+      look: () => [...troublesOf(troubled), ...fleet.troubles(), ...worker.troubles],
       count: async () => {
         const { jobs, oldestQueuedAt } = await inbox.stats()
         return { waiting: jobs.queued, oldest: oldestQueuedAt }
@@ -176,7 +189,9 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
     opening.defer(() => degradations.stop())
     startTelling(inbox, outbound.fetch, opening)
 
-    opened = { inbox, results, links, prover: createProver(linkKey), worker, retention, degradations }
+    const walk = opening.adopt(createWalkThread(), (one) => one.close())
+    const previews = createPreviews({ results, walk, scrub })
+    opened = { inbox, results, links, prover: createProver(linkKey), worker, retention, degradations, previews }
     receiver = createReceiver({ endpoints: config.endpoints, directToken: config.directToken, inbox, clock, events })
     stage = 'ready'
     worker.start()
@@ -198,19 +213,6 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
       isRefusing,
     })
     opening.defer(() => alerts.stop())
-  }
-
-  function* troublesOf(inbox: Inbox, retention: Retention): Iterable<Trouble> {
-    const trouble = (name: Trouble['name'], message: string) => ({ name, message: scrub(message) })
-    const pause = inbox.operatorPause()
-    if (pause) yield { ...trouble('worker_paused', pauseMessage(pause)), since: pause.since }
-    if (retention.isWaitingForClock)
-      yield trouble(
-        'clock',
-        'the wall clock has jumped: nothing is deleted before it agrees; check the time of this machine',
-      )
-    const payload = unexpectedPayloads()
-    if (payload) yield trouble('payload', payload)
   }
 
   function running(parts: Opened, closing: AsyncDisposableStack): Running {
@@ -255,29 +257,14 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
     bodies,
     prover: () => opened?.prover ?? null,
     operator,
+    ledger: () => opened?.inbox ?? null,
     saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, machine) : null,
     start,
   }
 }
 
-function pauseMessage({ reason }: OperatorPause): string {
-  const why = reason === null ? '' : ` (${reason})`
-  return `an operator paused the worker${why}: deliveries are accepted, and jobs wait for "resume"`
-}
-
 function savedFilesOf(opened: Opened | null, { now }: Clock): SavedFilesDeps | null {
   return opened?.links ? { results: opened.results, links: () => opened.links, now } : null
-}
-
-/** Whether `work` ended within this time: a hanging disk, bucket or database must not outlast the grace. */
-async function withinMs(ms: number, work: Promise<void>): Promise<boolean> {
-  const late = Promise.withResolvers<false>()
-  const timer = setTimeout(late.resolve, ms, false)
-  try {
-    return await Promise.race([work.then(() => true), late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /**

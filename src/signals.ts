@@ -38,3 +38,14 @@ export function aborted(signal: AbortSignal): { readonly promise: Promise<void>;
   else signal.addEventListener('abort', listener, { once: true })
   return { promise, [Symbol.dispose]: () => signal.removeEventListener('abort', listener) }
 }
+
+/** Whether `work` ended within this time: a hanging disk, bucket or database must not outlast the grace. */
+export async function withinMs(ms: number, work: Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<false>()
+  const timer = setTimeout(late.resolve, ms, false)
+  try {
+    return await Promise.race([work.then(() => true), late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

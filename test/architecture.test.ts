@@ -37,6 +37,7 @@ const GROUND = [
 const PORTS = [
   'inbox/inbox.ts',
   'inbox/fleet.ts',
+  'inbox/expected.ts',
   'inbox/journal.ts',
   'results/results.ts',
   'results/record.ts',
@@ -80,11 +81,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   results: [...GROUND, 'results'],
   handler: [...GROUND, ...PORTS, 'handler', 'answer'],
   reducto: [...GROUND, 'reducto', 'outbound'],
+  // Looks after jobs whose webhook does not come.
+  reconcile: [...GROUND, ...PORTS, 'reconcile', 'reducto'],
   // What an operator can do, behind every face: no printing, no HTTP.
   operations: [...GROUND, ...PORTS, 'operations'],
+  // What an operator sees: pages from view models, without HTTP and without a store.
+  operator: [...GROUND, ...PORTS, 'operations', 'operator', 'handler/result-view.ts', 'handler/handler.ts'],
+  http: [...GROUND, ...PORTS, 'operations', 'operator', 'http', 'receive', 'handler/links.ts', 'telemetry'],
   // What may be wrong, one file a check: it prints nothing, and knows no command.
   doctor: [...GROUND, ...PORTS, 'doctor', 'inbox/open.ts', 'outbound', 'reducto', 'results/open.ts', 'settings'],
-  http: [...GROUND, ...PORTS, 'operations', 'http', 'receive', 'handler/links.ts', 'telemetry'],
   simulator: [...GROUND, 'simulator'],
   library: [...GROUND, 'library'],
   // Inbox, worker and results, wired; without a server, signals and an environment.
@@ -94,16 +99,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'compose-metrics.ts': ['*'],
   'compose-inbox.ts': ['*'],
   'compose-fleet.ts': ['*'],
+  'compose-pages.ts': ['*'],
+  'compose-reconcile.ts': ['*'],
+  'compose-troubles.ts': ['*'],
   'compose-operator.ts': ['*'],
   // The service: the runtime with a server of its own.
   'compose.ts': ['*'],
   // The faces of the package.
-  'index.ts': ['express.ts', 'telemetry/events.ts', 'handler/handler.ts', 'settings/config.ts'],
+  'index.ts': ['express.ts', 'library/expecting.ts', 'telemetry/events.ts', 'handler/handler.ts', 'settings/config.ts'],
   'express.ts': [
     ...GROUND,
     'telemetry',
     'runtime.ts',
     'library',
+    'operations',
     'settings',
     'http/app.ts',
     'http/mount.ts',
@@ -118,6 +127,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Packages and globals that only one place may touch. */
 const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/from 'express'/, /^http\//, 'Express stays at the edge'],
+  [/from 'hono/, /^operator\/html\.ts$/, 'HTML is escaped in one place'],
   [
     /from 'reductoai/,
     /^(reducto\/|cli\/|answer\/types\.ts$|handler\/handler\.ts$)/,
@@ -261,7 +271,7 @@ it('what the service imports is there in production too', () => {
   const { dependencies } = JSON.parse(readFileSync(resolve(SRC, '../package.json'), 'utf8'))
   const packages = files.flatMap((file) => {
     const text = readFileSync(join(SRC, file), 'utf8')
-    return [...text.matchAll(/(?:from|import\()\s*'([^'.][^']*)'/g)].map(([, name]) => name!)
+    return [...text.matchAll(/(?:from|import\(|import\.meta\.resolve\()\s*'([^'.][^']*)'/g)].map(([, name]) => name!)
   })
   const names = packages.filter((name) => !name.startsWith('node:')).map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0])
   expect(new Set(names)).toEqual(new Set(Object.keys(dependencies)))

@@ -185,12 +185,13 @@ function finishAll(copy: string): void {
     '      svix_id: claim.svixId,\n',
     '      svix_id: claim.svixId,\n      pages: null,\n',
   )
+  edit(copy, 'src/doctor/results.ts', 'svix_id: null,', 'svix_id: null, pages: null,')
   edit(copy, 'test/results/saved.ts', '    svix_id: ', '    pages: null,\n    svix_id: ')
   edit(
     copy,
     'src/http/app.ts',
-    '{ anyone: [], signed: [], ...roles }',
-    '{ anyone: [], signed: [], neighbour: [], ...roles }',
+    '{ anyone: [], signed: [], ...(operator',
+    '{ anyone: [], signed: [], neighbour: [], ...(operator',
   )
   edit(
     copy,
@@ -219,7 +220,7 @@ describe('walked on a copy', () => {
     ],
     ['Add a setting', ['src/settings/config.ts', 'src/settings/own-settings.ts']],
     ['Add a result store', ['src/results/open.ts', 'src/settings/stores.ts']],
-    ['Add a field to the record', ['src/worker/run-fetch.ts', 'test/results/saved.ts']],
+    ['Add a field to the record', ['src/worker/run-fetch.ts', 'src/doctor/results.ts', 'test/results/saved.ts']],
     ['Forbid an endpoint by address', ['src/http/app.ts']],
     ['Change what an HTTP status of Reducto means', ['src/worker/classify.ts']],
   ])('%s: after the first step the type checker leads to files that the recipe names', (title, files) => {

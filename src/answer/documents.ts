@@ -12,6 +12,8 @@ export type SavedFiles = {
   read(path: string, most: number): Promise<Buffer>
   /** Ends all reading when it aborts. */
   readonly signal: AbortSignal
+  /** Reads JSON; `JSON.parse` by default. */
+  readonly parse?: (text: string) => unknown
 }
 
 type SavedEntry = { readonly in: string; readonly pointer: string } & (
@@ -62,7 +64,7 @@ export async function openDocuments(saved: SavedFiles): Promise<Documents> {
     saved.signal.throwIfAborted()
     const buffer = await saved.read(path, MAX_IN_MEMORY_BYTES)
     saved.signal.throwIfAborted()
-    return parseDocument(path, buffer)
+    return parseDocument(path, buffer, saved.parse ?? JSON.parse)
   }
 
   function loaded(path: string, size: number): Promise<unknown> {
@@ -123,10 +125,10 @@ class NotJsonDocument extends NotAnswerable {
 }
 
 /** Removes a byte order mark, which some writers put before JSON. */
-function parseDocument(path: string, buffer: Buffer): unknown {
+function parseDocument(path: string, buffer: Buffer, parse: (text: string) => unknown): unknown {
   const text = buffer.toString()
   try {
-    return JSON.parse(text.startsWith('\uFEFF') ? text.slice(1) : text)
+    return parse(text.startsWith('\uFEFF') ? text.slice(1) : text)
   } catch (error) {
     throw new NotJsonDocument(`${path} is not JSON (${(error as Error).message}): read it with open()`)
   }

@@ -1,3 +1,4 @@
+import { isLosslessNumber } from '../lossless-json.ts'
 import { type Documents, own } from './documents.ts'
 import { type OpenResponse, responsesOf } from './parts.ts'
 import { pointerStep } from './pointer.ts'
@@ -56,7 +57,7 @@ function onlyOne(value: unknown): unknown {
 function uncited(value: unknown): unknown {
   if (isCited(value)) return uncited(value.value)
   if (Array.isArray(value)) return value.map(uncited)
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || isLosslessNumber(value)) return value
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, uncited(member)]))
 }
 

@@ -2,8 +2,9 @@ import type { CommandSpec, Options, Run } from './command.ts'
 import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveries.ts'
 import { demo, handle, sendTest } from './spec/develop.ts'
 import { doctor } from './spec/doctor.ts'
-import { jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
+import { jobsAdd, jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
 import { backup, completion, help, move, pause, restore, resume, serve, status, version } from './spec/service.ts'
+import { dashboard, reconcile, submit } from './spec/submit.ts'
 
 /** A command: what it is, as data, and how its code is loaded, which is not before it is called. */
 export type Entry = { readonly spec: CommandSpec; readonly load: () => Promise<Run<CommandSpec>> }
@@ -25,12 +26,16 @@ export const COMMANDS: readonly Entry[] = [
   entry(resume, async () => (await import('./pause.ts')).runResume),
   entry(jobsList, async () => (await import('./jobs/list.ts')).runList),
   entry(jobsShow, async () => (await import('./jobs/show.ts')).runShow),
+  entry(jobsAdd, async () => (await import('./jobs/add.ts')).runAdd),
   entry(jobsRetry, async () => (await import('./jobs/retry.ts')).runRetry),
   entry(jobsReplay, async () => (await import('./jobs/replay.ts')).runReplay),
   entry(jobsDelete, async () => (await import('./jobs/delete.ts')).runDelete),
   entry(deliveriesList, async () => (await import('./deliveries/list.ts')).runListDeliveries),
   entry(deliveriesShow, async () => (await import('./deliveries/show.ts')).runShowDelivery),
   entry(deliveriesRetry, async () => (await import('./deliveries/retry.ts')).runRetryDeliveries),
+  entry(submit, async () => (await import('./submit/submit.ts')).runSubmit),
+  entry(dashboard, async () => (await import('./dashboard.ts')).runDashboard),
+  entry(reconcile, async () => (await import('./reconcile.ts')).runReconcile),
   entry(backup, async () => (await import('./backup.ts')).runBackup),
   entry(restore, async () => (await import('./restore.ts')).runRestore),
   entry(move, async () => (await import('./move.ts')).runMove),

@@ -86,13 +86,18 @@ function alternatives(args: string): string {
 /** `--since 2h`, with the choices where there are some. */
 export function call(name: string, { takes, choices, many }: OptionSpec): string {
   if (takes === undefined) return `--${name}`
-  const value = choices ? (choices.length > 5 ? 'KIND' : choices.join('|')) : (VALUE_NAMES[name] ?? name.toUpperCase())
+  const value = choices ? (choices.length > 5 ? 'KIND' : choices.join('|')) : valueName(name, takes)
   return `--${name} ${value}${many ? ' …' : ''}`
+}
+
+/** `takes` is a name already when it is in capitals: `JSON`, `FILE`. */
+function valueName(name: string, takes: string): string {
+  return /^[A-Z]+$/.test(takes) ? takes : (VALUE_NAMES[name] ?? name.toUpperCase())
 }
 
 const VALUE_NAMES: Readonly<Record<string, string>> = {
   ...{ since: 'TIME', until: 'TIME', timeout: 'TIME', limit: 'N', expect: 'N', port: 'N' },
-  ...{ metadata: 'KEY=VALUE', to: 'URL', forward: 'URL', q: 'START', error: 'TEXT', reason: 'TEXT', job: 'ID' },
+  ...{ metadata: 'KEY=VALUE', to: 'URL', forward: 'URL', q: 'TEXT', error: 'TEXT', reason: 'TEXT', job: 'ID' },
 }
 
 /** Two columns within `WIDTH`: what is long on the left has a line of its own. */

@@ -20,6 +20,7 @@ export function describeJob(
     ...(job.crashes > 0 ? [['Crashes', `${job.crashes} while it ran`]] : []),
     ...(job.state === 'queued' ? [['Due', time(job.dueAt)]] : []),
     ['Endpoints', job.endpoints.join(', ')],
+    ...(job.registered ? [['Registered', `${time(job.registered.at)}, by ${job.registered.by}`]] : []),
     ['First seen', time(job.createdAt)],
     [
       'Result',

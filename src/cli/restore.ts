@@ -2,7 +2,7 @@ import { lstatSync, mkdtempSync, rmSync } from 'node:fs'
 import { copyFile, link, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fsyncPath, mkdirDurably } from '../fsync.ts'
-import { lockWithoutService, prepareBackup } from '../inbox/open.ts'
+import { lockWithoutService, prepareBackup, removeSearchIndex } from '../inbox/open.ts'
 import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import type { Run } from './command.ts'
@@ -69,6 +69,7 @@ async function install(source: string, target: string, file: string): Promise<st
     prepareBackup(copy, file)
     await fsyncPath(copy)
     const aside = await keepAside(target)
+    removeSearchIndex({ kind: 'sqlite', path: target })
     await rename(copy, target)
     // Empty ones of the old database; SQLite makes its own.
     for (const end of ['-wal', '-shm', '-journal']) rmSync(`${target}${end}`, { force: true })

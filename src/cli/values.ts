@@ -1,5 +1,6 @@
-import type { JobFilter } from '../inbox/inbox.ts'
+import { type JobFilter, MAX_SEARCH_LENGTH } from '../inbox/inbox.ts'
 import { isJobId, type JobState, type Stage } from '../job.ts'
+import { parseLossless } from '../lossless-json.ts'
 import { timeFrom } from '../operations/times.ts'
 import { parseDuration } from '../units.ts'
 import { WrongUse } from './command.ts'
@@ -42,6 +43,16 @@ export function jobIdsOf(args: readonly string[]): readonly string[] {
   return [...new Set(args)]
 }
 
+/** JSON of the user's, with the digits of its numbers; undefined when not given. */
+export function jsonOf(name: string, text: string | undefined): unknown {
+  if (text === undefined) return undefined
+  try {
+    return parseLossless(text)
+  } catch {
+    throw new WrongUse(`--${name} takes JSON, such as --${name} '{"user_id":"123"}'`)
+  }
+}
+
 type FilterValues = {
   readonly [K in 'state' | 'stage' | 'status' | 'type' | 'endpoint' | 'code' | 'error' | 'since' | 'q']:
     | string
@@ -50,7 +61,9 @@ type FilterValues = {
 
 /** Which jobs; empty when no option says so. */
 export function filterOf(values: FilterValues): JobFilter {
-  const { state, stage, since, metadata } = values
+  const { state, stage, since, metadata, q } = values
+  if (q !== undefined && (q.trim() === '' || q.trim().length > MAX_SEARCH_LENGTH))
+    throw new WrongUse(`--q takes the start of an id, or words: up to ${MAX_SEARCH_LENGTH} characters`)
   const texts = (['status', 'type', 'endpoint', 'code', 'error', 'q'] as const).flatMap((name) =>
     values[name] === undefined ? [] : [[name, values[name]]],
   )

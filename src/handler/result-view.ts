@@ -22,7 +22,12 @@ import {
 } from './handler.ts'
 import { fitted } from './schema.ts'
 
-export type ViewDeps = { readonly results: Pick<Results, 'open'>; readonly walk: Walk }
+export type ViewDeps = {
+  readonly results: Pick<Results, 'open'>
+  readonly walk: Walk
+  /** Reads JSON; `JSON.parse` by default, whose numbers lose digits. */
+  readonly parse?: (text: string) => unknown
+}
 
 /**
  * A saved result as its handler sees it. Everything is read on demand; when `signal` aborts, all reading ends with an
@@ -32,7 +37,9 @@ export function viewResult(saved: JobRecord, deps: ViewDeps, signal: AbortSignal
   // The metadata's numbers as JavaScript numbers: the record keeps them as they were written.
   const record = plainRecord(saved)
   const jobId = record.job_id
-  const answerFiles: SavedFiles = { type: record.type, job: record.job, files, read, signal }
+  const { type, job } = record
+  const parse = deps.parse === undefined ? {} : { parse: deps.parse }
+  const answerFiles: SavedFiles = { type, job, files, read, signal, ...parse }
   let opened: Promise<Documents> | null = null
 
   async function openSized(path: string): Promise<{ body: Readable; bytes: number }> {

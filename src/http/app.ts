@@ -97,7 +97,7 @@ export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): E
   const all = [...routes, ...(operator?.routes ?? [])]
   const roots = new Set(all.map(({ path }) => path.split('/')[1]!))
   const owns = (path: string) => roots.has(path.split('/')[1]!)
-  const app = mountable(appWith(routes, operator), owns, (request, response) => {
+  const app = mountable(appWith(routes, operator, isBelowAPath), owns, (request, response) => {
     const peer = peerOfSocket(request.socket)
     deps.events.emit('refused', { endpoint: 'unknown', status: WRONG_VERSION.status, reason: 'http_version', peer })
     send(response, WRONG_VERSION)
@@ -106,13 +106,21 @@ export function createMountable(deps: Omit<AppDeps, 'health' | 'trustProxy'>): E
   return app
 }
 
-function appWith(routes: readonly Route[], operator: Operator | null): Express {
+/** For people: they have a path of their own in an app, whose first page and pages of other names are its own. */
+const FOR_PEOPLE: ReadonlySet<Route['caller']> = new Set(['visitor', 'page', 'form'])
+
+/** Goes on only where the routes are mounted at a path. */
+const isBelowAPath: RequestHandler = (request, _response, next) => next(request.baseUrl === '' ? 'route' : undefined)
+
+function appWith(routes: readonly Route[], operator: Operator | null, beforePeople?: RequestHandler): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   const guards: Guards = { anyone: [], signed: [], ...(operator?.guards ?? NOBODY) }
-  for (const { method, path, caller, handle } of [...routes, ...(operator?.routes ?? [])])
-    app[METHODS[method]](path, ...guards[caller], handle)
+  for (const { method, path, caller, handle } of [...routes, ...(operator?.routes ?? [])]) {
+    const before = beforePeople && FOR_PEOPLE.has(caller) ? [beforePeople] : []
+    app[METHODS[method]](path, ...before, ...guards[caller], handle)
+  }
   return app
 }
 

@@ -3,6 +3,10 @@ import type { Clock } from '../clock.ts'
 import type { EventBus } from '../telemetry/events.ts'
 import type { Scrub } from '../telemetry/scrub.ts'
 import { type ApiDeps, apiRoutes } from './api/api.ts'
+import { assetsRoute, loadAssets } from './pages/assets.ts'
+import type { PagesDeps } from './pages/deps.ts'
+import { pageRoutes } from './pages/routes.ts'
+import { createSignInPage } from './pages/sign-in.ts'
 import { createRefusals, createRoleGuards } from './roles.ts'
 import type { Guards, Route } from './routes.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -18,6 +22,8 @@ export type OperatorDeps = {
   readonly metrics: MetricsText
   readonly scrub: Scrub
   readonly api: ApiDeps
+  /** For the pages of people; without it there are only programs. */
+  readonly pages?: PagesDeps
 }
 
 /** All metrics, in the text that Prometheus reads. */
@@ -37,7 +43,10 @@ export function createOperator(deps: OperatorDeps, events: EventBus): Operator {
   // Who calls, then what was sent.
   const body = smallBody(events, OPERATOR_BODY)
   const behind = (role: RequestHandler) => [securityHeaders, role, body]
-  const signIn = signInRoutes({ clock, sessions, identities, refusals, body: smallBody(events, SIGN_IN_BODY) })
+  const assets = loadAssets()
+  const show = createSignInPage(assets, deps.pages?.service.publicUrl ?? null)
+  const signIn = signInRoutes({ clock, sessions, identities, refusals, show, body: smallBody(events, SIGN_IN_BODY) })
+  const pages = deps.pages ? pageRoutes(deps.pages, assets) : []
   return {
     guards: {
       visitor: [securityHeaders],
@@ -50,6 +59,8 @@ export function createOperator(deps: OperatorDeps, events: EventBus): Operator {
       { method: 'GET', path: '/metrics', caller: 'read', handle: metricsRoute(deps.metrics) },
       ...apiRoutes(deps.api),
       ...signIn,
+      assetsRoute(assets),
+      ...pages,
     ],
   }
 }

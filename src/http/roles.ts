@@ -60,7 +60,10 @@ export function createRefusals({ clock, events }: { readonly clock: Clock; reado
  * The guards of the operator's routes. A request goes on when its token or its session has the role, or one that may do more;
  * who calls is in `identityIn(response)` then.
  */
-export function createRoleGuards(identities: Identities, refusals: Refusals) {
+export function createRoleGuards(
+  identities: Identities,
+  refusals: Refusals,
+): Readonly<Record<'read' | 'write' | 'page' | 'form', RequestHandler>> {
   const { refuse, refuseToken, refuseCrossSite } = refusals
 
   function guard(required: Role, face: 'program' | 'person'): RequestHandler {

@@ -96,7 +96,7 @@ export async function serveSaved(
   await pour(hasLinks ? linked(file.body, urlOf) : file.body, response, pace)
 }
 
-async function names(
+export async function names(
   { job, files }: JobRecord,
   path: string,
   open: (path: string) => Promise<OpenFile | null>,
@@ -107,7 +107,7 @@ async function names(
 }
 
 /** Aborts when the answer has ended, so that a hanging store holds nothing for a client that has disconnected. */
-function endOf(response: Response): AbortSignal {
+export function endOf(response: Response): AbortSignal {
   const end = new AbortController()
   if (response.destroyed) end.abort()
   else response.once('close', () => end.abort())

@@ -1,10 +1,13 @@
 import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task } from '../job.ts'
 import type { Attempt, NewAttempt } from './attempt.ts'
+import type { Expected, Registered } from './expected.ts'
+import type { JobFilter } from './filter.ts'
 import type { Fleet } from './fleet.ts'
 import type { JobAction, Journal, Page, PageOf } from './journal.ts'
 import type { OperatorPause, ServiceState, Stats } from './state.ts'
 
 export type { Attempt, AttemptWork, NewAttempt } from './attempt.ts'
+export { type JobFilter, MAX_SEARCH_LENGTH } from './filter.ts'
 export type * from './journal.ts'
 export type * from './state.ts'
 
@@ -71,7 +74,7 @@ export type FreeSlots = {
 }
 
 /** For operators and the command line. Every read is a walk in bounded steps, however many jobs there are. */
-export interface Ledger extends Journal {
+export interface Ledger extends Journal, Expected {
   get(jobId: string): Promise<JobDetail | null>
   /**
    * Jobs, the newest first, up to `limit` from where `cursor` (a page's `next`) says. A page may hold fewer, or none,
@@ -82,7 +85,7 @@ export interface Ledger extends Journal {
   oldest(filter: JobFilter): Promise<JobRow | null>
   /** Up to `limit` ids of jobs, or of deliveries, that begin with `prefix`, in order. */
   idsFrom(kind: 'job' | 'delivery', prefix: string, limit: number): Promise<readonly string[]>
-  /** The text of each job's first delivery, in the order of `jobIds`; null where there is none, or it was erased. */
+  /** The text with each job's metadata: registered, else of its first delivery; null where there is none, or it was erased. */
   bodies(jobIds: readonly string[]): Promise<readonly (string | null)[]>
   /** Deliveries, the newest first; pages are as those of `list`. */
   deliveries(filter: DeliveryFilter, page: Page): Promise<DeliveryPage>
@@ -97,6 +100,8 @@ export interface Ledger extends Journal {
   eraseDelivery(svixId: string): Promise<boolean>
   stats(): Promise<Stats>
   service(): Promise<ServiceState>
+  /** How far search is behind: deliveries that it has to look through one by one. Null when there is no index to be behind. */
+  searchLag(): Promise<number | null>
   /**
    * Queues again all dead and done jobs that match, as `onRequeue` says, and makes queued ones due; many of them one after
    * another, so that new jobs find their place between them. Returns how many it queued (or would, in a dry run).
@@ -158,7 +163,7 @@ export type Claim = ClaimId & {
   /** The first delivery that names the job; null when none announced it. */
   readonly svixId: string | null
   readonly receivedAt: number
-  /** The text of the first delivery. */
+  /** The text that has its metadata, as of `bodies`. */
   readonly body: string | null
   /** The status that the latest delivery announced. */
   readonly announced: string | null
@@ -166,37 +171,6 @@ export type Claim = ClaimId & {
   readonly round: number
   /** A saved result that was fetched in an earlier round is out of date. */
   readonly fetchSince: number
-}
-
-/** All that is given must match. */
-export type JobFilter = {
-  readonly state?: JobState
-  readonly stage?: Stage
-  readonly jobId?: string
-  /** One of these. */
-  readonly jobIds?: readonly string[]
-  /** As recorded, or announced: `Completed`, `Failed`. */
-  readonly status?: string
-  /** The kind of job, as in its record. */
-  readonly type?: string
-  /** The endpoint that announced it first. */
-  readonly endpoint?: string
-  /** The code of its reason. */
-  readonly code?: string
-  /** Why it is dead, as `causes` has it. */
-  readonly cause?: string
-  /** The code of its reason, or a part of the message. */
-  readonly error?: string
-  /** Members of the first delivery's metadata, each as text: a string as it is, anything else as its JSON. */
-  readonly metadata?: Readonly<Record<string, string>>
-  /** The start of its id, or of the svix-id of one of its deliveries. */
-  readonly q?: string
-  /** Last activity at this time (ms) or later. */
-  readonly since?: number
-  /** Last activity at this time (ms) or earlier. */
-  readonly until?: number
-  /** First heard of at this time (ms) or later. */
-  readonly createdSince?: number
 }
 
 export type JobPage = PageOf<JobRow>
@@ -226,7 +200,7 @@ export type JobRow = {
   readonly reason: CleanReason | null
 }
 
-export type JobDetail = JobRow & {
+export type JobDetail = (JobRow & Registered) & {
   /** A worker has the job, or its missing side files, in hand. */
   readonly isRunning: boolean
   readonly endpoints: readonly string[]
@@ -264,7 +238,6 @@ export type DeliveryFilter = {
 export type ListedDelivery = DeliveryRow & { readonly jobId: string | null; readonly note: string | null }
 
 export type DeliveryPage = PageOf<ListedDelivery>
-
 /** `body`: what is kept of it, which is its start for one that concerns no job; null when it was erased. */
 export type DeliveryDetail = ListedDelivery & { readonly body: string | null }
 

@@ -8,18 +8,19 @@ type WantedMetadata = Readonly<Record<string, string>>
  * that concern a job are nested as deep as `receive` allows, and no deeper.
  */
 export function hasMetadata(body: string, wanted: WantedMetadata): boolean {
-  const metadata = metadataIn(body)
+  const metadata = objectOf(metadataValueIn(body))
   if (metadata === null) return false
   return Object.entries(wanted).every(
     ([name, text]) => Object.hasOwn(metadata, name) && textOf(metadata[name]) === text,
   )
 }
 
-/** Where `receive` finds it: in the body that has a `job_id`, or in its `data`. */
-function metadataIn(body: string): Readonly<Record<string, unknown>> | null {
+/** The metadata of a delivery's body, whatever it is; undefined when there is none. Never throws. */
+export function metadataValueIn(body: string): unknown {
   const payload = parsed(body)
+  // Where `receive` finds it: in the body that has a `job_id`, or in its `data`.
   const update = payload && (Object.hasOwn(payload, 'job_id') ? payload : objectOf(payload.data))
-  return update && objectOf(update.metadata)
+  return update?.metadata
 }
 
 function parsed(body: string): Readonly<Record<string, unknown>> | null {

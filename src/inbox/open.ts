@@ -13,6 +13,8 @@ import { openSqlite } from './sqlite/inbox.ts'
 import { type Inspection, inspectDatabase } from './sqlite/inspect.ts'
 import { InboxLocked, isInstanceLocked, lockInstance } from './sqlite/lock.ts'
 import { copyTo, MIGRATIONS, openForReading } from './sqlite/schema.ts'
+import type { SearchState } from './sqlite/search-thread.ts'
+import { removeSideFile, sideFileOf } from './sqlite/side-file.ts'
 import type { InboxWatch } from './watch.ts'
 
 type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
@@ -40,6 +42,8 @@ export type OpenInboxOptions = {
   /** This service was taken for dead, and these claims are lost. */
   readonly onLost: (claims: readonly ClaimId[]) => void
   readonly onWarning: (message: string) => void
+  /** The index of search has changed: whatever befalls it, nothing else is hurt. */
+  readonly onSearch?: (state: SearchState) => void
 } & InboxWatch
 
 /**
@@ -80,12 +84,24 @@ export async function openLedger(database: DatabasePlace): Promise<Ledger & Flee
   }
 }
 
-/** Bytes on the disk: of the database, and of its log. Zero for a file that is not there. */
-export async function inboxBytes(database: InboxPlace): Promise<{ readonly database: number; readonly log: number }> {
+/** Bytes on the disk: of the database, of its log, and of the index of search with its own. Zero for a file that is not there. */
+export async function inboxBytes(database: InboxPlace): Promise<InboxBytes> {
   // A server looks after its own disk.
-  if (database.kind !== 'sqlite') return { database: 0, log: 0 }
+  if (database.kind !== 'sqlite') return { database: 0, log: 0, search: 0 }
   const size = async (path: string) => (await stat(path).catch(() => null))?.size ?? 0
-  return { database: await size(database.path), log: await size(`${database.path}-wal`) }
+  const [{ path }, index] = [database, sideFileOf(database.path)]
+  return {
+    database: await size(path),
+    log: await size(`${path}-wal`),
+    search: (await size(index)) + (await size(`${index}-wal`)),
+  }
+}
+
+type InboxBytes = { readonly database: number; readonly log: number; readonly search: number }
+
+/** Deletes the index of search, which the next service builds anew. Only while none runs. */
+export function removeSearchIndex(database: SqlitePlace): void {
+  removeSideFile(resolve(database.path))
 }
 
 /**

@@ -72,34 +72,46 @@ export type Arrival = {
   readonly endpoint: string
   readonly number: number
   readonly known: boolean
+  /** The job was registered without an endpoint, and this is its first delivery: it belongs to this endpoint. */
+  readonly decidesEndpoint: boolean
 }
 
 /** A delivery arrived for `job`; null: unknown. */
 export function afterDelivery(
   job: StoredJob | null,
-  { jobId, status, endpoint, number, known }: Arrival,
+  { jobId, status, endpoint, number, known, decidesEndpoint }: Arrival,
   now: number,
 ): Changed & { readonly receipt: Receipt } {
   const effect = onDelivery(job && knownJob(job), { known, status })
   const { duplicate, requeued } = effect
   if (job === null) {
-    const created: StoredJob = {
-      ...{ jobId, endpoint, firstDelivery: number, announced: status, savedStatus: null, type: null },
-      ...{ round: 1, fetchSince: 0, token: 0, progress: freshProgress('fetch', now) },
-      ...{ createdAt: now, queuedAt: now, updatedAt: now },
+    const created = newJob(jobId, endpoint, now)
+    return {
+      job: { ...created, firstDelivery: number, announced: status },
+      dropsSideFiles: false,
+      receipt: { duplicate, requeued, job: 'queued' },
     }
-    return { job: created, dropsSideFiles: false, receipt: { duplicate, requeued, job: 'queued' } }
   }
   const announces = !known || effect.queue !== null
   const heard: StoredJob = {
     ...job,
     ...(announces ? { announced: status, firstDelivery: job.firstDelivery ?? number } : {}),
+    ...(decidesEndpoint ? { endpoint } : {}),
     updatedAt: now,
   }
   const changed = effect.queue
     ? queueAgain(heard, { ...effect, queue: effect.queue }, now, now)
     : { job: effect.refetch ? nextRound(heard, true) : heard, dropsSideFiles: false }
   return { ...changed, receipt: { duplicate, requeued, job: changed.job.progress.state } }
+}
+
+/** A job of the first round, queued now; no delivery is noted yet. */
+export function newJob(jobId: string, endpoint: string, now: number): StoredJob {
+  return {
+    ...{ jobId, endpoint, firstDelivery: null, announced: null, savedStatus: null, type: null },
+    ...{ round: 1, fetchSince: 0, token: 0, progress: freshProgress('fetch', now) },
+    ...{ createdAt: now, queuedAt: now, updatedAt: now },
+  }
 }
 
 /** A delivery that names a job. */
@@ -211,11 +223,14 @@ export function claimOf(
   from: {
     readonly first: { readonly svixId: string; readonly receivedAt: number; readonly body: Uint8Array | null } | null
     readonly others: readonly string[]
+    /** The text with registered metadata, which holds against the delivery's. */
+    readonly registered: Uint8Array | null
     readonly sideFiles: SideFilesProgress | null
   },
 ): Claim {
   const { jobId, endpoint, announced, round, fetchSince } = job
   const { first, others, sideFiles } = from
+  const body = from.registered ?? first?.body
   return {
     ...{ jobId, task, token, endpoint, announced, round, fetchSince },
     sideFiles: sideFiles && progressOf(sideFiles),
@@ -223,7 +238,7 @@ export function claimOf(
     endpoints: [endpoint, ...others],
     svixId: first?.svixId ?? null,
     receivedAt: first?.receivedAt ?? job.createdAt,
-    body: first?.body ? Buffer.from(first.body).toString('utf8') : null,
+    body: body ? Buffer.from(body).toString('utf8') : null,
   }
 }
 
@@ -244,7 +259,8 @@ function knownJob({ progress: { state, stage }, savedStatus, announced }: Stored
   return { state, stage, savedStatus, announced }
 }
 
-function queueAgain(job: StoredJob, wanted: Wanted & { queue: Stage }, now: number, dueAt: number): Changed {
+/** The job, queued at the wanted stage in a round of its own. */
+export function queueAgain(job: StoredJob, wanted: Wanted & { queue: Stage }, now: number, dueAt: number): Changed {
   const progress = freshProgress(wanted.queue, dueAt)
   return {
     job: { ...nextRound(job, wanted.refetch), progress, queuedAt: now, updatedAt: now },

@@ -1,7 +1,7 @@
 /** Why an operation did nothing. `code` is stable; `message` says what to do. */
 export type Refusal = {
   readonly is: 'refused'
-  readonly code: 'unknown' | 'ambiguous' | 'no_handler' | 'changed'
+  readonly code: 'unknown' | 'ambiguous' | 'no_handler' | 'changed' | 'invalid'
   readonly message: string
   /** Of `changed`: how many match now, up to `MAX_BULK`. */
   readonly count?: number

@@ -83,7 +83,9 @@ function interrupted(): ReductoError {
 /** Limits every answer, including those that the SDK reads to build an error; follows no redirect with the key. */
 function capped(outbound: Fetch): Fetch {
   return async (url, init) => {
-    const response = await outbound(url, { ...init, redirect: 'manual' })
+    // A body that is a stream is sent as it is read; fetch wants that said.
+    const how = isStream(init?.body) ? { ...init, duplex: 'half' as const } : init
+    const response = await outbound(url, { ...how, redirect: 'manual' })
     const { body, status, headers, ok } = response
     if (!body) return response
     if (ok && Number(headers.get('content-length') ?? 0) > MAX_ANSWER_BYTES) {
@@ -95,6 +97,10 @@ function capped(outbound: Fetch): Fetch {
       headers,
     })
   }
+}
+
+function isStream(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body
 }
 
 function failAfter(most: number): TransformStream<Uint8Array, Uint8Array> {

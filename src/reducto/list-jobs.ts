@@ -2,9 +2,12 @@ import { isJobId } from '../job.ts'
 import type { Client } from './client.ts'
 import { ReductoError, readError } from './errors.ts'
 
+/** `createdAt`: ms; null when it is missing, or no time. */
+export type ListedJob = { readonly jobId: string; readonly status: string; readonly createdAt: number | null }
+
 /** One page of the account's jobs. */
 type JobsPage = {
-  readonly jobs: readonly { readonly jobId: string; readonly status: string }[]
+  readonly jobs: readonly ListedJob[]
   /** The cursor of the next page; null on the last one. */
   readonly next: string | null
 }
@@ -39,9 +42,17 @@ function readPage(value: unknown): JobsPage {
 }
 
 /** Skips rows without a valid job id. */
-function readRow(row: unknown): JobsPage['jobs'] {
-  const { job_id: jobId, status } = (row ?? {}) as { job_id?: unknown; status?: unknown }
-  return isJobId(jobId) && typeof status === 'string' ? [{ jobId, status }] : []
+function readRow(row: unknown): readonly ListedJob[] {
+  const { job_id: jobId, status, created_at } = (row ?? {}) as Readonly<Record<string, unknown>>
+  return isJobId(jobId) && typeof status === 'string' ? [{ jobId, status, createdAt: timeOf(created_at) }] : []
+}
+
+/** Reducto writes times without a zone too, which are in UTC. */
+function timeOf(value: unknown): number | null {
+  if (typeof value !== 'string') return null
+  const hasZone = /(?:Z|[+-]\d{2}:?\d{2})$/i.test(value)
+  const time = Date.parse(hasZone || !value.includes('T') ? value : `${value}Z`)
+  return Number.isNaN(time) ? null : time
 }
 
 function parse(text: string): unknown {

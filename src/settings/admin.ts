@@ -20,6 +20,12 @@ export function alertProblems({ ALERT_URL, ALERT_SECRET }: Given): string[] {
   return ALERT_SECRET !== undefined && ALERT_URL === undefined ? ['ALERT_URL: is required with ALERT_SECRET'] : []
 }
 
+export function hideProblems({ ADMIN_HIDE_CONTENT, ADMIN_TOKEN }: Given): string[] {
+  return ADMIN_HIDE_CONTENT === 'on' && ADMIN_TOKEN === undefined
+    ? ['ADMIN_TOKEN: is required with ADMIN_HIDE_CONTENT: without it there are no pages that show content']
+    : []
+}
+
 export function adminPortProblems({ ADMIN_PORT, ADMIN_TOKEN, PORT }: Given): string[] {
   if (ADMIN_PORT === undefined) return []
   const isTaken = Number(ADMIN_PORT) !== 0 && Number(ADMIN_PORT) === Number(PORT ?? SETTINGS.PORT.default)

@@ -1,5 +1,5 @@
 import { createScrub } from '../telemetry/scrub.ts'
-import { adminPortProblems, adminProblems, alertProblems } from './admin.ts'
+import { adminPortProblems, adminProblems, alertProblems, hideProblems } from './admin.ts'
 import { endpointSlips, endpointsOf } from './endpoints.ts'
 import { type Env, type Given, isSecret, readGiven, secretParts } from './given.ts'
 import { isInjected, isServiceUrl, nearMiss } from './near-misses.ts'
@@ -22,6 +22,8 @@ export type Config = {
   readonly admin: AdminTokens | null
   /** Where the operator's routes are served instead of `port`; null: nowhere else. */
   readonly adminPort: number | null
+  /** Metadata, bodies and results are not shown to operators. */
+  readonly hidesContent: boolean
   /** Where problems are told; null: nowhere but in the log. */
   readonly alerts: { readonly url: string; readonly secrets: readonly string[] } | null
   readonly reducto: { readonly apiKey: string; readonly baseUrl: string }
@@ -33,6 +35,8 @@ export type Config = {
   readonly handlerRetryFor: number
   readonly concurrency: number
   readonly fetchRetryFor: number
+  /** Between two looks after overdue jobs, ms; null: none. */
+  readonly reconcileEvery: number | null
   readonly retention: number
   /** At most `retention`. */
   readonly bodyRetention: number
@@ -104,6 +108,7 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
     (set) => (set.ADMIN_TOKEN ? { write: set.ADMIN_TOKEN, read: set.ADMIN_READ_TOKEN ?? [] } : null),
     adminProblems,
   ),
+  hidesContent: from(['ADMIN_HIDE_CONTENT'], (set) => set.ADMIN_HIDE_CONTENT === 'on', hideProblems),
   adminPort: from(['ADMIN_PORT'], (set) => set.ADMIN_PORT ?? null, adminPortProblems),
   alerts: from(
     ['ALERT_URL', 'ALERT_SECRET'],
@@ -128,6 +133,7 @@ const FIELDS: { readonly [K in Exclude<keyof Config, 'endpoints' | 'secrets'>]: 
   handlerRetryFor: from(['HANDLER_RETRY_FOR'], (set) => set.HANDLER_RETRY_FOR),
   concurrency: from(['WORKER_CONCURRENCY'], (set) => set.WORKER_CONCURRENCY),
   fetchRetryFor: from(['FETCH_RETRY_FOR'], (set) => set.FETCH_RETRY_FOR),
+  reconcileEvery: from(['RECONCILE_EVERY'], (set) => set.RECONCILE_EVERY),
   retention: from(['RETENTION'], (set) => set.RETENTION),
   bodyRetention: from(
     ['BODY_RETENTION', 'RETENTION'],

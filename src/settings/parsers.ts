@@ -4,6 +4,10 @@ import { parseDuration } from '../units.ts'
 
 /** Svix can replay for up to 90 days, so ids must be kept at least that long. */
 const MIN_RETENTION_MS = parseDuration('90d')
+/** Each look may cost some hundred calls. */
+const MIN_RECONCILE_MS = parseDuration('1m')
+/** Looks get four times rarer while all is well, and Reducto keeps results for about 12 hours. */
+const MAX_RECONCILE_MS = parseDuration('2h')
 /** An orchestrator kills the process long before. */
 const MAX_GRACE_MS = parseDuration('1h')
 /** Node's fetch gives up after five minutes without an answer. */
@@ -40,6 +44,14 @@ export function retention(text: string): number {
 
 export function resultsRetention(text: string): number | null {
   return text === 'forever' ? null : parseDuration(text)
+}
+
+/** How often expected jobs are looked after, ms; null for `off`. */
+export function reconcileEvery(text: string): number | null {
+  if (text === 'off') return null
+  const ms = parseDuration(text)
+  if (ms < MIN_RECONCILE_MS || ms > MAX_RECONCILE_MS) throw new Error('must be from 1m to 2h, or off')
+  return ms
 }
 
 export function handlerTimeout(text: string): number {

@@ -4,6 +4,7 @@ import {
   handlerTimeout,
   modulePath,
   oneOf,
+  reconcileEvery,
   resultsRetention,
   retention,
   separated,
@@ -124,6 +125,11 @@ export const SETTINGS = {
     group: 'For operators',
     doc: 'Signs the calls to ALERT_URL. Create one with: echo "whsec_$(openssl rand -base64 24)"',
   }),
+  ADMIN_HIDE_CONTENT: setting(oneOf(['on', 'off']), {
+    default: 'off',
+    group: 'For operators',
+    doc: 'on hides metadata, bodies and results on the operator’s pages: whoever has a token of ADMIN_TOKEN sees those of one job after a click, which is noted in the log of actions; with ADMIN_READ_TOKEN nobody does.',
+  }),
   DATABASE_URL: setting(databaseUrl, {
     default: 'sqlite:./data/receiver.db',
     secret: true,
@@ -183,6 +189,11 @@ export const SETTINGS = {
     default: '12h',
     group: 'The worker',
     doc: 'How long fetching a job is retried. Reducto keeps results for about 12 hours.',
+  }),
+  RECONCILE_EVERY: setting(reconcileEvery, {
+    default: '15m',
+    group: 'The worker',
+    doc: 'How often registered jobs are looked after whose webhook is overdue, from 1m to 2h, or off. While nothing is missed the pause grows to four times as long.',
   }),
   MAX_RESULT_BYTES: setting(parseBytes, {
     default: '10gb',

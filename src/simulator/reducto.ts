@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Document, type Kind, makeDocument } from './documents/documents.ts'
 import { createStorage, type Storage } from './storage.ts'
+import { readSubmission, readUpload, type Submission, type Upload } from './submissions.ts'
 
 /**
  * A simulated Reducto: the calls that this service and its users make, over a real socket, with answers of every kind
@@ -24,6 +26,12 @@ export type Reducto = {
   fail(jobId: string, ...faults: Fault[]): void
   /** The answer to every call with the key while it is set. */
   setAccountFault(fault: AnsweredFault | null): void
+  /** The next submission makes its job, and its answer never arrives. */
+  loseAnswer(): void
+  /** What was submitted, in order. */
+  readonly submissions: readonly { readonly kind: Kind; readonly jobId: string; readonly body: Submission }[]
+  /** What was uploaded, by file id. */
+  readonly uploads: ReadonlyMap<string, Upload>
   /** Calls of `GET /job/{id}` so far, by job id. */
   readonly fetches: ReadonlyMap<string, number>
   /** Resolves when `GET /job/{id}` is called next. */
@@ -92,6 +100,9 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
   const fetches = new Map<string, number>()
   const fetched = new EventEmitter()
   const stopping = new AbortController()
+  const submissions: { kind: Kind; jobId: string; body: Submission }[] = []
+  const uploads = new Map<string, Upload>()
+  let isAnswerLost = false
   let accountFault: AnsweredFault | null = null
   let url = ''
   const storage = createStorage({ base: () => url, lifetime: options.linkLifetime ?? 3_600_000 })
@@ -172,12 +183,13 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
   }
 
   function submit(kind: Kind, body: string, response: ServerResponse): void {
-    const request = JSON.parse(body) as Submission
-    const how = request.async ?? request
-    const channels = how.webhook?.channels ?? []
-    const metadata = how.metadata ?? request.webhook?.metadata ?? null
-    const id = addJob({ kind, status: 'Pending', metadata, channels })
-    json(response, 200, { job_id: id })
+    const request = readSubmission(kind, body)
+    if ('problem' in request) return json(response, 422, { detail: [{ msg: request.problem }] })
+    const id = addJob({ kind, status: 'Pending', metadata: request.metadata, channels: request.channels })
+    submissions.push({ kind, jobId: id, body: request.body })
+    if (isAnswerLost) response.destroy()
+    else json(response, 200, { job_id: id })
+    isAnswerLost = false
     void delay(options.jobTime ?? 100, undefined, { signal: stopping.signal })
       .then(() => end(id))
       .catch(() => {})
@@ -195,8 +207,13 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
     if (request.method === 'POST' && kind) return submit(kind, body.toString(), response)
     if (request.method === 'POST' && pathname === '/configure_webhook')
       return json(response, 200, 'https://app.svix.com/login#key=simulated')
-    if (request.method === 'POST' && pathname === '/upload')
-      return json(response, 200, { file_id: `reducto://${randomUUID()}.pdf`, presigned_url: null })
+    if (request.method === 'POST' && pathname === '/upload') {
+      const upload = await readUpload(body, request.headers['content-type'])
+      if (upload === null) return json(response, 422, { detail: [{ msg: 'file: field required' }] })
+      const fileId = `reducto://${randomUUID()}${extname(upload.name)}`
+      uploads.set(fileId, upload)
+      return json(response, 200, { file_id: fileId, presigned_url: null })
+    }
     const jobId = /^\/job\/([^/]+)$/.exec(pathname)?.[1]
     if (request.method === 'GET' && jobId) return getJob(jobId, response)
     if (request.method === 'GET' && pathname === '/jobs') return listJobs(searchParams, response)
@@ -220,6 +237,11 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
     setAccountFault(fault) {
       accountFault = fault
     },
+    loseAnswer() {
+      isAnswerLost = true
+    },
+    submissions,
+    uploads,
     fetches,
     nextFetch: async (jobId) => void (await once(fetched, jobId)),
     stop() {
@@ -230,12 +252,6 @@ export async function startReducto(options: ReductoOptions = {}): Promise<Reduct
       })
     },
   }
-}
-
-type Submission = {
-  readonly async?: { metadata?: unknown; webhook?: { channels?: string[] } }
-  readonly webhook?: { metadata?: unknown; channels?: string[] }
-  readonly metadata?: unknown
 }
 
 function fail(response: ServerResponse, fault: AnsweredFault, answer: unknown): void {

@@ -51,6 +51,7 @@ export function countEvents(deps: CountingDeps): { flush(): void } {
     if (state === 'done' && settled.sinceDelivery !== null)
       families.observe('done_seconds', {}, seconds(settled.sinceDelivery))
   })
+  events.on('missed', () => families.add('missed_webhooks_total', {}))
   events.on('action', ({ action }) => families.add('operator_actions_total', { action }))
   events.on('slowed', () => families.add('slowed_total', {}))
   events.on('claimLost', () => families.add('fenced_total', {}))

@@ -20,6 +20,7 @@ export type Degraded =
   | 'clock'
   | 'results_apart'
   | 'settings_differ'
+  | 'silence'
 
 /**
  * Everything that happens in the service, for its log, metrics and the demo. Ids, outcomes and durations; never a
@@ -115,6 +116,23 @@ export type Events = {
   ]
   /** The problem is over. `ms`: how long it was seen. */
   recovered: [{ readonly name: Degraded; readonly ms: number }]
+  /**
+   * A job has ended, or is unknown to Reducto (`status` null), and no webhook said so: it is queued. `ms`: since it was
+   * registered.
+   */
+  missed: [{ readonly jobId: string; readonly status: string | null; readonly ms: number }]
+  /** A look after overdue jobs found some that were missed. `jobIds`: the first of them; `cause`: what to look at first. */
+  missedWebhooks: [
+    {
+      readonly count: number
+      readonly overdue: number
+      readonly asked: number
+      readonly jobIds: readonly string[]
+      readonly cause: string
+    },
+  ]
+  /** The service did not run for longer than Svix tries. `since`: when it last looked after its jobs, ms since 1970. */
+  longStop: [{ readonly ms: number; readonly since: number }]
   /**
    * An operator does something through this process. `who`: a claim, not proof; `jobs`: how many jobs or deliveries it is
    * for, 0 for what concerns the service as a whole.

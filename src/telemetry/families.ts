@@ -81,8 +81,8 @@ export const FAMILIES = {
   inbox_bytes: {
     kind: 'gauge',
     labels: ['part'],
-    help: 'Size of the database and of its log.',
-    use: 'part is database or log. The database shrinks only when RETENTION takes effect; the log is moved into it all the time.',
+    help: 'Size of the database, of its log, and of the index of search.',
+    use: 'part is database, log or search. The database shrinks only when RETENTION takes effect; the log is moved into it all the time.',
   },
   read_seconds: {
     kind: 'histogram',
@@ -90,6 +90,12 @@ export const FAMILIES = {
     buckets: READ,
     help: 'How long the inbox took to answer a question.',
     use: 'These never hold up a delivery: they have a thread of their own.',
+  },
+  search_lag_rows: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Deliveries that the index of search does not know yet.',
+    use: 'They are found all the same, more slowly. Grows for long: the log says why (search). Absent while there is no index.',
   },
   jobs: {
     kind: 'gauge',
@@ -102,6 +108,24 @@ export const FAMILIES = {
     labels: ['stage'],
     help: 'For how long the longest-waiting job of this stage has been due.',
     use: 'Minutes: a pause, too few places, or slow attempts. For fetch hours are urgent: Reducto deletes results after about 12.',
+  },
+  expected_overdue: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Registered jobs whose webhook has not come within 10 minutes.',
+    use: 'Large documents take longer. Growing: is the endpoint enabled in Svix, and does it listen to the channel of these jobs?',
+  },
+  missed_webhooks_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Registered jobs that had ended without a webhook, and were queued.',
+    use: 'The log line jobs ended without a webhook has the likely cause.',
+  },
+  silence: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Whether nothing verified arrives although it should.',
+    use: '1: look at the message attempts in Svix, and whether the endpoint is disabled.',
   },
   results_at_risk: {
     kind: 'gauge',

@@ -19,6 +19,8 @@ type StatsReading = {
   readonly jobs: Readonly<Record<JobState, number>>
   readonly oldestDueAt: Readonly<Record<Stage, number | null>>
   readonly lastVerifiedAt: number | null
+  /** Expected jobs whose webhook is overdue. */
+  readonly expectedOverdue: number
 }
 
 /** What the disks are asked, bytes. A store without a disk of its own has no `free`. */
@@ -35,6 +37,8 @@ export type GaugesDeps = {
   readonly clock: Clock
   readonly live: () => Live
   readonly stats: () => Promise<StatsReading>
+  /** Deliveries that search has no index of; null while there is no index. */
+  readonly searchLag: () => Promise<number | null>
   readonly disks: () => Promise<DiskReading>
   /** The results that only Reducto has, a minute old at most; null when it is not known. */
   readonly atRisk: () => Promise<AtRiskReading | null>
@@ -54,6 +58,7 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
   const { families, clock } = deps
   const stats = createCached(deps.stats, clock)
   const disks = createCached(deps.disks, clock)
+  const searchLag = createCached(deps.searchLag, clock)
   /** From the inbox once, after a start; deliveries tell it from then on. */
   let isLastVerifiedKnown = false
 
@@ -61,6 +66,7 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
     const { isReady, degraded, bodiesInFlight, waitingRows, busy } = deps.live()
     families.set('ready', {}, Number(isReady))
     families.set('handler_failing', {}, Number(degraded.includes('handler')))
+    families.set('silence', {}, Number(degraded.includes('silence')))
     for (const [cause, name] of PAUSES) families.set('paused', { cause }, Number(degraded.includes(name)))
     families.set('bodies_in_flight_bytes', {}, bodiesInFlight)
     families.set('inbox_waiting_rows', {}, waitingRows)
@@ -70,7 +76,9 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
   function setStats(reading: StatsReading | null): void {
     families.clear('jobs')
     families.clear('oldest_due_seconds')
+    families.clear('expected_overdue')
     if (reading === null) return
+    families.set('expected_overdue', {}, reading.expectedOverdue)
     for (const [state, count] of Object.entries(reading.jobs)) families.set('jobs', { state }, count)
     for (const [stage, at] of Object.entries(reading.oldestDueAt)) {
       const ms = at === null ? 0 : Math.max(clock.now() - at, 0)
@@ -98,12 +106,18 @@ export function createGauges(deps: GaugesDeps): { refresh(): Promise<void> } {
     if (announced.length > 0) families.set('next_purge_timestamp_seconds', {}, purgeAt(Math.min(...announced)) / 1_000)
   }
 
+  function setLag(rows: number | null): void {
+    families.clear('search_lag_rows')
+    if (rows !== null) families.set('search_lag_rows', {}, rows)
+  }
+
   return {
     async refresh() {
-      const [jobs, disk, risk] = await Promise.all([stats.read(), disks.read(), deps.atRisk()])
+      const [jobs, disk, risk, lag] = await Promise.all([stats.read(), disks.read(), deps.atRisk(), searchLag.read()])
       setAtRisk(risk)
       setStats(jobs)
       setDisks(disk)
+      setLag(lag)
       setLive()
     },
   }

@@ -173,6 +173,14 @@ export function logEvents(events: EventBus, log: Log, now: () => number = () => 
     if (tried.missing === 0) log.info(line, 'side files saved')
     else log.warn(line, again === null ? 'side files stay missing' : 'side files are still missing')
   })
+  events.on('missed', ({ ms, ...job }) => log.info({ ...job, ms: round(ms) }, 'missed webhook: job queued'))
+  events.on('missedWebhooks', (found) => log.warn(found, 'jobs ended without a webhook'))
+  events.on('longStop', ({ ms, since }) =>
+    log.warn(
+      { hours: Math.round(ms / 3_600_000), since: new Date(since).toISOString() },
+      'the service was stopped for longer than Svix tries (28 h): looking for expected jobs that ended meanwhile; for jobs that nobody registered run reconcile --all, and press Recover in Svix',
+    ),
+  )
   events.on('action', (action) => log.info(action, 'action'))
   events.on('claimLost', (job) => log.warn(job, 'claim lost, nothing changed'))
   events.on('failing', ({ what, error }) => log.error({ what, err: error }, 'operation failed, retrying'))

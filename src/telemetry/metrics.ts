@@ -6,7 +6,7 @@ import { createGauges, type GaugesDeps } from './gauges.ts'
 import { processText, watchProcess } from './process-metrics.ts'
 import { createFamilies, type Labels } from './registry.ts'
 
-export type MetricsDeps = Pick<GaugesDeps, 'live' | 'stats' | 'disks' | 'atRisk'> & {
+export type MetricsDeps = Pick<GaugesDeps, 'live' | 'stats' | 'searchLag' | 'disks' | 'atRisk'> & {
   readonly events: EventBus
   readonly clock: Clock
   /** How many signing secrets each endpoint has. */

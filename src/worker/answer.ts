@@ -2,17 +2,13 @@ import { createHash } from 'node:crypto'
 import { DocumentCrashed, NotJson } from '../answer/errors.ts'
 import type { Reading, ScanDocument } from '../answer/scan-thread.ts'
 import type { FetchJob } from '../reducto/fetch-job.ts'
+import { FINAL } from '../reducto/job-status.ts'
 
 /**
  * Reducto's answer about a job: its bytes and what was read from them. `warning`: the bytes are not JSON, but are
  * accepted.
  */
 export type JobAnswer = { readonly body: Buffer; readonly reading: Reading; readonly warning: string | null }
-
-/**
- * The statuses after which a job no longer changes. Any other status is not final: Reducto may add intermediate ones.
- */
-export const FINAL: ReadonlySet<string> = new Set(['Completed', 'Failed', 'Cancelled'])
 
 /** An unreadable answer that comes with the same bytes this many times is saved unread. */
 const SAME_ANSWERS = 3

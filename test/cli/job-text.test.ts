@@ -18,6 +18,7 @@ const attempt = (task: Task, outcome: string) => ({
 
 const job: JobDetail & { metadata: unknown } = {
   metadata: null,
+  registered: { by: 'submit', at: 1_000 },
   isRunning: false,
   jobId: 'job-1',
   state: 'done',
@@ -49,6 +50,11 @@ function lineOf(name: string, record: JobRecord | null): string | undefined {
 const saved = recordOf('job-1', { files: { path: 'files.jsonl', bytes: 9, sha256: 'x', count: 3, failed: 0 } })
 
 describe('jobs show', () => {
+  it('says who registered it, and nothing when nobody has', () => {
+    expect(describeJob(job, null, 'data')).toMatch(/Registered +1970-01-01T00:00:01\.000Z .*, by submit/)
+    expect(describeJob({ ...job, registered: null }, null, 'data')).not.toContain('Registered')
+  })
+
   it('names what each attempt did', () => {
     const text = describeJob(job, null, '/results')
     expect(text).toMatch(/^ATTEMPT +TASK +OUTCOME/m)

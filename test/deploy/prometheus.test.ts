@@ -50,6 +50,7 @@ async function seriesNames(): Promise<ReadonlySet<string>> {
     live: () => ({ isReady: true, degraded: [], bodiesInFlight: 0, waitingRows: 0, busy: { fetch: 0, hand_over: 0 } }),
     stats: () => Promise.reject(new Error('nobody asks')),
     atRisk: async () => ({ jobs: 1, soonest: [{ receivedAt: 0 }] }),
+    searchLag: async () => 3,
     disks: () => Promise.reject(new Error('nobody asks')),
   })
   const families = [...parsePrometheus(await metrics.text())]

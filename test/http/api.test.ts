@@ -51,7 +51,7 @@ const BODIES: Readonly<Record<string, (started: Started) => object>> = {
 function call(started: Started & { at?: string }, { method, path }: ApiRoute, headers: Record<string, string>) {
   const url = path.replace(':job_id', started.done).replace(':svix_id', 'msg_ignored').replace('*file', 'job.json')
   const asked = request(started.at ?? started.url)
-    [method.toLowerCase() as 'get' | 'post' | 'delete'](url)
+    [method.toLowerCase() as 'get' | 'post' | 'put' | 'delete'](url)
     .set(headers)
   const body = BODIES[path]
   return body ? asked.send(body(started)) : asked
@@ -60,7 +60,7 @@ function call(started: Started & { at?: string }, { method, path }: ApiRoute, he
 describe.each(TABLE)('$method $path', (route) => {
   it('is for those who may, by token and by session, and a reader changes nothing', async () => {
     const started = await startService()
-    const changing = ['requeue', 'erase', 'reread', 'pause', 'accept', 'prune'] as const
+    const changing = ['requeue', 'erase', 'expect', 'reread', 'pause', 'accept', 'prune'] as const
     const spies = changing.map((name) => vi.spyOn(started.inbox, name))
     const isRead = route.caller === 'read'
     expect(isRead).toBe(route.method === 'GET')
@@ -359,5 +359,33 @@ describe('where it is', () => {
     const service: TestService = await testService({ store: 'memory' })
     for (const path of [...TABLE.map((route) => route.path), '/sign-in', '/sign-out'])
       await request(service.url).get(path).set(bearer(WRITE)).expect(404, { error: 'not_found' })
+  })
+})
+
+describe('a job that was submitted', () => {
+  const put = (url: string, jobId: string, body: string | object) =>
+    request(url).put(`/api/jobs/${jobId}`).set(bearer(WRITE)).set('content-type', 'application/json').send(body)
+
+  it('is expected from then on, with its metadata to the digit, and its webhook queues it', async () => {
+    const { url, inbox } = await startService()
+    const metadata = '{"order":12345678901234567890,"price":1.10}'
+    await put(url, 'job-1', `{"metadata":${metadata},"endpoint":"default"}`).expect(200, {
+      job_id: 'job-1',
+      known: false,
+    })
+    const shown = await request(url).get('/api/jobs/job-1').set(bearer(READ)).expect(200)
+    expect(shown.text).toContain(metadata)
+    expect(shown.body).toMatchObject({ state: 'expected', registered: { by: 'api' } })
+    await inbox.accept(delivery('job-1'))
+    await put(url, 'job-1', {}).expect(200, { job_id: 'job-1', known: true })
+    expect(await inbox.get('job-1')).toMatchObject({ state: 'queued' })
+  })
+
+  it('is not registered with what is wrong', async () => {
+    const { url, inbox } = await startService()
+    await put(url, 'a.b', {}).expect(404)
+    for (const body of [{ endpoint: 'nowhere' }, { endpoint: 7 }, { metdata: {} }, '{"metadata":'])
+      expect((await put(url, 'job-1', body)).body, JSON.stringify(body)).toMatchObject({ error: 'invalid_query' })
+    expect(await inbox.get('job-1')).toBeNull()
   })
 })

@@ -5,6 +5,7 @@ import { tempFolder } from '../support/temp.ts'
 import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
+import { expectedContract } from './contract/expected.ts'
 import { fleetContract } from './contract/fleet.ts'
 import { journalContract } from './contract/journal.ts'
 import { ledgerContract } from './contract/ledger.ts'
@@ -13,6 +14,7 @@ import { readyContract } from './contract/ready.ts'
 import { requeueContract } from './contract/requeue.ts'
 import { restartContract } from './contract/restart.ts'
 import { retentionContract } from './contract/retention.ts'
+import { searchContract } from './contract/search.ts'
 import { sideFilesContract } from './contract/side-files.ts'
 import type { InboxTest } from './contract/support.ts'
 
@@ -41,6 +43,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   choiceContract(name, openTest)
   sideFilesContract(name, openTest)
   readyContract(name, openTest)
+  expectedContract(name, openTest)
   ledgerContract(name, openTest)
   journalContract(name, openTest)
   requeueContract(name, openTest)
@@ -48,4 +51,5 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   retentionContract(name, openTest)
   fleetContract(name, openTest)
   restartContract(name, openTest)
+  searchContract(name, openTest)
 }

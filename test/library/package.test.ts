@@ -162,7 +162,27 @@ describe('the package, packed and installed in a project of somebody else’s', 
     writeFileSync(join(project, 'all.js'), `import * as all from '${PACKAGE}'; ${names}`)
     writeFileSync(join(project, 'all.cjs'), `const all = require('${PACKAGE}'); ${names}`)
     for (const file of ['all.js', 'all.cjs'])
-      expect(run(project, 'node', file)).toEqual({ out: 'Permanent,SettingsError,createReceiver\n', err: '' })
+      expect(run(project, 'node', file)).toEqual({ out: 'Permanent,SettingsError,createReceiver,expecting\n', err: '' })
+  })
+
+  it('carries what the operator’s pages load in a browser', () => {
+    writeFileSync(
+      join(project, 'pages.js'),
+      `import express from 'express'
+       import { createReceiver } from '${PACKAGE}'
+       const settings = { SVIX_WEBHOOK_SECRET: 'whsec_${Buffer.alloc(24, 1).toString('base64')}', REDUCTO_API_KEY: 'key', ADMIN_TOKEN: 'a-token-of-an-operator' }
+       const receiver = createReceiver({ settings, log: null })
+       const server = express().use('/tools', receiver.router).listen(0, '127.0.0.1', async () => {
+         const base = 'http://127.0.0.1:' + server.address().port + '/tools/'
+         const page = await (await fetch(base + 'sign-in')).text()
+         const links = [...page.matchAll(/(?:href|src)="(\\.\\/assets\\/[^"]+)"/g)].map(([, link]) => link)
+         const answers = await Promise.all(links.map((link) => fetch(base + link)))
+         console.log(links.map((link, at) => link.split('/').at(-1) + ' ' + answers[at].status).sort().join())
+         server.close()
+         server.closeAllConnections()
+       })`,
+    )
+    expect(run(project, 'node', 'pages.js').out).toBe('icon.svg 200,inter.woff2 200,page.js 200,style.css 200\n')
   })
 
   it('the code of docs/library.md fits its types, and its test passes', () => {

@@ -267,6 +267,19 @@ describe('a list of jobs', () => {
   const answering = (body: string, status = 200) =>
     world((_request, response) => response.writeHead(status, { 'content-type': 'application/json' }).end(body))
 
+  it.each([
+    ['2026-11-24T12:00:00Z', Date.UTC(2026, 10, 24, 12)],
+    ['2026-11-24T12:00:00.500000+00:00', Date.UTC(2026, 10, 24, 12, 0, 0, 500)],
+    ['2026-11-24T12:00:00', Date.UTC(2026, 10, 24, 12)],
+    ['soon', null],
+    [1_700_000_000, null],
+    [undefined, null],
+  ])('reads %s as the time of a job', async (created_at, createdAt) => {
+    const body = JSON.stringify({ jobs: [{ job_id: 'a-1', status: 'Completed', created_at }] })
+    const { listJobs } = await answering(body)
+    expect((await listJobs({ limit: 5 }, never)).jobs).toEqual([{ jobId: 'a-1', status: 'Completed', createdAt }])
+  })
+
   it('gives ids, statuses and the next cursor', async () => {
     const { listJobs, requests } = await answering(
       JSON.stringify({
@@ -281,7 +294,7 @@ describe('a list of jobs', () => {
       }),
     )
     expect(await listJobs({ limit: 5, cursor: 'c1' }, never)).toEqual({
-      jobs: [{ jobId: 'a-1', status: 'Completed' }],
+      jobs: [{ jobId: 'a-1', status: 'Completed', createdAt: null }],
       next: 'c2',
     })
     expect(requests).toMatchObject([{ url: '/jobs?limit=5&cursor=c1' }])

@@ -14,6 +14,7 @@ const STATS = {
   jobs: { expected: 0, queued: 3, running: 1, done: 9, dead: 2 },
   oldestDueAt: { fetch: NOW - 90_000, hand_over: NOW + 60_000 },
   lastVerifiedAt: NOW - 5_000,
+  expectedOverdue: 3,
 }
 
 function rig(changed: Partial<MetricsDeps> = {}) {
@@ -40,6 +41,7 @@ function rig(changed: Partial<MetricsDeps> = {}) {
     }),
     stats: async () => STATS,
     atRisk: async () => ({ jobs: 3, soonest: [{ receivedAt: NOW - 3_600_000 }, { receivedAt: NOW }] }),
+    searchLag: async () => 3,
     disks: async () => ({ parts: { database: 4_096, log: 0 }, free: { inbox: 5_000 } }),
     ...changed,
   })

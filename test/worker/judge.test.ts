@@ -52,7 +52,10 @@ function rig({
   probeAccount?: () => Promise<boolean | null>
 } = {}) {
   const suspicion = createSuspicion({
-    listJobs: async () => ({ jobs: listed.map((jobId) => ({ jobId, status: 'Completed' })), next: null }),
+    listJobs: async () => ({
+      jobs: listed.map((jobId) => ({ jobId, status: 'Completed', createdAt: null })),
+      next: null,
+    }),
     isOurs: async (jobId) => ours.includes(jobId),
   })
   const clock = createManualClock()

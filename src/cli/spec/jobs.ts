@@ -1,5 +1,5 @@
 import { command } from '../command.ts'
-import { BULK, JOB_FILTERS, JSON_OUT, PAGE, WAIT, WIDE } from './shared.ts'
+import { BULK, JOB_FILTERS, JSON_OUT, PAGE, REGISTRATION, WAIT, WIDE } from './shared.ts'
 
 /** Ids or filters: how many ids is not bounded. */
 const SOME: readonly [number, number] = [0, Infinity]
@@ -11,6 +11,7 @@ export const jobsList = command({
   examples: [
     ['jobs list --state dead', 'what could not be finished, and why'],
     ['jobs list --metadata user_id=123', 'the documents of one person'],
+    ['jobs list --q invoice:2026-07', 'whose metadata has such a value below that key'],
     ['jobs list --code handler --since 2h --wide', 'what the handler refused lately'],
   ],
 })
@@ -63,5 +64,18 @@ export const jobsDelete = command({
   examples: [
     ['jobs delete --metadata user_id=123 --dry-run', 'what is kept of one person'],
     ['jobs delete --metadata user_id=123 --expect 4', 'erases it, unless it is more than four jobs'],
+  ],
+})
+
+export const jobsAdd = command({
+  name: 'jobs add',
+  args: 'job ids',
+  takes: [1, Infinity],
+  does: 'registers jobs that were submitted, so that they are looked after if no webhook comes',
+  more: 'A job that a delivery has named stays as it is.',
+  options: { ...REGISTRATION, ...JSON_OUT },
+  examples: [
+    ['jobs add 6f1c8a52-…', 'expected from now on'],
+    [`jobs add 6f1c8a52-… --metadata '{"user_id":"123"}' --endpoint dev`, 'with what it was submitted with'],
   ],
 })

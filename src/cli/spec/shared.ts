@@ -30,7 +30,10 @@ export const JOB_FILTERS = {
     many: true,
     does: 'whose metadata has this member at its top; may be given several times, and all must match',
   },
-  q: { takes: 'the start of an id', does: 'whose job id, or the svix-id of a delivery, begins so' },
+  q: {
+    takes: 'the start of an id, or words',
+    does: 'whose id or svix-id begins so; or with all these words in the values of its metadata or in its error, the last one by its beginning, KEY:VALUE below that key',
+  },
 } as const
 
 /** Bounds of a bulk operation: never more than was shown. */
@@ -43,4 +46,10 @@ export const BULK = {
 export const WAIT = {
   wait: { does: 'waits until the jobs have ended; exit 1 when one of them is dead' },
   timeout: { takes: 'a duration such as 10m', default: '10m', does: 'how long --wait waits (10m)' },
+} as const
+
+/** What is said of jobs that are registered. */
+export const REGISTRATION = {
+  metadata: { takes: 'JSON', does: 'the metadata of the jobs, any JSON: reaches record and handler' },
+  endpoint: { takes: 'the name of an endpoint', does: 'where their webhooks come to; without it, the webhook decides' },
 } as const

@@ -62,6 +62,8 @@ export const DELIVERIES = z.object({ deliveries: z.array(listed), ...page })
 export const DELIVERY = listed.extend({ body: z.string().nullable() })
 export const QUEUED = z.object({ job_id: z.string(), state: z.literal('queued') })
 export const ERASED_JOB = z.object({ job_id: z.string(), erased: z.literal(true) })
+/** `known`: a delivery had named it before, and nothing was changed. */
+export const EXPECTED_JOB = z.object({ job_id: z.string(), known: z.boolean() })
 /** `queued`: the delivery names a job now, which was queued. */
 export const REREAD = z.object({ svix_id: z.string(), queued: z.boolean() })
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { DeliveryFilter, JobFilter } from '../../inbox/inbox.ts'
+import { type DeliveryFilter, type JobFilter, MAX_SEARCH_LENGTH } from '../../inbox/inbox.ts'
 import { isJobId } from '../../job.ts'
 import { timeFrom } from '../../operations/times.ts'
 
@@ -12,7 +12,8 @@ const DEFAULT_LIMIT = 50
 /** Jobs that one request may name. */
 export const MAX_IDS = 500
 
-const text = (description: string) => z.string().min(1).max(MAX_TEXT_CHARS).optional().meta({ description })
+const text = (description: string, longest = MAX_TEXT_CHARS) =>
+  z.string().trim().min(1).max(longest).optional().meta({ description })
 
 const time = (description: string) =>
   z
@@ -55,7 +56,10 @@ export const JOB_FILTERS = {
   endpoint: text('announced first to this endpoint'),
   code: text('whose reason has exactly this code'),
   error: text('whose reason has this code, or this text in its message'),
-  q: text('whose job id, or the svix-id of a delivery, begins so'),
+  q: text(
+    'whose job id, or the svix-id of a delivery, begins so; or whose metadata, or error, has all of these words',
+    MAX_SEARCH_LENGTH,
+  ),
   since: time('with any activity since then'),
 }
 

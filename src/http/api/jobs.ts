@@ -1,14 +1,15 @@
 import { z } from 'zod'
 import { isJobId } from '../../job.ts'
 import { eraseOneJob } from '../../operations/erase.ts'
+import { expectJob } from '../../operations/expect.ts'
 import { searchJobs } from '../../operations/list.ts'
 import { retryJob } from '../../operations/retry.ts'
 import { showJob } from '../../operations/show.ts'
 import { metadataOf } from '../../receive/metadata.ts'
 import { NOT_FOUND, UNAVAILABLE } from '../replies.ts'
 import { savedPathIn, serveSaved } from '../saved-files.ts'
-import { ERASED_JOB, JOB, JOBS, QUEUED } from './answers.ts'
-import { ERASED, EXPECTED, RUNNING } from './errors.ts'
+import { ERASED_JOB, EXPECTED_JOB, JOB, JOBS, QUEUED } from './answers.ts'
+import { ERASED, EXPECTED, invalidQuery, RUNNING } from './errors.ts'
 import { JOB_FILTERS, jobFilterOf, METADATA, PAGE, pageOf, UNTIL } from './fields.ts'
 import { type ApiRoute, apiRoute } from './table.ts'
 
@@ -48,6 +49,27 @@ export const JOB_ROUTES: readonly ApiRoute[] = [
       // Of an id alone: its start is not the job.
       if (shown.is === 'refused' || shown.job.jobId !== id) return NOT_FOUND
       return { value: { ...shown.job, record: shown.record } }
+    },
+  }),
+  apiRoute({
+    method: 'PUT',
+    path: '/api/jobs/:job_id',
+    caller: 'write',
+    cost: 'question',
+    summary:
+      'Registers a job that was submitted: it is expected from now on, and looked after if its webhook does not come. A job that a delivery has named stays as it is.',
+    query: NO_QUERY,
+    body: z.object({
+      metadata: z.unknown().optional().meta({ description: 'any JSON; reaches record and handler' }),
+      endpoint: z.string().optional().meta({ description: 'where its webhook comes to; else the webhook decides' }),
+    }),
+    answer: EXPECTED_JOB,
+    refusals: [404],
+    async handle({ params: { job_id: jobId }, body: { metadata, endpoint }, work }) {
+      if (!isJobId(jobId)) return NOT_FOUND
+      const result = await expectJob(work, jobId, { metadata, endpoint }, 'api')
+      if (result.is === 'refused') return invalidQuery([{ path: '', message: result.message }])
+      return { value: { jobId, known: result.is === 'known' } }
     },
   }),
   apiRoute({

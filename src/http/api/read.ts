@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { parseLossless } from '../../lossless-json.ts'
 import { nearest } from '../../nearest.ts'
 import type { Issue } from './errors.ts'
 
@@ -42,7 +43,9 @@ export function readBody<Schema extends z.ZodObject>(schema: Schema | null, body
   }
   let given: unknown
   try {
-    given = empty ? {} : JSON.parse(body.toString())
+    // Metadata keeps the digits of its numbers.
+    const parse = 'metadata' in schema.shape ? parseLossless : JSON.parse
+    given = empty ? {} : parse(body.toString())
   } catch {
     return { is: 'invalid', issues: [{ path: '', message: 'the body is not JSON' }] }
   }

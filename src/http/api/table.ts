@@ -15,6 +15,8 @@ import type { Identity } from '../session/identity.ts'
 export type Work = {
   readonly ledger: Inbox
   readonly results: Results
+  /** The names of all endpoints. */
+  readonly endpoints: readonly string[]
   readonly readiness: () => Readiness
   readonly disks: StatusDeps['disks']
   readonly minFree: number

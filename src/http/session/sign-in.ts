@@ -1,4 +1,4 @@
-import type { Request, RequestHandler, Response } from 'express'
+import type { Request, RequestHandler } from 'express'
 import type { Clock } from '../../clock.ts'
 import { html, redirect, send } from '../replies.ts'
 import type { Refusals } from '../roles.ts'
@@ -7,13 +7,14 @@ import { endSession, type Sessions } from './cookie.ts'
 import type { Identities } from './identity.ts'
 import { safeNext } from './next.ts'
 import { isSameOrigin } from './same-origin.ts'
-import { type SignInForm, signInPage } from './sign-in-page.ts'
 
 type SignInDeps = {
   readonly clock: Clock
   readonly sessions: Sessions
   readonly identities: Identities
   readonly refusals: Refusals
+  /** The page with the form. */
+  readonly show: (request: Request, form: SignInForm) => string
   /** Reads the body of a visitor. */
   readonly body: RequestHandler
 }
@@ -22,22 +23,24 @@ type SignInDeps = {
 export function signInRoutes(deps: SignInDeps): readonly Route[] {
   const visitor = { caller: 'visitor' } as const
   return [
-    { method: 'GET', path: '/sign-in', ...visitor, handle: (request, response) => show(request, response) },
+    { method: 'GET', path: '/sign-in', ...visitor, handle: showForm(deps) },
     { method: 'POST', path: '/sign-in', ...visitor, handle: withBody(deps.body, signIn(deps)) },
     { method: 'POST', path: '/sign-out', ...visitor, handle: signOut(deps) },
   ]
 }
 
-function show(request: Request, response: Response): void {
-  const { next } = request.query
-  send(response, page(200, { next: safeNext(typeof next === 'string' ? next : ''), isWrong: false }))
+/** `next`: where it leads to, from `safeNext`. `isWrong`: the last token was none. */
+type SignInForm = { readonly next: string; readonly isWrong: boolean }
+
+function showForm({ show }: SignInDeps): RequestHandler {
+  return (request, response) => {
+    const { next } = request.query
+    const form = { next: safeNext(typeof next === 'string' ? next : ''), isWrong: false }
+    send(response, html(200, show(request, form)))
+  }
 }
 
-function page(status: number, form: SignInForm, headers: Readonly<Record<string, string>> = {}) {
-  return html(status, signInPage(form), headers)
-}
-
-function signIn({ clock, sessions, identities, refusals }: SignInDeps): RequestHandler {
+function signIn({ clock, sessions, identities, refusals, show }: SignInDeps): RequestHandler {
   return async (request, response) => {
     // Else a page of others could sign somebody in, as somebody else.
     if (!isSameOrigin(request)) return refusals.refuseCrossSite(request, response)
@@ -46,7 +49,7 @@ function signIn({ clock, sessions, identities, refusals }: SignInDeps): RequestH
     const next = safeNext(form.get('next') ?? '')
     const role = identities.roleOf(token)
     if (role === null) {
-      const again = page(401, { next, isWrong: true }, { 'www-authenticate': 'Bearer' })
+      const again = html(401, show(request, { next, isWrong: true }), { 'www-authenticate': 'Bearer' })
       return refusals.refuseToken(request, response, again)
     }
     const name = identities.nameIn(form.get('name') ?? '')

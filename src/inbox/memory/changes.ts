@@ -1,7 +1,9 @@
 import { wakesBothStages } from '../../claims.ts'
 import type { JobProgress, SideFilesProgress, Stage } from '../../job.ts'
+import { afterExpect, afterMissed } from '../after-expected.ts'
 import { notedAttempt } from '../attempt.ts'
 import { identify, keptBody, rejectionOf } from '../deliveries.ts'
+import { type Found, type Registration, registeredBody } from '../expected.ts'
 import type { Claim, ClaimId, Content, Delivery, NewAttempt, Receipt, Requeue } from '../inbox.ts'
 import {
   ATTEMPTS_KEPT,
@@ -19,6 +21,7 @@ import {
   placesOf,
   progressOf,
   requeuedAt,
+  type StoredJob,
   sideFilesAfterDeath,
 } from '../transitions.ts'
 import { createClaims } from './claims.ts'
@@ -57,12 +60,13 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     now: number,
   ): Receipt {
     const entry = memory.jobs.get(jobId)
-    const arrival = { jobId, status, endpoint, number: kept.number, known }
+    const decidesEndpoint = entry?.job.progress.state === 'expected' && entry.registration?.endpoint === null
+    const arrival = { jobId, status, endpoint, number: kept.number, known, decidesEndpoint }
     const { receipt, ...changed } = afterDelivery(entry?.job ?? null, arrival, now)
-    const at = entry ?? addJob(changed)
+    const at = entry ?? addJob(changed.job)
     if (!known) at.deliveries = [...at.deliveries, kept].sort((a, b) => a.number - b.number)
-    if (at.job.endpoint !== endpoint) at.otherEndpoints.add(endpoint)
     put(at, changed)
+    if (at.job.endpoint !== endpoint) at.otherEndpoints.add(endpoint)
     if (!entry) onQueued(changed.job.progress.stage)
     return receipt
   }
@@ -91,9 +95,34 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     return kept
   }
 
-  function addJob({ job }: Changed): JobEntry {
+  function expectJob(jobId: string, { endpoint, metadata, by }: Registration, now: number): 'expected' | 'known' {
+    const found = memory.jobs.get(jobId)
+    const job = afterExpect(found?.job ?? null, jobId, { ...(endpoint === undefined ? {} : { endpoint }), by }, now)
+    if (job === null) return 'known'
+    const entry = found ?? addJob(job)
+    entry.job = job
+    const body = registeredBody(jobId, metadata)
+    const was = entry.registration
+    entry.registration = {
+      endpoint: endpoint ?? was?.endpoint ?? null,
+      body: body === null ? (was?.body ?? null) : Buffer.from(body),
+      ...{ by: was?.by ?? by, at: was?.at ?? now },
+    }
+    return 'expected'
+  }
+
+  function missed(jobId: string, told: Found, now: number): 'queued' | 'known' {
+    const entry = memory.jobs.get(jobId)
+    const changed = afterMissed(entry?.job ?? null, jobId, told, now)
+    if (changed === null) return 'known'
+    put(entry ?? addJob(changed.job), changed)
+    onQueued('fetch')
+    return 'queued'
+  }
+
+  function addJob(job: StoredJob): JobEntry {
     const entry: JobEntry = {
-      ...{ seq: ++memory.lastJob, job, sideFiles: null },
+      ...{ seq: ++memory.lastJob, job, sideFiles: null, registration: null },
       ...{ deliveries: [], otherEndpoints: new Set(), attempts: new Map(), actions: [] },
     }
     memory.jobs.set(job.jobId, entry)
@@ -197,6 +226,7 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     if (!entry) return 'unknown'
     if (isInHand(entry.job, entry.sideFiles)) return 'running'
     for (const delivery of entry.deliveries) delivery.body = null
+    if (entry.registration) entry.registration = { ...entry.registration, body: null }
     entry.attempts.clear()
     put(entry, { job: afterErasure(entry.job, now), dropsSideFiles: true })
     link(entry, action)
@@ -206,6 +236,8 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
   return {
     ...claims,
     accept,
+    expect: expectJob,
+    missed,
     reread,
     settle,
     settleSideFiles,
@@ -219,6 +251,11 @@ export function createChanges(memory: Memory, onQueued: (stage: Stage) => void) 
     pause(on: boolean, reason: string | null, now: number): void {
       memory.pause = on ? afterPause(memory.pause, reason, now) : null
       if (!on) wakeAll()
+    },
+    looked(now: number): number | null {
+      const before = memory.lookedAt
+      memory.lookedAt = now
+      return before
     },
     stopAsked(): void {
       memory.isStopAsked = true

@@ -95,6 +95,7 @@ export function createClaims(memory: Memory) {
     const { job, otherEndpoints, sideFiles } = entry
     return claimOf(job, task, token, {
       ...{ first: firstDeliveryOf(entry), others: [...otherEndpoints].sort() },
+      registered: entry.registration?.body ?? null,
       sideFiles: task === 'side_files' ? sideFiles : null,
     })
   }

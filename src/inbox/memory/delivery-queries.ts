@@ -1,6 +1,6 @@
 import type { DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, ListedDelivery, Page } from '../inbox.ts'
 import { type Conditions, isEvery, lower } from './match.ts'
-import { firstDeliveryOf, type Memory, type StoredDelivery } from './memory.ts'
+import { bodyOf, type Memory, type StoredDelivery } from './memory.ts'
 import { pageOf } from './page.ts'
 
 /** What operators look up beside jobs: deliveries, bodies, ids by their start. */
@@ -19,7 +19,7 @@ export function createDeliveryQueries(memory: Memory) {
   function bodies(jobIds: readonly string[]): readonly (string | null)[] {
     return jobIds.map((jobId) => {
       const entry = memory.jobs.get(jobId)
-      return (entry && firstDeliveryOf(entry)?.body?.toString('utf8')) ?? null
+      return entry ? bodyOf(entry) : null
     })
   }
 

@@ -67,10 +67,15 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
     bodies: (jobIds) => ask(() => queries.bodies(jobIds)),
     deliveries: (filter, page) => ask(() => queries.deliveries(filter, page)),
     delivery: (svixId) => ask(() => queries.delivery(svixId)),
+    expect: (jobId, registration) => change((changes) => changes.expect(jobId, registration, clock.now())),
+    missed: (jobId, found) => change((changes) => changes.missed(jobId, found, clock.now())),
+    looked: () => change((changes) => changes.looked(clock.now())),
+    overdue: (before, limit, after) => ask(() => queries.overdue(before, limit, after)),
     reread: (svixId, content, action) => change(({ reread }) => reread(svixId, content, clock.now(), action)),
     eraseDelivery: (svixId) => change(({ eraseDelivery }) => eraseDelivery(svixId)),
     stats: () => ask(queries.stats),
     service: () => ask(queries.service),
+    searchLag: () => ask(() => 0),
     requeue: (filter, options = {}) =>
       change(({ requeue }) => {
         const entries = queries.requeueable(filter)

@@ -27,6 +27,8 @@ export type Memory = {
   readonly counts: { readonly minute: CountsByTime; readonly hour: CountsByTime }
   /** Since when and why an operator has stopped claims; null while they go on. */
   pause: OperatorPause | null
+  /** When the service looked after its jobs last. */
+  lookedAt: number | null
   /** When it was opened last. */
   startedAt: number | null
   /** A stop was asked for: what runs is interrupted by the next start. */
@@ -56,6 +58,8 @@ export type JobEntry = {
   readonly seq: number
   job: StoredJob
   sideFiles: StoredSideFiles | null
+  /** Null when nobody has registered it. `body` has the metadata, null when none was given, or it was erased. */
+  registration: StoredRegistration | null
   /** The earliest first. */
   deliveries: readonly StoredDelivery[]
   /** Endpoints that announced it, beside the first. */
@@ -64,6 +68,19 @@ export type JobEntry = {
   readonly attempts: Map<number, Attempt>
   /** What operators did with it, the earliest first. */
   actions: readonly JobAction[]
+}
+
+type StoredRegistration = {
+  readonly endpoint: string | null
+  readonly body: Buffer | null
+  readonly by: string
+  readonly at: number
+}
+
+/** The text with a job's metadata: registered, else of its first delivery. */
+export function bodyOf(entry: JobEntry): string | null {
+  const body = entry.registration?.body ?? firstDeliveryOf(entry)?.body
+  return body?.toString('utf8') ?? null
 }
 
 /** The delivery that announced a job first; null when none has. */
@@ -86,6 +103,7 @@ export function createMemory(): Memory {
     counts: { minute: new Map(), hour: new Map() },
     pause: null,
     startedAt: null,
+    lookedAt: null,
     isStopAsked: false,
   }
 }

@@ -28,8 +28,13 @@ export function createPrune(memory: Memory, pruneNotes: (before: number, now: nu
       const owner = job && { state: job.progress.state, updatedAt: job.updatedAt }
       if (areBodiesPrunable(delivery, owner, before)) gone += drop(delivery)
     }
-    for (const { job, attempts } of memory.jobs.values()) {
+    for (const entry of memory.jobs.values()) {
+      const { job, attempts, registration } = entry
       if (job.progress.state !== 'done' || job.updatedAt >= before) continue
+      if (registration?.body) {
+        entry.registration = { ...registration, body: null }
+        gone++
+      }
       for (const [token, attempt] of attempts) {
         if (!attempt.reason?.message) continue
         attempts.set(token, { ...attempt, reason: { ...attempt.reason, message: '' as CleanText } })

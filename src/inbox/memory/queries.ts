@@ -1,11 +1,14 @@
 import { isRequeueable, type JobState, type Stage } from '../../job.ts'
+import type { Overdue } from '../expected.ts'
 import type { Content, JobDetail, JobFilter, JobPage, JobRow, Page, ServiceState, Stats } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
+import { matches } from '../search/matches.ts'
+import { parseQuery, startsAny } from '../search/query.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
 import { createDeliveryQueries, deliveryRowOf } from './delivery-queries.ts'
 import { causeOfEntry, createJournal } from './journal.ts'
 import { type Conditions, isEvery, lower } from './match.ts'
-import { firstDeliveryOf, type JobEntry, type Memory } from './memory.ts'
+import { bodyOf, type JobEntry, type Memory } from './memory.ts'
 import { pageOf } from './page.ts'
 
 /** All functions that only read. */
@@ -13,9 +16,10 @@ export function createQueries(memory: Memory) {
   function get(jobId: string): JobDetail | null {
     const entry = memory.jobs.get(jobId)
     if (!entry) return null
-    const { job, sideFiles, deliveries, otherEndpoints, attempts, actions } = entry
+    const { job, sideFiles, registration, deliveries, otherEndpoints, attempts, actions } = entry
     return {
       ...jobRowOf(job),
+      registered: registration && { by: registration.by, at: registration.at },
       isRunning: isInHand(job, sideFiles),
       endpoints: [job.endpoint, ...[...otherEndpoints].sort()],
       deliveries: deliveries.map(deliveryRowOf),
@@ -47,6 +51,22 @@ export function createQueries(memory: Memory) {
     if (filter.jobIds === undefined) return found.reverse()
     const byId = new Map(found.map((entry) => [entry.job.jobId, entry]))
     return [...new Set(filter.jobIds)].flatMap((jobId) => byId.get(jobId) ?? [])
+  }
+
+  function overdue(before: number, limit: number, after = 0): Overdue {
+    const all = [...memory.jobs.values()]
+      .filter(({ job }) => job.progress.state === 'expected' && job.createdAt < before)
+      .sort((a, b) => a.job.createdAt - b.job.createdAt || a.seq - b.seq)
+    // It may be expected no more; the list goes on behind it all the same.
+    const last = [...memory.jobs.values()].find(({ seq }) => seq === after)
+    const isLater = ({ job, seq }: JobEntry) =>
+      last === undefined || job.createdAt > last.job.createdAt || (job.createdAt === last.job.createdAt && seq > after)
+    const found = all.filter(isLater).slice(0, limit)
+    return {
+      jobs: found.map(({ job: { jobId, createdAt } }) => ({ jobId, createdAt })),
+      total: all.length,
+      next: found.length === limit ? (found.at(-1)?.seq ?? null) : null,
+    }
   }
 
   function service(): ServiceState {
@@ -84,7 +104,7 @@ export function createQueries(memory: Memory) {
 
   const { causes, atRisk, actions, minutes, refusals } = createJournal(memory)
   const journal = { causes, atRisk, actions, minutes, refusals }
-  return { get, list, oldest, requeueable, stats, service, ...journal, ...createDeliveryQueries(memory) }
+  return { get, list, oldest, requeueable, stats, service, overdue, ...journal, ...createDeliveryQueries(memory) }
 }
 
 /** What each part of a filter asks of a job. */
@@ -100,12 +120,23 @@ const CONDITIONS: Conditions<JobEntry, JobFilter> = {
   code: ({ job }, code) => job.progress.reason?.code === code,
   error: ({ job: { progress } }, error) =>
     progress.reason?.code === error || (lower(progress.reason?.message ?? null)?.includes(lower(error)!) ?? false),
-  q: ({ job, deliveries }, q) => job.jobId.startsWith(q) || deliveries.some(({ svixId }) => svixId.startsWith(q)),
+  q: (entry, q) => isFound(entry, q),
   metadata(entry, metadata) {
-    const body = firstDeliveryOf(entry)?.body
-    return body ? hasMetadata(body.toString('utf8'), metadata) : false
+    const body = bodyOf(entry)
+    return body === null ? false : hasMetadata(body, metadata)
   },
   since: ({ job }, since) => job.updatedAt >= since,
   until: ({ job }, until) => job.updatedAt <= until,
   createdSince: ({ job }, createdSince) => job.createdAt >= createdSince,
+}
+
+function isFound(entry: JobEntry, q: string): boolean {
+  const query = parseQuery(q)
+  if (query === null) return false
+  const { job, deliveries } = entry
+  const { state, reason } = job.progress
+  const ids = [job.jobId, ...deliveries.map(({ svixId }) => svixId)]
+  if (startsAny(query, ids)) return true
+  const body = bodyOf(entry)
+  return matches(query, { state, code: reason?.code ?? null, message: reason?.message ?? null, body })
 }

@@ -3,7 +3,7 @@ import type { Delivery, Receipt } from '../inbox.ts'
 import { afterDelivery } from '../transitions.ts'
 import type { Transaction } from './lane.ts'
 import { storable } from './rows.ts'
-import { createWork, type Effects, type Work } from './work.ts'
+import { createWork, type Effects, type Entry, type Work } from './work.ts'
 
 /**
  * Records a batch of deliveries in one transaction. What is new costs one statement: deliveries in the order of their ids,
@@ -115,7 +115,14 @@ async function announceAll(
     const entry = work.find(jobId)
     const isLater = entry !== null && entry.job.firstDelivery !== null
     if (!isKnown && isLater === group.leads) later.set(row.seq, isLater)
-    const arrival = { jobId, status, endpoint, number: row.seq, known: isKnown }
+    const arrival = {
+      jobId,
+      status,
+      endpoint,
+      number: row.seq,
+      known: isKnown,
+      decidesEndpoint: decidesEndpoint(entry),
+    }
     const { receipt, ...changed } = afterDelivery(entry?.job ?? null, arrival, now)
     if (entry) work.put(entry, changed)
     else work.created(seqOf(jobId), changed.job)
@@ -137,6 +144,11 @@ async function announceAll(
   )
   if (later.size > 0) work.also(SET_LATER, [[...later.keys()], [...later.values()]])
   return deliveries.map((one) => receipts.get(one)!)
+}
+
+/** The first delivery of a job that was registered without an endpoint says which it has. */
+export function decidesEndpoint(entry: Entry | null): boolean {
+  return entry?.isEndpointUnsaid === true && entry.job.progress.state === 'expected'
 }
 
 async function record(

@@ -29,5 +29,9 @@ export const OPEN_SIDE_FILES = `NOT side_files.is_running AND (job.state IN ('do
 export const hasLiveHolder = (holder: string) =>
   `EXISTS (SELECT 1 FROM replica WHERE replica.id = ${holder} AND NOT replica.ended)`
 
+/** The text with a job's metadata: registered, else of its first delivery. */
+export const BODY_OF_JOB = `coalesce((SELECT body FROM registration WHERE job_seq = job.seq),
+  (SELECT body FROM delivery WHERE delivery.seq = job.first_delivery))`
+
 /** `isRequeueable`, for a walk through all jobs. */
 export const REQUEUEABLE = `state IN (${REQUEUEABLE_STATES.map((state) => `'${state}'`)}) AND reason_code IS DISTINCT FROM '${ERASED.code}'`

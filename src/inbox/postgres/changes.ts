@@ -9,6 +9,8 @@ import {
   isInHand,
   requeuedAt,
 } from '../transitions.ts'
+import { decidesEndpoint } from './accept.ts'
+import { insertJob } from './expected.ts'
 import type { Transaction } from './lane.ts'
 import { storable } from './rows.ts'
 import { createWork, type Effects } from './work.ts'
@@ -50,9 +52,6 @@ export async function requeueJobs(
 
 const KEPT = 'SELECT seq, endpoint, disposition, body, is_later FROM delivery WHERE svix_id = $1 FOR UPDATE'
 const ATTACH = `UPDATE delivery SET disposition = 'job', job_id = $2, status = $3, is_later = $4, rejected_reason = NULL WHERE seq = $1`
-const MAKE_JOB = `INSERT INTO job (job_id, endpoint, announced_status, first_delivery, due_at, created_at, queued_at, updated_at)
-  VALUES ($1, $2, $3, $4, $5::bigint, $5, $5, $5) ON CONFLICT (job_id) DO NOTHING RETURNING seq`
-
 type KeptRow = {
   readonly seq: number
   readonly endpoint: string
@@ -80,20 +79,22 @@ export async function rereadDelivery(
   const { jobId, status } = { jobId: storable(taken.jobId), status: storable(taken.status) }
   await work.load([jobId])
   let entry = work.find(jobId)
-  const arrival = { jobId, status, endpoint: row.endpoint, number: row.seq, known: false }
+  const arrival = {
+    jobId,
+    status,
+    endpoint: row.endpoint,
+    number: row.seq,
+    known: false,
+    decidesEndpoint: decidesEndpoint(entry),
+  }
   const isLater = entry !== null && entry.job.firstDelivery !== null
   work.also(ATTACH, [row.seq, jobId, status, isLater])
   if (!entry) {
-    const made = await tx.query<{ seq: number }>(MAKE_JOB, [
-      jobId,
-      row.endpoint,
-      status,
-      row.seq,
-      Math.round(options.now),
-    ])
-    if (made[0]) {
-      work.created(made[0].seq, afterDelivery(null, arrival, options.now).job)
-      work.countTransition(null, { state: 'queued', stage: 'fetch' })
+    const { job } = afterDelivery(null, arrival, options.now)
+    const seq = await insertJob(tx, job)
+    if (seq !== null) {
+      work.created(seq, job)
+      work.countTransition(null, job.progress)
     } else {
       // Another replica made it meanwhile.
       await work.load([jobId])
@@ -115,6 +116,7 @@ const ERASE = [
   'UPDATE delivery SET body = NULL WHERE is_later AND job_id = (SELECT job_id FROM job WHERE seq = $1)',
   'DELETE FROM attempt WHERE job_seq = $1',
   'DELETE FROM side_files WHERE job_seq = $1',
+  'UPDATE registration SET body = NULL WHERE job_seq = $1',
 ]
 
 export async function eraseJob(

@@ -62,7 +62,7 @@ const DUE_SIDE_FILES = `
   WHERE ${OPEN_SIDE_FILES} AND side_files.due_at <= $1::bigint ORDER BY side_files.due_at LIMIT $2::integer`
 
 /** What a claim tells beside the job itself. */
-const WITH_DELIVERY = `delivery.svix_id, delivery.received_at, delivery.body,
+const WITH_DELIVERY = `(SELECT body FROM registration WHERE job_seq = taken.seq) AS registered, delivery.svix_id, delivery.received_at, delivery.body,
   (SELECT json_agg(endpoint ORDER BY endpoint) FROM job_endpoint WHERE job_endpoint.job_id = taken.job_id) AS others`
 
 /** $1: the chosen, $2: this replica, $3: now, $4: its counters. */
@@ -108,6 +108,7 @@ type TakenRow = JobTableRow & {
   readonly svix_id: string | null
   readonly received_at: number
   readonly body: Buffer | null
+  readonly registered: Buffer | null
   readonly others: readonly string[] | null
   readonly side_files?: SideFilesRow
 }
@@ -237,6 +238,7 @@ function given(row: TakenRow, sideFiles: SideFilesRow | null): Claim {
   return claimOf(job, sideFiles ? 'side_files' : job.progress.stage, sideFiles?.token ?? job.token, {
     first: svixId === null ? null : { svixId, receivedAt, body },
     others: row.others ?? [],
+    registered: row.registered,
     sideFiles: sideFiles && storedSideFilesOf(sideFiles),
   })
 }

@@ -2,7 +2,7 @@ import type { DeliveryFilter, JobFilter } from '../inbox.ts'
 import { storable } from './rows.ts'
 
 /** What a condition on `job` is for each part of a filter; `$` is its value. */
-const CONDITIONS: { readonly [K in Exclude<keyof JobFilter, 'metadata'>]-?: string } = {
+const CONDITIONS: { readonly [K in Exclude<keyof JobFilter, 'metadata' | 'q'>]-?: string } = {
   state: 'job.state = $',
   stage: 'job.stage = $',
   jobId: 'job.job_id = $',
@@ -15,9 +15,6 @@ const CONDITIONS: { readonly [K in Exclude<keyof JobFilter, 'metadata'>]-?: stri
   cause: `(job.state = 'dead' AND job.cause = $)`,
   code: 'reason_code = $',
   error: '(reason_code = $ OR strpos(lower(reason_message), lower($ COLLATE "C")) > 0)',
-  // By the deliveries of the one job: a look for all deliveries with such an id would be a look at nearly all there are.
-  q: `(starts_with(job.job_id, $) OR EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = job.first_delivery AND starts_with(svix_id, $))
-       OR EXISTS (SELECT 1 FROM delivery WHERE is_later AND delivery.job_id = job.job_id AND starts_with(svix_id, $)))`,
   since: 'updated_at >= $::bigint',
   until: 'updated_at <= $::bigint',
   createdSince: 'created_at >= $::bigint',
@@ -31,10 +28,18 @@ const DELIVERY_CONDITIONS: { readonly [K in keyof DeliveryFilter]-?: string } = 
   q: 'starts_with(svix_id, $)',
 }
 
+/**
+ * Whether a job, or one of its deliveries, has an id that begins with `$1`. By the deliveries of the one job: a look for all
+ * deliveries with such an id would be a look at nearly all there are.
+ */
+export const STARTS = `(starts_with(job.job_id, $1)
+  OR EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = job.first_delivery AND starts_with(svix_id, $1))
+  OR EXISTS (SELECT 1 FROM delivery WHERE is_later AND delivery.job_id = job.job_id AND starts_with(svix_id, $1)))`
+
 type Matching = { readonly where: string; readonly values: readonly unknown[] }
 
-/** A filter as a condition, with its values from `$first` on. What is asked of metadata is not part of it. */
-export function matching({ metadata: _, ...filter }: JobFilter, first: number): Matching {
+/** A filter as a condition, with its values from `$first` on. What needs a job's body is not part of it. */
+export function matching({ metadata: _, q: __, ...filter }: JobFilter, first: number): Matching {
   return conditionsOf(CONDITIONS, filter, first)
 }
 

@@ -19,7 +19,13 @@ type Source<Table extends string> = {
 const MAX_ROWS = 1_000
 const MAX_BYTES = 8 * 1024 * 1024
 /** Tables whose rows have numbers: there a move that broke off goes on. */
-const NUMBERED: Readonly<Record<string, string>> = { delivery: 'seq', job: 'seq', action: 'seq', side_files: 'job_seq' }
+const NUMBERED: Readonly<Record<string, string>> = {
+  delivery: 'seq',
+  job: 'seq',
+  action: 'seq',
+  side_files: 'job_seq',
+  registration: 'job_seq',
+}
 /** Columns that are a boolean here and a number there. */
 const BOOLEANS = new Set(['is_later', 'is_running'])
 /** Columns that are computed here. */

@@ -3,6 +3,7 @@ import type { Ledger } from '../inbox.ts'
 import { placesOf } from '../transitions.ts'
 import type { InboxWatch } from '../watch.ts'
 import { eraseJob, requeueJobs, rereadDelivery } from './changes.ts'
+import { expectJob, missedJob, noteLook } from './expected.ts'
 import { addCounts, noteAction } from './journal.ts'
 import type { Transaction } from './lane.ts'
 import { type BodiesCursor, type PruneCursor, pruneBodiesStep, pruneStep } from './prune.ts'
@@ -74,6 +75,12 @@ export function createLedger({
     minutes: (from, to) => ask('minutes', () => queries.minutes(from, to, clock.now())),
     refusals: (since) => ask('refusals', () => queries.refusals(since, clock.now())),
     note: (action) => change((tx) => noteAction(tx, action, clock.now())),
+    expect: (jobId, registration) => changing((tx) => expectJob(tx, jobId, registration, at())),
+    missed: (jobId, found) => changing((tx) => missedJob(tx, jobId, found, at())),
+    looked: () => change((tx) => noteLook(tx, clock.now())),
+    overdue: (before, limit, after) => ask('overdue', () => queries.overdue(before, limit, after)),
+    // What is searched is read, not indexed.
+    searchLag: async () => null,
     count: (minutes) => change((tx) => addCounts(tx, minutes)),
     stats: () => ask('stats', queries.stats),
     service: () => ask('service', queries.service),

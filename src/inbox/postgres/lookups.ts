@@ -1,4 +1,5 @@
 import type { DeliveryDetail, DeliveryFilter, DeliveryPage, Page } from '../inbox.ts'
+import { BODY_OF_JOB } from './candidates.ts'
 import { deliveriesMatching } from './filters.ts'
 import type { Lane } from './lane.ts'
 import { DELIVERY_COLUMNS, type DeliveryTableRow, listedDeliveryOf, storable } from './rows.ts'
@@ -59,7 +60,7 @@ export function createLookups(lane: Lane) {
 
   async function bodies(jobIds: readonly string[]): Promise<readonly (string | null)[]> {
     const rows = await ask<{ job_id: string; body: Buffer | null }>(
-      'SELECT job.job_id, body FROM job JOIN delivery ON delivery.seq = first_delivery WHERE job.job_id = ANY($1::text[])',
+      `SELECT job.job_id, ${BODY_OF_JOB} AS body FROM job WHERE job.job_id = ANY($1::text[])`,
       [jobIds.map(storable)],
     )
     const found = new Map(rows.map((row) => [row.job_id, row.body]))

@@ -26,6 +26,7 @@ const OLD_DELIVERIES = `
 const DROP_JOBS = [
   'DELETE FROM job_endpoint WHERE job_id = ANY($1::text[])',
   'DELETE FROM action_job WHERE job_seq IN (SELECT seq FROM job WHERE job_id = ANY($1::text[]))',
+  'DELETE FROM registration WHERE job_seq IN (SELECT seq FROM job WHERE job_id = ANY($1::text[]))',
   'DELETE FROM attempt WHERE job_seq IN (SELECT seq FROM job WHERE job_id = ANY($1::text[]))',
   'DELETE FROM side_files WHERE job_seq IN (SELECT seq FROM job WHERE job_id = ANY($1::text[]))',
   'DELETE FROM job WHERE job_id = ANY($1::text[])',
@@ -119,6 +120,10 @@ const CLEAR_TEXTS = `
   UPDATE attempt SET reason_message = '' FROM job WHERE job.seq = job_seq AND job_seq = ANY($1::bigint[])
     AND attempt.reason_message <> '' AND job.state = 'done' AND job.updated_at < $2::bigint RETURNING job_seq`
 
+const CLEAR_REGISTRATIONS = `
+  UPDATE registration SET body = NULL FROM job WHERE job.seq = job_seq AND registration.body IS NOT NULL
+    AND job.state = 'done' AND job.updated_at < $1::bigint RETURNING job_seq`
+
 type BodyAge = Parameters<typeof areBodiesPrunable>[0] & {
   readonly seq: number
   readonly job: Parameters<typeof areBodiesPrunable>[1]
@@ -129,17 +134,18 @@ export async function pruneBodiesStep(tx: Transaction, before: number, at: Bodie
   const bodies = at.delivery === null ? [] : await tx.query<BodyAge>(BODIES, [at.delivery])
   const texts = at.attempts === null ? [] : await tx.query<{ seq: number }>(TEXTS, [at.attempts])
   const old = bodies.filter((one) => areBodiesPrunable(one, one.job, before)).map(({ seq }) => seq)
-  const [gone, cleared] = await tx.commit([
+  const [gone, cleared, registered] = await tx.commit([
     {
       text: 'UPDATE delivery SET body = NULL WHERE seq = ANY($1::bigint[]) AND last_at < $2::bigint RETURNING seq',
       values: [old, Math.round(before)],
     },
     { text: CLEAR_TEXTS, values: [texts.map(({ seq }) => seq), Math.round(before)] },
+    { text: CLEAR_REGISTRATIONS, values: [Math.round(before)] },
   ])
   const next: BodiesCursor = {
     delivery: nextOf(bodies, ({ receivedAt }) => receivedAt < before),
     attempts: nextOf(texts, () => true),
   }
   const isOver = next.delivery === null && next.attempts === null
-  return { rows: gone!.length + cleared!.length, next: isOver ? null : next }
+  return { rows: gone!.length + cleared!.length + registered!.length, next: isOver ? null : next }
 }

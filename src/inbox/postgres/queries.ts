@@ -1,4 +1,5 @@
 import type { JobState, Stage } from '../../job.ts'
+import type { Registered } from '../expected.ts'
 import type {
   Content,
   JobAction,
@@ -12,9 +13,12 @@ import type {
   Stats,
 } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
+import { matches } from '../search/matches.ts'
+import { parseQuery } from '../search/query.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
-import { ISOLATED, LANES, REQUEUEABLE } from './candidates.ts'
-import { matching } from './filters.ts'
+import { BODY_OF_JOB, ISOLATED, LANES, REQUEUEABLE } from './candidates.ts'
+import { overdueJobs } from './expected.ts'
+import { matching, STARTS } from './filters.ts'
 import { ACTIONS_OF_JOB, createJournal } from './journal.ts'
 import type { Lane } from './lane.ts'
 import { createLookups } from './lookups.ts'
@@ -45,6 +49,7 @@ const DELIVERIES = `
 const ATTEMPTS =
   'SELECT attempt.* FROM attempt JOIN job ON job.seq = job_seq WHERE job_id = $1 ORDER BY attempt.token DESC'
 const SIDE_FILES = 'SELECT side_files.* FROM side_files JOIN job ON job.seq = job_seq WHERE job_id = $1'
+const REGISTERED = `SELECT registered_by AS "by", registered_at AS at FROM registration JOIN job ON job.seq = job_seq WHERE job_id = $1`
 /** The first that waits in each lane, and of those that must run alone. */
 const FIRST_DUE = `
   WITH ${LANES}
@@ -61,8 +66,8 @@ export function createQueries(lane: Lane) {
     lane.transaction((tx) => tx.query<R>(text, values))
 
   async function get(jobId: string): Promise<JobDetail | null> {
-    const texts = [JOB, ENDPOINTS, DELIVERIES, ATTEMPTS, SIDE_FILES, ACTIONS_OF_JOB]
-    const [jobs, endpoints, deliveries, attempts, sideFiles, actions] = await lane.transaction((tx) =>
+    const texts = [JOB, ENDPOINTS, DELIVERIES, ATTEMPTS, SIDE_FILES, ACTIONS_OF_JOB, REGISTERED]
+    const [jobs, endpoints, deliveries, attempts, sideFiles, actions, registered] = await lane.transaction((tx) =>
       tx.all(texts.map((text) => ({ text, values: [storable(jobId)] }))),
     )
     const row = jobs![0] as JobTableRow | undefined
@@ -72,6 +77,7 @@ export function createQueries(lane: Lane) {
     return {
       ...jobRowOf(job),
       isRunning: isInHand(job, missing ? storedSideFilesOf(missing) : null),
+      registered: (registered![0] as Registered['registered']) ?? null,
       endpoints: [row.endpoint, ...endpoints!.map(({ endpoint }) => endpoint as string)],
       deliveries: (deliveries as DeliveryTableRow[]).map(deliveryRowOf),
       round: row.round,
@@ -92,31 +98,34 @@ export function createQueries(lane: Lane) {
     const [newest] = await ask<{ seq: number | null }>('SELECT max(seq) AS seq FROM job')
     return walkDown<JobTableRow>({
       ...{ before, enough, newest: newest?.seq ?? 0 },
-      stepFrom: async (at) => at - (filter.metadata ? STEP_BODIES : STEP_ROWS),
+      stepFrom: async (at) => at - (needsBodies(filter) ? STEP_BODIES : STEP_ROWS),
       read: (range) =>
-        filter.metadata
-          ? withMetadata(filter.metadata, (limit) => read({ ...range, limit }), range.limit)
-          : read(range),
+        needsBodies(filter) ? looked(filter, (limit) => read({ ...range, limit }), range.limit) : read(range),
     })
   }
 
-  async function withMetadata(
-    metadata: Readonly<Record<string, string>>,
+  /** Of the rows that are read, those whose body or ids have what is asked for. */
+  async function looked(
+    { metadata, q }: JobFilter,
     read: (limit: number) => Promise<readonly JobTableRow[]>,
     limit: number,
   ): Promise<readonly JobTableRow[]> {
+    const query = q === undefined ? undefined : parseQuery(q)
+    if (query === null) return []
     const rows = await read(STEP_BODIES)
-    const seqs = rows.flatMap((row) => row.first_delivery ?? [])
-    const bodies = await ask<{ seq: number; body: Buffer | null }>(
-      'SELECT seq, body FROM delivery WHERE seq = ANY($1::bigint[])',
-      [seqs],
+    const texts = await ask<{ seq: number; body: Buffer | null; starts: boolean }>(
+      `SELECT seq, ${BODY_OF_JOB} AS body, ${STARTS} AS starts FROM job WHERE seq = ANY($2::bigint[])`,
+      [storable(query?.text ?? ''), rows.map(({ seq }) => seq)],
     )
-    const byDelivery = new Map(bodies.map(({ seq, body }) => [seq, body]))
-    const matches = ({ first_delivery }: JobTableRow) => {
-      const body = first_delivery === null ? null : byDelivery.get(first_delivery)
-      return body ? hasMetadata(body.toString('utf8'), metadata) : false
+    const bySeq = new Map(texts.map((one) => [one.seq, one]))
+    const isFound = (row: JobTableRow) => {
+      const found = bySeq.get(row.seq)
+      const body = found?.body?.toString('utf8') ?? null
+      if (metadata && (body === null || !hasMetadata(body, metadata))) return false
+      if (query === undefined || (found?.starts && !query.isBlank)) return true
+      return matches(query, { state: row.state, code: row.reason_code, message: row.reason_message, body })
     }
-    return rows.filter(matches).slice(0, limit)
+    return rows.filter(isFound).slice(0, limit)
   }
 
   async function list(filter: JobFilter, page: Page): Promise<JobPage> {
@@ -145,7 +154,7 @@ export function createQueries(lane: Lane) {
         `SELECT ${JOB_COLUMNS} FROM job WHERE seq < $1 AND ${where} AND ${condition} ORDER BY seq DESC`,
         [before, ...values],
       )
-    return filter.metadata ? withMetadata(filter.metadata, read, Number.MAX_SAFE_INTEGER) : read()
+    return needsBodies(filter) ? looked(filter, read, Number.MAX_SAFE_INTEGER) : read()
   }
 
   /** The first that matches, from the oldest on. */
@@ -154,11 +163,11 @@ export function createQueries(lane: Lane) {
     const [bounds] = await ask<{ first: number | null; last: number | null }>(
       'SELECT min(seq) AS first, max(seq) AS last FROM job',
     )
-    const step = filter.metadata ? STEP_BODIES : STEP_ROWS
+    const step = needsBodies(filter) ? STEP_BODIES : STEP_ROWS
     for (let at = (bounds?.first ?? 1) - 1; at < (bounds?.last ?? 0); at += step) {
       const text = `SELECT ${JOB_COLUMNS} FROM job WHERE seq > $1 AND seq <= $2 AND ${where} ORDER BY seq`
-      const read = () => ask<JobTableRow>(filter.metadata ? text : `${text} LIMIT 1`, [at, at + step, ...values])
-      const [row] = filter.metadata ? await withMetadata(filter.metadata, read, 1) : await read()
+      const read = () => ask<JobTableRow>(needsBodies(filter) ? text : `${text} LIMIT 1`, [at, at + step, ...values])
+      const [row] = needsBodies(filter) ? await looked(filter, read, 1) : await read()
       if (row) return jobRowOf(storedJobOf(row))
     }
     return null
@@ -220,7 +229,17 @@ export function createQueries(lane: Lane) {
     }
   }
 
-  return { get, list, oldest, requeueable, stats, service, ...createJournal(lane), ...createLookups(lane) }
+  return {
+    get,
+    list,
+    oldest,
+    requeueable,
+    stats,
+    service,
+    overdue: overdueJobs.bind(null, lane),
+    ...createJournal(lane),
+    ...createLookups(lane),
+  }
 }
 
 const VERIFIED = 'last_verified_at:'
@@ -231,6 +250,11 @@ function verifiedIn(counted: ReadonlyMap<string, number>): Stats['endpoints'] {
     .filter(([name]) => name.startsWith(VERIFIED))
     .map(([name, lastVerifiedAt]) => ({ endpoint: name.slice(VERIFIED.length), lastVerifiedAt }))
     .sort((a, b) => (a.endpoint < b.endpoint ? -1 : 1))
+}
+
+/** Whether a filter asks for what stands in a body: those are read in smaller steps, and looked at here. */
+function needsBodies({ metadata, q }: JobFilter): boolean {
+  return metadata !== undefined || q !== undefined
 }
 
 function least(times: readonly number[]): number | null {

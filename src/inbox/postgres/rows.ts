@@ -124,6 +124,7 @@ export function columnsOf(seq: number, job: StoredJob) {
   const { progress } = job
   return {
     seq,
+    endpoint: job.endpoint,
     state: progress.state,
     stage: progress.stage,
     type: storable(job.type),
@@ -148,7 +149,17 @@ export function columnsOf(seq: number, job: StoredJob) {
 
 /** The names of what `columnsOf` gives, apart from `seq`. */
 export const CHANGING_COLUMNS = [
-  ...['state', 'stage', 'type', 'announced_status', 'saved_status', 'fetch_since_round', 'first_delivery', 'failures'],
+  ...[
+    'endpoint',
+    'state',
+    'stage',
+    'type',
+    'announced_status',
+    'saved_status',
+    'fetch_since_round',
+    'first_delivery',
+    'failures',
+  ],
   ...['polls', 'crashes', 'due_at', 'spent', 'gone_spent', 'reason_code', 'reason_message', 'cause', 'token'],
   ...['round', 'queued_at', 'updated_at'],
 ]

@@ -60,8 +60,16 @@ export const MIGRATIONS: readonly Migration[] = [
   CREATE INDEX job_isolated ON job (due_at) WHERE state = 'queued' AND crashes >= 2;
   CREATE INDEX job_running ON job (holder) WHERE state = 'running';
   CREATE INDEX job_cause ON job (cause, seq) WHERE state = 'dead';
-  CREATE INDEX job_expected ON job (seq) WHERE state = 'expected';
+  CREATE INDEX job_overdue ON job (created_at, seq) WHERE state = 'expected';
   CREATE SEQUENCE claim_token;
+
+  CREATE TABLE registration (
+    job_seq       bigint PRIMARY KEY,
+    endpoint      text COLLATE "C",
+    body          bytea,
+    registered_by text COLLATE "C" NOT NULL,
+    registered_at bigint NOT NULL
+  );
 
   CREATE TABLE job_endpoint (
     job_id   text COLLATE "C" NOT NULL,

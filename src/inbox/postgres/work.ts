@@ -28,6 +28,8 @@ export type Entry = {
   readonly was: StoredJob
   job: StoredJob
   sideFiles: StoredSideFiles | null
+  /** It is expected, and nobody said at which endpoint: its first delivery does. */
+  readonly isEndpointUnsaid: boolean
 }
 
 /** What a transaction has queued: by stage, whether something is due now, and when the first of the rest is. */
@@ -48,6 +50,7 @@ const LOCK_JOBS = `SELECT ${JOB_COLUMNS} FROM job WHERE job_id = ANY($1::text[])
 /** A statement of its own: it must see what was committed while the lock was waited for. */
 const SIDE_FILES_OF = `SELECT side_files.* FROM side_files JOIN job ON job.seq = job_seq WHERE job_id = ANY($1::text[])`
 
+const UNSAID = 'SELECT job_seq FROM registration WHERE job_seq = ANY($1::bigint[]) AND endpoint IS NULL'
 const SAVE_JOBS = `UPDATE job SET ${CHANGING_COLUMNS.map((name) => `${name} = c.${name}`).join(', ')},
     holder = CASE WHEN c.state = 'running' THEN job.holder END
   FROM json_populate_recordset(NULL::job, $1::json) AS c WHERE job.seq = c.seq`
@@ -105,23 +108,30 @@ export function createWork(tx: Transaction, { source, now }: { readonly source: 
       { text: LOCK_JOBS, values: [wanted] },
       { text: SIDE_FILES_OF, values: [wanted] },
     ])
-    adopt(jobs as JobTableRow[], sideFiles as SideFilesRow[])
+    const expected = (jobs as JobTableRow[]).filter(({ state }) => state === 'expected').map(({ seq }) => seq)
+    const unsaid = expected.length > 0 ? await tx.query<{ job_seq: number }>(UNSAID, [expected]) : []
+    adopt(jobs as JobTableRow[], sideFiles as SideFilesRow[], new Set(unsaid.map(({ job_seq }) => job_seq)))
   }
 
-  /** Takes over rows that the caller has locked. */
-  function adopt(jobs: readonly JobTableRow[], sideFiles: readonly SideFilesRow[]): readonly Entry[] {
+  /** Takes over rows that are locked. */
+  function adopt(jobs: readonly JobTableRow[], sideFiles: readonly SideFilesRow[], unsaid: ReadonlySet<number>): void {
     const missing = new Map(sideFiles.map((row) => [row.job_seq, storedSideFilesOf(row)]))
-    return jobs.map((row) => {
+    for (const row of jobs) {
       const was = storedJobOf(row)
-      const entry: Entry = { seq: row.seq, was, job: was, sideFiles: missing.get(row.seq) ?? null }
+      const entry: Entry = {
+        seq: row.seq,
+        was,
+        job: was,
+        sideFiles: missing.get(row.seq) ?? null,
+        isEndpointUnsaid: unsaid.has(row.seq),
+      }
       entries.set(row.job_id, entry)
-      return entry
-    })
+    }
   }
 
   /** A job whose row this transaction has inserted. */
   function created(seq: number, job: StoredJob): void {
-    entries.set(job.jobId, { seq, was: job, job, sideFiles: null })
+    entries.set(job.jobId, { seq, was: job, job, sideFiles: null, isEndpointUnsaid: false })
     wake(job.progress.stage, job.progress.dueAt)
   }
 
@@ -201,7 +211,6 @@ export function createWork(tx: Transaction, { source, now }: { readonly source: 
 
   return {
     load,
-    adopt,
     created,
     find: (jobId: string) => entries.get(jobId) ?? null,
     put,

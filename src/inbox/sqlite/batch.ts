@@ -24,6 +24,9 @@ export type Changes = Pick<
   | 'eraseDelivery'
   | 'fillCauses'
   | 'probe'
+  | 'expect'
+  | 'missed'
+  | 'looked'
 > &
   Prune
 

@@ -57,21 +57,22 @@ export function createClaims(sql: Statements, tally: Tally) {
     const { updatedAt } = afterClaim(job, token, now)
     sql.markRunning.run({ seq, token, updatedAt })
     tally.countTransition(job.progress, { ...job.progress, state: 'running' })
-    return given(job, job.progress.stage, token)
+    return given(seq, job, job.progress.stage, token)
   }
 
   function takeSideFiles(seq: number): Claim {
     const token = tally.nextToken()
     const row = sql.sideFiles.get(seq) as SideFilesRow
     sql.markSideFiles.run({ token, seq })
-    return given(jobOf(seq), 'side_files', token, row)
+    return given(seq, jobOf(seq), 'side_files', token, row)
   }
 
-  function given(job: StoredJob, task: Task, token: number, sideFiles: SideFilesRow | null = null): Claim {
-    const seq = job.firstDelivery
+  function given(seq: number, job: StoredJob, task: Task, token: number, sideFiles: SideFilesRow | null = null): Claim {
+    const first = job.firstDelivery
     const others = sql.endpoints.all(job.jobId) as { endpoint: string }[]
     return claimOf(job, task, token, {
-      first: seq === null ? null : ((sql.firstDelivery.get(seq) ?? null) as FirstDelivery | null),
+      first: first === null ? null : ((sql.firstDelivery.get(first) ?? null) as FirstDelivery | null),
+      registered: (sql.registration.get(seq) as { body: Uint8Array | null } | undefined)?.body ?? null,
       others: others.map(({ endpoint }) => endpoint),
       sideFiles: sideFiles && storedSideFilesOf(sideFiles),
     })

@@ -6,7 +6,18 @@ export type MovedRow = Readonly<Record<string, string | number | Uint8Array | nu
 
 /** The tables that are moved, in an order in which nothing refers to a later one. */
 export const MOVED_TABLES = [
-  ...['delivery', 'job', 'job_endpoint', 'attempt', 'side_files', 'action', 'action_job', 'minute', 'hour'],
+  ...[
+    'delivery',
+    'job',
+    'registration',
+    'job_endpoint',
+    'attempt',
+    'side_files',
+    'action',
+    'action_job',
+    'minute',
+    'hour',
+  ],
   ...['secret', 'operator_pause'],
 ] as const
 export type MovedTable = (typeof MOVED_TABLES)[number]
@@ -18,6 +29,7 @@ const ROWS: Readonly<Record<MovedTable, string>> = {
       saved_status, fetch_since_round, endpoint, first_delivery, failures, polls, crashes, due_at, spent, gone_spent, reason_code,
       reason_message, cause, token, round, created_at, queued_at, updated_at
     FROM job WHERE seq > :after ORDER BY seq`,
+  registration: 'SELECT * FROM registration WHERE job_seq > :after ORDER BY job_seq',
   job_endpoint: 'SELECT * FROM job_endpoint WHERE 0 <= :after',
   attempt: 'SELECT * FROM attempt WHERE 0 <= :after',
   side_files: 'SELECT *, 0 AS is_running FROM side_files WHERE job_seq > :after ORDER BY job_seq',

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
+import { registeredBody } from '../expected.ts'
 import { createLocalDuties } from '../fleet.ts'
 import type { Claim, ClaimId, Inbox, OperatorPause, ServiceState } from '../inbox.ts'
 import { placesOf } from '../transitions.ts'
@@ -14,6 +15,9 @@ import { freeRoom } from './disk.ts'
 import type { PruneCursor } from './prune.ts'
 import type { BodiesCursor } from './prune-bodies.ts'
 import type { OldestPart, Queries, RequeueablePart } from './queries.ts'
+import { forgetBeside, startSearch } from './search.ts'
+import type { SearchState } from './search-thread.ts'
+import { createSignals } from './signals.ts'
 import type { Question } from './thread.ts'
 
 export type SqliteOptions = {
@@ -30,6 +34,8 @@ export type SqliteOptions = {
   readonly busyTimeout?: number
   /** A database thread died: the process cannot continue. */
   readonly onDeath: (error: Error) => void
+  /** How the index of search stands, after each change. Only the service has one to keep. */
+  readonly onSearch?: (state: SearchState) => void
 } & InboxWatch
 
 /** How often the disk, the log and slow accepts are checked, ms. */
@@ -44,8 +50,9 @@ const REQUEUE_PAUSE_MS = 10
 export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   const { path, clock, isService, busyTimeout, onDeath } = options
   await using opening = new AsyncDisposableStack()
+  const signals = isService ? createSignals() : null
   const connectTo = async (mode: 'write' | 'read' | 'checkpoint'): Promise<Connection> =>
-    opening.adopt(await connect({ path, mode, migrate: isService, busyTimeout }, onDeath), (connection) =>
+    opening.adopt(await connect({ path, mode, migrate: isService, busyTimeout, signals }, onDeath), (connection) =>
       connection.close(),
     )
   // Closed in reverse order: the writer must be able to move the log into the database.
@@ -181,6 +188,11 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     bodies: (jobIds) => ask('bodies', jobIds),
     deliveries: (filter, page) => ask('deliveries', filter, page),
     delivery: (svixId) => ask('delivery', svixId),
+    expect: (jobId, { metadata, ...said }) =>
+      change('expect', jobId, { ...said, body: registeredBody(jobId, metadata) }, clock.now()),
+    missed: (jobId, found) => change('missed', jobId, found, clock.now()),
+    looked: () => change('looked', clock.now()),
+    overdue: (before, limit, after) => ask('overdue', before, limit, after ?? 0),
     reread: (svixId, content, action) => change('reread', svixId, content, clock.now(), action),
     async eraseDelivery(svixId) {
       const isErased = await change('eraseDelivery', svixId)
@@ -189,6 +201,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     stats: () => ask('stats'),
     service,
+    searchLag: () => ask('searchLag'),
     async requeue(filter, { dryRun = false, refetch = false, part, action } = {}) {
       const seqs = await requeueable(filter)
       if (dryRun) return seqs.length
@@ -206,8 +219,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     },
     async erase(jobId, action) {
       const found = await change('erase', jobId, clock.now(), action)
+      if (found !== 'erased') return found
+      forget(jobId)
       // Erased data remains in the log until the log is emptied.
-      if (found === 'erased') await checkpointer.now()
+      await checkpointer.now()
       return found
     },
     async pause(on, reason) {
@@ -222,11 +237,12 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
         rows += step.rows
         at = step.next
       }
+      search?.tidy()
       return rows
     },
     async pruneBodies(before, signal) {
       let rows = 0
-      let at: BodiesCursor | null = { delivery: 0, attempts: 0 }
+      let at: BodiesCursor | null = { delivery: 0, attempts: 0, registrations: 0 }
       while (at !== null && !signal?.aborted) {
         const step: { rows: number; next: BodiesCursor | null } = await change('pruneBodies', before, at)
         rows += step.rows
@@ -251,6 +267,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
     const closing = new AbortController()
     opening.defer(() => closing.abort())
     dead.startFilling(closing.signal)
+  }
+  const search =
+    signals && startSearch({ path, signals, minFree: options.minFree, onState: options.onSearch ?? (() => {}) })
+  opening.defer(async () => search?.close())
+  function forget(jobId: string): void {
+    if (search) search.forget(jobId)
+    else forgetBeside(path, jobId)
   }
   const closing = opening.move()
   return { ...inbox, close: () => closing.disposeAsync() }

@@ -40,12 +40,18 @@ export function createIntake(sql: Statements, tally: Tally, jobs: Pick<Jobs, 'fi
   ): Receipt {
     const found = jobs.find(jobId)
     const number = numberOf(found !== null && found.job.firstDelivery !== null)
-    const arrival = { jobId, status, endpoint, number, known }
+    const arrival = { jobId, status, endpoint, number, known, decidesEndpoint: isUnsaid(found) }
     const { receipt, ...changed } = afterDelivery(found?.job ?? null, arrival, now)
     if (found) jobs.put(found, changed)
     else jobs.insert(changed.job)
     if (changed.job.endpoint !== endpoint) sql.addEndpoint.run({ jobId, endpoint })
     return receipt
+  }
+
+  /** Whether the job is expected, and nobody said at which endpoint. */
+  function isUnsaid(found: ReturnType<Jobs['find']>): boolean {
+    if (found?.job.progress.state !== 'expected') return false
+    return (sql.registration.get(found.seq) as { endpoint: string | null } | undefined)?.endpoint === null
   }
 
   function reread(svixId: string, content: Content, now: number, action?: number): 'job' | 'unchanged' | 'unknown' {

@@ -35,13 +35,17 @@ export function createJobs(sql: Statements, tally: Tally) {
 
   function insert(job: StoredJob): void {
     const { jobId, endpoint, announced, firstDelivery, createdAt, progress } = job
-    sql.insertJob.run({ jobId, endpoint, announced, firstDelivery, createdAt })
+    if (progress.state === 'expected') sql.insertExpected.run({ jobId, endpoint, createdAt })
+    else {
+      sql.insertJob.run({ jobId, endpoint, announced, firstDelivery, createdAt })
+      tally.queued(progress.stage)
+    }
     tally.countTransition(null, progress)
-    tally.queued(progress.stage)
   }
 
   function put({ seq, job: was }: FoundJob, { job, dropsSideFiles }: Changed): void {
     if (dropsSideFiles) sql.dropSideFiles.run({ seq })
+    if (job.endpoint !== was.endpoint) sql.setEndpoint.run({ seq, endpoint: job.endpoint, updatedAt: job.updatedAt })
     const { announced, firstDelivery, round, fetchSince, updatedAt, progress } = job
     if (progress === was.progress) {
       sql.saveNews.run({ seq, announced, firstDelivery, round, fetchSince, updatedAt })

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { DeliveryDetail, DeliveryFilter, DeliveryPage, Page } from '../inbox.ts'
-import { type DeliveryTableRow, deliveriesMatching, listedDeliveryOf } from './rows.ts'
+import { BODY_OF_JOB, type DeliveryTableRow, deliveriesMatching, listedDeliveryOf } from './rows.ts'
 import { cursorOf, STEP_ROWS, walkDown } from './walk.ts'
 
 /** Above every character that an id may have: where ids with a prefix end. */
@@ -15,9 +15,7 @@ export function createLookups(db: DatabaseSync) {
     `SELECT seq FROM delivery WHERE disposition <> 'job' AND seq < :before ORDER BY seq DESC LIMIT 1 OFFSET ${STEP_ROWS - 1}`,
   )
   const one = db.prepare('SELECT * FROM delivery LEFT JOIN delivery_body USING (seq) WHERE svix_id = :svixId')
-  const firstBody = db.prepare(
-    'SELECT body FROM job JOIN delivery_body ON delivery_body.seq = job.first_delivery WHERE job_id = :jobId',
-  )
+  const bodyOf = db.prepare(`SELECT ${BODY_OF_JOB} AS body FROM job WHERE job_id = :jobId`)
   const ids = {
     job: db.prepare('SELECT job_id AS id FROM job WHERE job_id >= :from AND job_id < :to ORDER BY job_id LIMIT :limit'),
     delivery: db.prepare(
@@ -54,8 +52,8 @@ export function createLookups(db: DatabaseSync) {
 
   function bodies(jobIds: readonly string[]): readonly (string | null)[] {
     return jobIds.map((jobId) => {
-      const row = firstBody.get({ jobId }) as { body: Uint8Array } | undefined
-      return row ? textOf(row.body) : null
+      const row = bodyOf.get({ jobId }) as { body: Uint8Array | null } | undefined
+      return row?.body ? textOf(row.body) : null
     })
   }
 

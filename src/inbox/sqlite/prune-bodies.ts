@@ -6,7 +6,11 @@ import { areBodiesPrunable } from '../deliveries.ts'
 const STEP = 500
 
 /** The position of a walk; null when it has seen everything that is old enough. */
-export type BodiesCursor = { readonly delivery: number | null; readonly attempts: number | null }
+export type BodiesCursor = {
+  readonly delivery: number | null
+  readonly attempts: number | null
+  readonly registrations: number | null
+}
 
 /**
  * Deletes bodies, and the texts of attempts, whose time is over, step by step, and keeps all ids. Each walk is through what
@@ -40,6 +44,18 @@ export function createPruneBodies(db: DatabaseSync) {
     return { rows, next: found.length === STEP ? found.at(-1)!.seq : null }
   }
 
+  const registered = p(
+    `SELECT job_seq AS seq FROM registration WHERE body IS NOT NULL AND job_seq > :after ORDER BY job_seq LIMIT ${STEP}`,
+  )
+  const clearRegistered = p('UPDATE registration SET body = NULL WHERE job_seq = :seq')
+
+  function registeredStep(before: number, after: number): Step {
+    const found = registered.all({ after }) as { seq: number }[]
+    const past = found.filter(({ seq }) => isPast.get({ seq, before }) !== undefined)
+    for (const { seq } of past) clearRegistered.run({ seq })
+    return { rows: past.length, next: found.length === STEP ? found.at(-1)!.seq : null }
+  }
+
   function textStep(before: number, after: number): Step {
     const found = texts.all({ after }) as { seq: number }[]
     let rows = 0
@@ -52,8 +68,10 @@ export function createPruneBodies(db: DatabaseSync) {
     pruneBodies(before: number, at: BodiesCursor): { rows: number; next: BodiesCursor | null } {
       const byBody = at.delivery === null ? OVER : bodyStep(before, at.delivery)
       const byText = at.attempts === null ? OVER : textStep(before, at.attempts)
-      const over = byBody.next === null && byText.next === null
-      return { rows: byBody.rows + byText.rows, next: over ? null : { delivery: byBody.next, attempts: byText.next } }
+      const byRegistered = at.registrations === null ? OVER : registeredStep(before, at.registrations)
+      const next = { delivery: byBody.next, attempts: byText.next, registrations: byRegistered.next }
+      const over = Object.values(next).every((one) => one === null)
+      return { rows: byBody.rows + byText.rows + byRegistered.rows, next: over ? null : next }
     },
   }
 }

@@ -38,6 +38,7 @@ export function createPrune(db: DatabaseSync, writer: Writer) {
     p('DELETE FROM attempt WHERE job_seq = :seq'),
     p('DELETE FROM action_job WHERE job_seq = :seq'),
     p('DELETE FROM side_files WHERE job_seq = :seq'),
+    p('DELETE FROM registration WHERE job_seq = :seq'),
     p('DELETE FROM job WHERE seq = :seq'),
   ]
   const deleteActions = p('DELETE FROM action WHERE at < :before')

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JobState, Stage } from '../../job.ts'
+import type { Registered } from '../expected.ts'
 import type {
   Content,
   JobDetail,
@@ -13,6 +14,8 @@ import type {
 } from '../inbox.ts'
 import { hasMetadata } from '../metadata.ts'
 import { isInHand, jobRowOf } from '../transitions.ts'
+import { createExpectedQueries } from './expected.ts'
+import { createFinder } from './find.ts'
 import { createJournal } from './journal.ts'
 import { createLookups, textOf } from './lookups.ts'
 import {
@@ -32,6 +35,8 @@ import {
   storedJobOf,
   storedSideFilesOf,
 } from './rows.ts'
+import { defineSearch } from './search-functions.ts'
+import type { Signals } from './signals.ts'
 import { HAND_OVER, VERIFIED } from './tally.ts'
 import { cursorOf, MAX_REQUEST_MS, STEP_BODIES, STEP_ROWS, walkDown } from './walk.ts'
 
@@ -47,11 +52,13 @@ export type RequeueablePart = { readonly seqs: readonly number[]; readonly next:
 /** The first of jobs that match, from the oldest on; else where the walk goes on, null at its end. */
 export type OldestPart = { readonly row: JobRow | null; readonly next: number | null }
 
-export function createQueries(db: DatabaseSync) {
+export function createQueries(db: DatabaseSync, signals: Signals | null) {
+  defineSearch(db)
   db.function(HAS_METADATA, (body, wanted) =>
     body instanceof Uint8Array && hasMetadata(textOf(body), JSON.parse(String(wanted))) ? 1 : 0,
   )
   const journal = createJournal(db)
+  const finder = createFinder(db, signals)
   const job = db.prepare(`SELECT ${JOB_COLUMNS} FROM job WHERE job_id = :jobId`)
   const endpoints = db.prepare('SELECT endpoint FROM job_endpoint WHERE job_id = :jobId ORDER BY endpoint')
   const deliveries = db.prepare(
@@ -59,6 +66,9 @@ export function createQueries(db: DatabaseSync) {
   )
   const attempts = db.prepare('SELECT * FROM attempt WHERE job_seq = :seq ORDER BY token DESC')
   const sideFiles = db.prepare('SELECT * FROM side_files WHERE job_seq = :seq')
+  const registration = db.prepare(
+    'SELECT registered_by AS "by", registered_at AS at FROM registration WHERE job_seq = :seq',
+  )
   const counters = db.prepare('SELECT name, value FROM counter')
   const newest = db.prepare('SELECT MAX(seq) AS seq FROM job')
   const bounds = db.prepare('SELECT MIN(seq) AS first, MAX(seq) AS last FROM job')
@@ -78,6 +88,7 @@ export function createQueries(db: DatabaseSync) {
     const missing = sideFiles.get({ seq: row.seq }) as SideFilesRow | undefined
     return {
       ...jobRowOf(stored),
+      registered: (registration.get({ seq: row.seq }) as Registered['registered'] | undefined) ?? null,
       isRunning: isInHand(stored, missing ? storedSideFilesOf(missing) : null),
       endpoints: [row.endpoint, ...others.map((other) => other.endpoint)],
       round: row.round,
@@ -107,10 +118,13 @@ export function createQueries(db: DatabaseSync) {
   }
 
   function list(filter: JobFilter, page: Page): JobPage {
+    const { q } = filter
     const isNamed = filter.jobId !== undefined || filter.jobIds !== undefined
     const { rows, next } = isNamed
       ? listNamed(filter, page)
-      : walk<JobTableRow>(JOB_COLUMNS, 'TRUE', filter, cursorOf(page), page.limit)
+      : q
+        ? finder.find({ ...filter, q }, page)
+        : walk<JobTableRow>(JOB_COLUMNS, 'TRUE', filter, cursorOf(page), page.limit)
     return {
       rows: rows.map((row) => jobRowOf(storedJobOf(row))),
       next: next === null ? null : String(next),
@@ -213,7 +227,19 @@ export function createQueries(db: DatabaseSync) {
     }
   }
 
-  return { get, list, oldest, requeueable, stats, service, ...journal.queries, ...createLookups(db) }
+  const { searchLag } = finder
+  return {
+    get,
+    list,
+    oldest,
+    requeueable,
+    stats,
+    service,
+    searchLag,
+    ...journal.queries,
+    ...createLookups(db),
+    ...createExpectedQueries(db),
+  }
 }
 
 /** When each endpoint's last verified delivery came, by the counters. */
@@ -226,5 +252,5 @@ function verifiedIn(counted: ReadonlyMap<string, number>): Stats['endpoints'] {
 
 /** Rows that one statement looks at. */
 function stepOf(filter: JobFilter): number {
-  return filter.metadata === undefined ? STEP_ROWS : STEP_BODIES
+  return filter.metadata === undefined && filter.q === undefined ? STEP_ROWS : STEP_BODIES
 }

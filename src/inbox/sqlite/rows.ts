@@ -191,6 +191,14 @@ export const REQUEUEABLE = `state IN (${REQUEUEABLE_STATES.map((state) => `'${st
 /** The function by which SQL asks for the members of a body's metadata: of `createQueries`. */
 export const HAS_METADATA = 'has_metadata'
 
+/** The functions by which SQL compares what was searched for with a job, and with its error alone: of `createQueries`. */
+export const SEARCH_JOB = 'search_job'
+export const SEARCH_ERROR = 'search_error'
+
+/** The text with a job's metadata: registered, else of its first delivery. */
+export const BODY_OF_JOB = `COALESCE((SELECT body FROM registration WHERE job_seq = job.seq),
+  (SELECT body FROM delivery_body WHERE seq = job.first_delivery))`
+
 /** What a condition on `job` is for each part of a filter; the part's value is the parameter of its name. */
 const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   state: 'state = :state',
@@ -205,10 +213,12 @@ const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
   code: 'reason_code = :code',
   error: '(reason_code = :error OR instr(lower(reason_message), lower(:error)))',
   // By the deliveries of the one job: a look for all deliveries with such an id would be a look at nearly all there are.
+  // Words come last: they need the body.
   q: `(substr(job_id, 1, length(:q)) = :q OR EXISTS (
         SELECT 1 FROM delivery WHERE substr(svix_id, 1, length(:q)) = :q
-          AND (delivery.seq = job.first_delivery OR (delivery.is_later = 1 AND delivery.job_id = job.job_id))))`,
-  metadata: `${HAS_METADATA}((SELECT body FROM delivery_body WHERE seq = job.first_delivery), :metadata)`,
+          AND (delivery.seq = job.first_delivery OR (delivery.is_later = 1 AND delivery.job_id = job.job_id)))
+        OR ${SEARCH_JOB}(:q, state, reason_code, reason_message, ${BODY_OF_JOB}))`,
+  metadata: `${HAS_METADATA}(${BODY_OF_JOB}, :metadata)`,
   since: 'updated_at >= :since',
   until: 'updated_at <= :until',
   createdSince: 'created_at >= :createdSince',
@@ -223,6 +233,8 @@ export function matching(filter: JobFilter): { where: string; values: Record<str
     where.push(CONDITIONS[part as keyof JobFilter])
     values[part] = typeof value === 'object' ? JSON.stringify(value) : value
   }
+  // An id that was pasted with blanks. Blanks alone stay, and begin no id.
+  if (filter.q) values.q = filter.q.trim() || filter.q
   return { where: where.join(' AND '), values }
 }
 

@@ -146,7 +146,7 @@ export const MIGRATIONS: readonly string[] = [
   DELETE FROM counter WHERE name = 'paused';
   `,
   // The operator's page: why jobs are dead, who did what, what an attempt did, what happened in each minute. The new
-  // indexes hold rare rows alone, so that recording a delivery writes no page more. `job_cause` has all all that the list of causes is made from;
+  // indexes hold rare rows alone, so that recording a delivery writes no page more. `job_cause` has all that the list of causes is made from;
   // of jobs that are dead already the service fills it beside its work (see causes.ts).
   `
   ALTER TABLE job ADD COLUMN cause TEXT;
@@ -186,6 +186,20 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE minute (at INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (at, name)) STRICT, WITHOUT ROWID;
   CREATE TABLE hour (at INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (at, name)) STRICT, WITHOUT ROWID;
+  `,
+  // Errors are searched: an accepted delivery makes none, so the index costs it nothing.
+  `
+  CREATE INDEX job_reason ON job (seq) WHERE reason_code IS NOT NULL;
+  `,
+  // Jobs that were submitted and that no delivery has announced: who registered them, with what metadata.
+  `
+  CREATE TABLE registration (
+    job_seq       INTEGER PRIMARY KEY,
+    endpoint      TEXT, body BLOB,
+    registered_by TEXT NOT NULL,
+    registered_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX job_overdue ON job (created_at, seq) WHERE state = 'expected';
   `,
 ]
 

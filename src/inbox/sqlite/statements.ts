@@ -45,6 +45,18 @@ export function prepareStatements(db: DatabaseSync) {
       `INSERT INTO job (job_id, state, endpoint, announced_status, first_delivery, due_at, created_at, queued_at, updated_at)
        VALUES (:jobId, 'queued', :endpoint, :announced, :firstDelivery, :createdAt, :createdAt, :createdAt, :createdAt)`,
     ),
+    insertExpected: p(
+      `INSERT INTO job (job_id, state, endpoint, round, due_at, created_at, queued_at, updated_at)
+       VALUES (:jobId, 'expected', :endpoint, 0, :createdAt, :createdAt, :createdAt, :createdAt)`,
+    ),
+    setEndpoint: p('UPDATE job SET endpoint = :endpoint, updated_at = :updatedAt WHERE seq = :seq'),
+    /** What is not given anew stays. */
+    register: p(
+      `INSERT INTO registration (job_seq, endpoint, body, registered_by, registered_at)
+       VALUES (:seq, :endpoint, :body, :by, :at)
+       ON CONFLICT DO UPDATE SET endpoint = COALESCE(:endpoint, endpoint), body = COALESCE(:body, body)`,
+    ),
+    registration: p('SELECT endpoint, body FROM registration WHERE job_seq = ?'),
     markRunning: p(`UPDATE job SET state = 'running', token = :token, updated_at = :updatedAt WHERE seq = :seq`),
     saveJob: p(`UPDATE job SET ${SET_JOB} WHERE seq = :seq`),
     /** What a delivery may change of a job that it does not queue: columns of no index. */
@@ -109,6 +121,7 @@ export function prepareStatements(db: DatabaseSync) {
       ),
       p('DELETE FROM attempt WHERE job_seq = :seq'),
       p('DELETE FROM side_files WHERE job_seq = :seq'),
+      p('UPDATE registration SET body = NULL WHERE job_seq = :seq'),
     ],
 
     /** Of jobs that died before causes were kept: their entries stand at the front of the index. */

@@ -5,6 +5,7 @@ import { type Checkpointed, checkpoint } from './checkpoint.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { Queries } from './queries.ts'
 import { openForReading, openForWriting } from './schema.ts'
+import { type Signals, whileWriting } from './signals.ts'
 
 /**
  * A thread with a database connection. SQLite is synchronous and a commit waits for the disk; on a thread that blocks
@@ -19,6 +20,8 @@ export type ThreadOptions = {
   readonly migrate: boolean
   /** How long a write waits for another process's write, ms; default in schema.ts. */
   readonly busyTimeout?: number | undefined
+  /** What the threads of one inbox tell each other; null where there is no index of search to keep. */
+  readonly signals: Signals | null
 }
 
 export type Question = { [K in keyof Queries]: readonly [name: K, args: Parameters<Queries[K]>] }[keyof Queries]
@@ -42,10 +45,10 @@ export type ThreadReply = { readonly id: number } & (
 type Answer = ThreadReply extends infer R ? (R extends unknown ? Omit<R, 'id'> : never) : never
 
 /** Opens the database, and answers requests one after another until it is asked to close. */
-async function serve(port: MessagePort, { path, mode, migrate, ...more }: ThreadOptions): Promise<void> {
+async function serve(port: MessagePort, { path, mode, migrate, signals, ...more }: ThreadOptions): Promise<void> {
   const db =
     mode === 'read' ? openForReading(path) : openForWriting(path, { migrate: migrate && mode === 'write', ...more })
-  const answer = await ANSWERS[mode](db)
+  const answer = await ANSWERS[mode](db, signals)
   const reply = (message: ThreadReply) => port.postMessage(message)
 
   port.on('message', (request: ThreadRequest) => {
@@ -66,21 +69,23 @@ async function serve(port: MessagePort, { path, mode, migrate, ...more }: Thread
 type AnswerRequest = (request: ThreadRequest) => Answer
 
 /** The request handlers of each thread. A thread loads only its own: loading takes most of the start time. */
-const ANSWERS: Readonly<Record<ThreadOptions['mode'], (db: DatabaseSync) => Promise<AnswerRequest>>> = {
-  async read(db) {
+const ANSWERS: Readonly<
+  Record<ThreadOptions['mode'], (db: DatabaseSync, signals: Signals | null) => Promise<AnswerRequest>>
+> = {
+  async read(db, signals) {
     const { createQueries } = await import('./queries.ts')
-    const queries = createQueries(db)
+    const queries = createQueries(db, signals)
     return (request) => {
       if (!('ask' in request)) throw new Error('the reading thread only answers questions')
       const [name, args] = request.ask
       return { answer: (queries[name] as (...args: unknown[]) => unknown)(...args) }
     }
   },
-  async write(db) {
+  async write(db, signals) {
     const { createBatches } = await import('./batch.ts')
     const batches = createBatches(db)
     return (request) => {
-      if ('batch' in request) return batches.commit(request.batch)
+      if ('batch' in request) return whileWriting(signals, () => batches.commit(request.batch))
       if ('tick' in request) return batches.tick(request.tick)
       if ('checkpoint' in request) return checkpoint(db, request.checkpoint)
       throw new Error('the writing thread answers no questions')

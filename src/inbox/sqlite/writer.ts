@@ -14,6 +14,7 @@ import {
   sideFilesAfterDeath,
 } from '../transitions.ts'
 import { createClaims } from './claim.ts'
+import { createExpected } from './expected.ts'
 import { createIntake } from './intake.ts'
 import { createJobs } from './jobs.ts'
 import { createNotes } from './notes.ts'
@@ -85,6 +86,8 @@ export function createWriter(db: DatabaseSync) {
     }
     tally.set('stop_asked', 0)
     tally.set('started_at', now)
+    // What the index of search is known to be of this database by.
+    sql.setSecret.run({ name: 'search', value: randomBytes(16) })
     claims.clampDue(now)
     return running.length
   }
@@ -141,6 +144,7 @@ export function createWriter(db: DatabaseSync) {
   return {
     ...claims,
     ...createIntake(sql, tally, jobs),
+    ...createExpected(sql, jobs),
     ...createNotes(sql),
     settle,
     settleSideFiles,

@@ -162,7 +162,7 @@ describe('errors', () => {
     const path = join(tempFolder(), 'inbox.db')
     const inbox = await open(path, { busyTimeout: BUSY_MS })
     expect(inbox.isFailing()).toBe(false)
-    const other = new DatabaseSync(path)
+    const other = new DatabaseSync(path, { timeout: 10_000 })
     other.exec('BEGIN IMMEDIATE')
     // Waits for the other process, in vain.
     await expect(inbox.accept(delivery('a'))).rejects.toMatchObject({ code: 'failed' })

@@ -1,0 +1,25 @@
+import { isJobId } from '../../job.ts'
+import { noteAction } from '../../operations/acting.ts'
+import { actingIn } from './changes.ts'
+import { QueryRefused } from './filter.ts'
+import { showRevealed } from './jobs.ts'
+import { showRevealedDelivery } from './lists.ts'
+import type { Handle, Visit } from './visit.ts'
+
+/** Content that ADMIN_HIDE_CONTENT hides, for a person who may change things: first it is noted who looks at it. */
+
+export const revealJobRoute: Handle = async (visit) => {
+  const id = String(visit.request.params.id)
+  if (!isJobId(id)) throw new QueryRefused('this is no id of a job')
+  await noteLook(visit, 'show', id)
+  await showRevealed(visit)
+}
+
+export const revealDeliveryRoute: Handle = async (visit) => {
+  await noteLook(visit, 'show_delivery', String(visit.request.params.id))
+  await showRevealedDelivery(visit)
+}
+
+async function noteLook(visit: Visit, what: 'show' | 'show_delivery', id: string): Promise<void> {
+  await noteAction(actingIn(visit), { what, filter: null, ids: [id] })
+}
