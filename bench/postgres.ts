@@ -76,8 +76,9 @@ async function accepts({ url }: PostgresServer): Promise<void> {
   print('two services against one, on the same cores', '≥ 1.1', two!, (value) => value >= 1.1)
 }
 
-const claimAll = (inbox: Inbox, limit: number) =>
-  inbox.claim('fetch', { limit, total: limit, newestFirst: false, isOtherOpen: true })
+function claimAll(inbox: Inbox, limit: number) {
+  return inbox.claim('fetch', { limit, total: limit, newestFirst: false, isOtherOpen: true })
+}
 
 /** From acknowledged at one service to claimed at another. */
 async function pickup(url: string): Promise<void> {

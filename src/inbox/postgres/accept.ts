@@ -25,21 +25,24 @@ type Kept = { readonly seq: number; readonly isFresh: boolean; readonly jobSeq: 
 
 const RECORD = `
 WITH given AS MATERIALIZED (
-  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+  -- Numbers in the order of arrival; rows in that of their ids.
+  SELECT g.*, nextval(pg_get_serial_sequence('delivery', 'seq')) AS delivery_seq,
+    CASE WHEN g.leads THEN nextval(pg_get_serial_sequence('job', 'seq')) END AS job_seq
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
                        $9::integer[], $10::bytea[], $11::boolean[])
     AS g (svix_id, endpoint, disposition, job_id, status, rejected_reason, received_at, last_at, arrivals, body, leads)
 ), kept AS (
-  INSERT INTO delivery AS d (svix_id, endpoint, disposition, job_id, status, is_later, rejected_reason, received_at, last_at,
+  INSERT INTO delivery AS d (seq, svix_id, endpoint, disposition, job_id, status, is_later, rejected_reason, received_at, last_at,
                              arrivals, body)
-  SELECT svix_id, endpoint, disposition, job_id, status, disposition = 'job' AND NOT leads, rejected_reason, received_at,
+  SELECT delivery_seq, svix_id, endpoint, disposition, job_id, status, disposition = 'job' AND NOT leads, rejected_reason, received_at,
          last_at, arrivals, body
   FROM given ORDER BY svix_id
   ON CONFLICT (svix_id) DO UPDATE SET arrivals = d.arrivals + excluded.arrivals, last_at = excluded.last_at
     WHERE d.job_id IS NOT DISTINCT FROM excluded.job_id
   RETURNING d.seq, d.svix_id, d.disposition, (d.xmax = 0) AS is_fresh
 ), made AS (
-  INSERT INTO job (job_id, endpoint, announced_status, first_delivery, due_at, created_at, queued_at, updated_at)
-  SELECT g.job_id, g.endpoint, g.status, kept.seq, $12::bigint, $12, $12, $12
+  INSERT INTO job (seq, job_id, endpoint, announced_status, first_delivery, due_at, created_at, queued_at, updated_at)
+  SELECT g.job_seq, g.job_id, g.endpoint, g.status, kept.seq, $12::bigint, $12, $12, $12
   FROM given AS g JOIN kept USING (svix_id)
   WHERE g.leads AND kept.is_fresh ORDER BY g.job_id
   ON CONFLICT (job_id) DO NOTHING
@@ -68,6 +71,8 @@ export async function acceptBatch(
   tx: Transaction,
   deliveries: readonly Delivery[],
   options: { readonly source: number; readonly now: number },
+  /** The rows have their numbers: a later batch may begin, and gets later ones. */
+  onNumbered: () => void = () => {},
 ): Promise<Accepted> {
   const work = createWork(tx, options)
   const kept = new Map<Delivery, { readonly group: Group; readonly row: Kept }>()
@@ -84,6 +89,7 @@ export async function acceptBatch(
     }
     if (left.length === 0) break
   }
+  onNumbered()
   if (left.length > 0) throw new Error('an id that this service created names another job')
   const receipts = await announceAll(work, deliveries, kept, options.now)
   await tx.commit(work.statements())

@@ -91,15 +91,24 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
   })
   opening.defer(news.close)
 
+  let numbered: Promise<void> = Promise.resolve()
   const accepts = createBatcher<Delivery, Receipt>({
     lanes: lanes.accept.length,
     bytesOf: ({ body }) => body.length,
     ...(options.onTransaction ? { onTransaction: options.onTransaction } : {}),
     async run(batch, lane) {
       const one = lanes.accept[lane]!
+      // In the order of arrival, also over two lanes: while one commits, the other one records.
+      const before = numbered
+      const mine = Promise.withResolvers<void>()
+      numbered = mine.promise
+      await before
       const accept = (deliveries: readonly Delivery[]) =>
-        one.transaction((tx) => acceptBatch(tx, deliveries, at(lane as 0 | 1)))
+        one
+          .transaction((tx) => acceptBatch(tx, deliveries, at(lane as 0 | 1), mine.resolve))
+          .finally(() => mine.resolve())
       if (batch.length === 0) {
+        mine.resolve()
         await one.transaction((tx) => tx.query(PROBE, [at(lane as 0 | 1).source]))
         return []
       }

@@ -71,7 +71,7 @@ async function dropOthers(tx: Transaction, seqs: readonly number[], before: numb
 
 /** A delivery may have come meanwhile: what is deleted is locked and looked at once more. */
 async function dropJobs(tx: Transaction, jobIds: readonly string[], before: number) {
-  const deliveries = await tx.query(
+  await tx.query(
     `SELECT d.seq FROM job JOIN delivery AS d ON d.seq = job.first_delivery OR (d.is_later AND d.job_id = job.job_id)
      WHERE job.job_id = ANY($1::text[]) ORDER BY d.svix_id FOR UPDATE OF d SKIP LOCKED`,
     [jobIds],
@@ -81,7 +81,7 @@ async function dropJobs(tx: Transaction, jobIds: readonly string[], before: numb
     [jobIds, Math.round(before)],
   )
   const gone = locked.map(({ job_id }) => job_id)
-  if (gone.length === 0 || deliveries.length === 0) return { jobs: [], deliveries: 0 }
+  if (gone.length === 0) return { jobs: [], deliveries: 0 }
   const rows = await tx.query(
     `DELETE FROM delivery USING job WHERE job.job_id = ANY($1::text[])
        AND (delivery.seq = job.first_delivery OR (delivery.is_later AND delivery.job_id = job.job_id)) RETURNING delivery.seq`,
