@@ -4,7 +4,7 @@ import { webUrl } from './urls.ts'
 
 /** Where deliveries and jobs are kept. */
 export type DatabaseConfig = SqliteConfig | PostgresConfig
-export type SqliteConfig = { readonly kind: 'sqlite'; readonly path: string }
+type SqliteConfig = { readonly kind: 'sqlite'; readonly path: string }
 /** `url`: with its password. `location`: without, for people. */
 export type PostgresConfig = { readonly kind: 'postgres'; readonly url: string; readonly location: string }
 

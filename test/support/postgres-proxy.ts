@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
 /** What becomes of a message of the server: `cut` ends the connection before the client has it. */
-export type Fate = 'pass' | 'drop' | 'cut'
+type Fate = 'pass' | 'drop' | 'cut'
 
 /** A network between services and PostgreSQL that a test breaks. */
 export type PostgresProxy = {

@@ -5,9 +5,6 @@ import { ERASED, REQUEUEABLE_STATES } from '../../job.ts'
 /** The database's clock, ms. */
 export const DATABASE_NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 
-/** Queued jobs of one stage and endpoint, apart from those that must run alone: the start of the index `job_due`. */
-export const IN_LANE = `state = 'queued' AND crashes < 2 AND stage = lane.stage AND endpoint = lane.endpoint`
-
 const leastEndpoint = (stage: string, more: string) =>
   `(SELECT min(endpoint) FROM job WHERE state = 'queued' AND crashes < 2 AND stage = ${stage} ${more})`
 

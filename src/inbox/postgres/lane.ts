@@ -17,7 +17,7 @@ export type Lane = {
 }
 
 export type Statement = { readonly text: string; readonly values?: readonly unknown[] }
-export type Row = Record<string, unknown>
+type Row = Record<string, unknown>
 
 export type Transaction = {
   /** Sends a statement and resolves to its rows. */
@@ -29,7 +29,7 @@ export type Transaction = {
 }
 
 /** Shared by all lanes of a process: whether statements are prepared by name. */
-export type Naming = { named: boolean }
+type Naming = { named: boolean }
 
 /** A statement ends after this time, ms; a wait for a lock sooner, and a transaction that does nothing. */
 const STATEMENT_TIMEOUT_MS = 15_000

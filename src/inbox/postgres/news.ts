@@ -20,7 +20,7 @@ export type News = {
   close(): Promise<void>
 }
 
-export type ClaimMark = {
+type ClaimMark = {
   /** Until when the last claim of each stage has seen what was due, this one included. */
   readonly claimedAt: Readonly<Record<Stage, number>>
   ends(nextDue: NextDue): void

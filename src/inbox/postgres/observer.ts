@@ -9,7 +9,7 @@ export const BEAT_EVERY_MS = 2_000
 /** A beat that stands still for this long is that of a dead replica, ms. */
 export const DEAD_AFTER_MS = 10_000
 /** A replica that did not reach the database for this long has seen nothing meanwhile, ms. */
-export const MAX_GAP_MS = 4_000
+const MAX_GAP_MS = 4_000
 
 export type Beat = { readonly id: number; readonly beat: number }
 

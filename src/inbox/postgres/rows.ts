@@ -164,7 +164,7 @@ export const CHANGING_COLUMNS = [
   ...['round', 'queued_at', 'updated_at'],
 ]
 
-export function reasonColumns(reason: CleanReason | null) {
+function reasonColumns(reason: CleanReason | null) {
   return { reason_code: storable(reason?.code ?? null), reason_message: storable(reason?.message ?? null) }
 }
 

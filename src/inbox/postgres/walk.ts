@@ -3,7 +3,7 @@ export const STEP_ROWS = 5_000
 /** The same where their bodies, of up to 1 MiB each, have to be read. */
 export const STEP_BODIES = 200
 /** A request looks for this long at most, ms; then it says how far it got. */
-export const MAX_REQUEST_MS = 40
+const MAX_REQUEST_MS = 40
 
 /** `before`: where the walk begins. `newest`: the highest number there is. `enough`: rows that it stops after. */
 type Walk<Row> = {

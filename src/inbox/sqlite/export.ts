@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { openForReading } from './schema.ts'
 
 /** A row of a table that is moved to another store; bodies are bytes. */
-export type MovedRow = Readonly<Record<string, string | number | Uint8Array | null>>
+type MovedRow = Readonly<Record<string, string | number | Uint8Array | null>>
 
 /** The tables that are moved, in an order in which nothing refers to a later one. */
 export const MOVED_TABLES = [
@@ -20,7 +20,7 @@ export const MOVED_TABLES = [
   ],
   ...['secret', 'operator_pause'],
 ] as const
-export type MovedTable = (typeof MOVED_TABLES)[number]
+type MovedTable = (typeof MOVED_TABLES)[number]
 
 /** What is read of a table; `:after` is the number of the last row that was moved. What ran was interrupted by the stop. */
 const ROWS: Readonly<Record<MovedTable, string>> = {
