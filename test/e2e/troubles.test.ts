@@ -116,6 +116,16 @@ const CASES: readonly TroubleCase[] = [
     shown: ['/api/stats', /"paused_by":\["disk"\]/],
   },
   {
+    name: 'a handler that fails',
+    env: { HANDLER: resolve(import.meta.dirname, '../support/broken-handler.ts') },
+    async make(on) {
+      for (let number = 1; number <= 6; number++) await announce(on, `job-${number}`)
+    },
+    ...{ degraded: 'handler', isLogged: isDegraded('handler'), status: /calls of the handler failed.*the CRM is down/ },
+    metric: ['handler_failing', {}],
+    shown: ['/api/jobs?code=handler', /the CRM is down/],
+  },
+  {
     name: 'a dead job',
     make: (on) => announce(on, 'job-1', { document: 'invoice-7.pdf', refuse: 'no such customer' }),
     degraded: null,
