@@ -19,7 +19,7 @@ export const JOB_COLUMNS: readonly Column<ListedJob>[] = [
   { name: 'updated_at', heading: 'CHANGED', where: 'always', value: (job) => ({ time: job.updatedAt }) },
   { name: 'type', heading: 'TYPE', where: 'always', value: (job) => ({ text: job.type ?? '' }) },
   { name: 'endpoint', heading: 'ENDPOINT', where: 'room', value: (job) => ({ text: job.endpoint }) },
-  { name: 'metadata', heading: 'METADATA', where: 'below', value: (job) => ({ text: metadataPairs(job.metadata) }) },
+  { name: 'metadata', heading: 'METADATA', where: 'below', value: (job) => ({ text: metadataText(job) }) },
   {
     name: 'reason',
     heading: 'REASON',
@@ -38,3 +38,7 @@ export const DELIVERY_COLUMNS: readonly Column<NotedDelivery>[] = [
   { name: 'job_id', heading: 'JOB', where: 'below', value: (one) => ({ text: one.jobId ?? '' }) },
   { name: 'note', heading: 'NOTE', where: 'below', value: (one) => ({ text: one.note ?? '' }) },
 ]
+
+function metadataText({ metadata, isMetadataOmitted = false }: ListedJob): string {
+  return isMetadataOmitted ? 'too large for a list: `jobs show` has it' : metadataPairs(metadata)
+}

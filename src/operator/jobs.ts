@@ -115,7 +115,11 @@ function jobRow(page: Page, job: ListedJob, picks: boolean): Html {
   const { jobId, type, endpoint } = job
   const why = whyNotDone(page, job)
   const pick = html`<td class="pick-cell"><span class="pick"><input type="checkbox" name="id" value="${jobId}" aria-label="Select ${jobId}"></span></td>`
-  return html`<tr id="job-${jobId}">${picks && pick}<td class="in-state">${stateLabel(job)}</td><td class="in-id">${idLink(page, jobId)}</td><td class="in-type">${type === null ? html`<span class="faint">–</span>` : visible(type)}</td><td class="in-meta">${!page.hidesContent && pairsLine(job.metadata)}${why !== null && html`<div class="second">${why}</div>`}</td><td class="muted away">${endpoint}</td><td class="number muted away">${tookOf(job)}</td><td class="number in-when">${agoTime(job.updatedAt, page)}</td></tr>`
+  return html`<tr id="job-${jobId}">${picks && pick}<td class="in-state">${stateLabel(job)}</td><td class="in-id">${idLink(page, jobId)}</td><td class="in-type">${type === null ? html`<span class="faint">–</span>` : visible(type)}</td><td class="in-meta">${!page.hidesContent && metadataOf(job)}${why !== null && html`<div class="second">${why}</div>`}</td><td class="muted away">${endpoint}</td><td class="number muted away">${tookOf(job)}</td><td class="number in-when">${agoTime(job.updatedAt, page)}</td></tr>`
+}
+
+function metadataOf({ metadata, isMetadataOmitted = false }: ListedJob): Html {
+  return isMetadataOmitted ? html`<span class="faint">metadata too large for a list</span>` : pairsLine(metadata)
 }
 
 /** The start of an id is enough to tell one from another; the whole stands behind it. */
