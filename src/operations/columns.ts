@@ -39,6 +39,6 @@ export const DELIVERY_COLUMNS: readonly Column<NotedDelivery>[] = [
   { name: 'note', heading: 'NOTE', where: 'below', value: (one) => ({ text: one.note ?? '' }) },
 ]
 
-function metadataText({ metadata, isMetadataOmitted = false }: ListedJob): string {
+function metadataText({ metadata, isMetadataOmitted }: ListedJob): string {
   return isMetadataOmitted ? 'too large for a list: `jobs show` has it' : metadataPairs(metadata)
 }

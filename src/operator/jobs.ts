@@ -118,7 +118,7 @@ function jobRow(page: Page, job: ListedJob, picks: boolean): Html {
   return html`<tr id="job-${jobId}">${picks && pick}<td class="in-state">${stateLabel(job)}</td><td class="in-id">${idLink(page, jobId)}</td><td class="in-type">${type === null ? html`<span class="faint">–</span>` : visible(type)}</td><td class="in-meta">${!page.hidesContent && metadataOf(job)}${why !== null && html`<div class="second">${why}</div>`}</td><td class="muted away">${endpoint}</td><td class="number muted away">${tookOf(job)}</td><td class="number in-when">${agoTime(job.updatedAt, page)}</td></tr>`
 }
 
-function metadataOf({ metadata, isMetadataOmitted = false }: ListedJob): Html {
+function metadataOf({ metadata, isMetadataOmitted }: ListedJob): Html {
   return isMetadataOmitted ? html`<span class="faint">metadata too large for a list</span>` : pairsLine(metadata)
 }
 

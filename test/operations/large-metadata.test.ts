@@ -43,7 +43,8 @@ describe('metadata in a list', () => {
     await service.inbox.accept(delivery('large', { metadata }))
     await service.inbox.accept(delivery('small', { metadata: { note: 'y' } }))
     const headers = { authorization: 'Bearer a-token-that-writes-1' }
-    const listed = await (await fetch(`${service.url}/api/jobs`, { headers })).json()
+    const answer = await fetch(`${service.url}/api/jobs`, { headers })
+    const listed = (await answer.json()) as { jobs: unknown[] }
     expect(listed.jobs).toMatchObject([
       { job_id: 'small', metadata: { note: 'y' } },
       { job_id: 'large', metadata: null, is_metadata_omitted: true },

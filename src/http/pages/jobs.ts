@@ -11,7 +11,6 @@ import { linesOf } from '../../results/lines.ts'
 import type { FileEntry, JobRecord } from '../../results/record.ts'
 import { ResultsUnavailable } from '../../results/results.ts'
 import { linkSignals } from '../../signals.ts'
-import { endOf } from '../saved-files.ts'
 import { sendFragment, sendPage } from './context.ts'
 import { cursorOf, givenIn, jobFilterOf, one } from './filter.ts'
 import type { Handle, Visit } from './visit.ts'
@@ -57,9 +56,8 @@ export async function showRevealed(visit: Visit): Promise<void> {
 }
 
 async function showOne(visit: Visit, content: 'open' | 'hidden' | 'revealed'): Promise<void> {
-  const { request, response, deps, page } = visit
+  const { request, response, deps, page, end } = visit
   const id = String(request.params.id)
-  const end = endOf(response)
   const found = isJobId(id) ? await showOrTrouble(visit, id, end) : null
   const shown = found?.shown ?? null
   if (shown === null || shown.is === 'refused') return sendUnknown(visit, id)
@@ -130,9 +128,8 @@ async function filesOf({ opened }: Visit, record: JobRecord, end: AbortSignal): 
 }
 
 /** The readable result alone, for a page that did not wait for it. */
-export const previewRoute: Handle = async ({ request, response, opened, page, root }) => {
+export const previewRoute: Handle = async ({ request, response, opened, page, root, end }) => {
   const id = String(request.params.id)
-  const end = endOf(response)
   const record = isJobId(id) ? await opened.results.record(id, end) : null
   const view: ResultView =
     record === null
