@@ -71,6 +71,26 @@ describe('content that is hidden (ADMIN_HIDE_CONTENT)', () => {
     await post(`/deliveries/${svixId}/content`, {}, READ).expect(403)
   })
 
+  it('cannot be found out by searching either, with the token that only reads', async () => {
+    const { get, jobId, inbox } = await rig({ ADMIN_HIDE_CONTENT: 'on' })
+    const svixId = (await inbox.get(jobId))!.deliveries[0]!.svixId
+    for (const query of ['q=a-secret-customer', 'q=a-secr', 'q=customer%3Aa-secret-customer'])
+      expect((await get(`/jobs?${query}`, READ).expect(200)).text, query).not.toContain(`job-${jobId}`)
+    for (const value of ['a-secret-customer', 'another'])
+      await get(`/jobs?metadata.customer=${value}`, READ).expect(400)
+    // What it may see it finds, and whoever may see all finds all.
+    for (const query of [`q=${jobId.slice(0, 8)}`, `q=${svixId}`, 'state=done'])
+      expect((await get(`/jobs?${query}`, READ).expect(200)).text, query).toContain(`job-${jobId}`)
+    for (const query of ['q=a-secret-customer', 'metadata.customer=a-secret-customer'])
+      expect((await get(`/jobs?${query}`).expect(200)).text, query).toContain(`job-${jobId}`)
+  })
+
+  it('has no files on the page of its job', async () => {
+    const { get, jobId } = await rig({ ADMIN_HIDE_CONTENT: 'on' })
+    for (const token of [WRITE, READ])
+      expect((await get(`/jobs/${jobId}`, token).expect(200)).text).not.toMatch(/href="[^"]*\/files\//)
+  })
+
   it('else it is there, as text', async () => {
     const { get, jobId } = await rig()
     const { text } = await get(`/jobs/${jobId}?result=wait`).expect(200)

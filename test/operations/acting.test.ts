@@ -28,6 +28,19 @@ async function rig(actor = { who: 'grace', role: 'write' } as const) {
 }
 
 describe('what an operator does is noted before it is done', () => {
+  it('without the words by which a person was looked for: the log outlives what is erased', async () => {
+    const on = await rig()
+    await retryJobs(on, { filter: { q: 'Ada' } })
+    await retryJobs(on, { filter: { state: 'done', error: 'no customer Ada', metadata: { person: 'Bo' } } })
+    await retryJobs(on, { filter: { state: 'done', metadata: { person: 'Bo' } } })
+    const { rows } = await on.ledger.actions({ limit: 9 })
+    expect(rows).toMatchObject([
+      { filter: { state: 'done', metadata: { person: '…' } }, ids: ['done-1'] },
+      { filter: { state: 'dead', q: '…' } },
+    ])
+    expect(JSON.stringify(rows)).not.toMatch(/Ada|Bo/)
+  })
+
   it('each with who, what and which, and told', async () => {
     const on = await rig()
     await retryJobs(on, { filter: { code: 'x' } })

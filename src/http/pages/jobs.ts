@@ -1,3 +1,4 @@
+import type { JobFilter, Ledger } from '../../inbox/inbox.ts'
 import { isJobId } from '../../job.ts'
 import { listJobs } from '../../operations/list.ts'
 import { showJob } from '../../operations/show.ts'
@@ -12,7 +13,7 @@ import type { FileEntry, JobRecord } from '../../results/record.ts'
 import { ResultsUnavailable } from '../../results/results.ts'
 import { linkSignals } from '../../signals.ts'
 import { sendFragment, sendPage } from './context.ts'
-import { cursorOf, givenIn, jobFilterOf, one } from './filter.ts'
+import { cursorOf, givenIn, jobFilterOf, one, QueryRefused } from './filter.ts'
 import type { Handle, Visit } from './visit.ts'
 
 /** Jobs of a page. */
@@ -33,12 +34,35 @@ export const jobsRoute: Handle = async (visit) => {
   const [stats, found] = await Promise.all([
     ledger.stats(),
     page.hidesContent
-      ? withoutMetadata(ledger.list(filter, { limit: PAGE_JOBS, ...(cursor === undefined ? {} : { cursor }) }))
+      ? withoutMetadata(listHidden(visit, filter, { limit: PAGE_JOBS, ...(cursor === undefined ? {} : { cursor }) }))
       : listJobs({ ledger, metadataOf: deps.metadataOf }, filter, { limit: PAGE_JOBS, cursor }),
   ])
   const endpoints = [...deps.service.endpoints.keys()]
   const model = { filter, query, ...found, isFirst: cursor === undefined, counts: stats.jobs, endpoints, types: TYPES }
   sendPage(response, page, jobsPage(page, model))
+}
+
+/** Whoever may not see content may not find out by searching for it either: then `q` finds ids alone. */
+async function listHidden(
+  { opened, page }: Visit,
+  filter: JobFilter,
+  part: { readonly limit: number; readonly cursor?: string },
+) {
+  const { ledger } = opened
+  if (page.role === 'write') return ledger.list(filter, part)
+  if (filter.metadata !== undefined)
+    throw new QueryRefused('content is hidden here (ADMIN_HIDE_CONTENT): metadata is no filter for the reading token')
+  const { q, ...rest } = filter
+  if (q === undefined) return ledger.list(rest, part)
+  return ledger.list({ ...rest, jobIds: await idsOf(ledger, q) }, part)
+}
+
+/** The jobs whose id, or that of one of their deliveries, begins so. */
+async function idsOf(ledger: Ledger, q: string): Promise<readonly string[]> {
+  const jobs = await ledger.idsFrom('job', q, PAGE_JOBS)
+  const deliveries = await ledger.idsFrom('delivery', q, PAGE_JOBS)
+  const announced = await Promise.all(deliveries.map(async (id) => (await ledger.delivery(id))?.jobId ?? []))
+  return [...new Set([...jobs, ...announced.flat()])]
 }
 
 async function withoutMetadata<Row, Rest>(listing: Promise<Rest & { readonly rows: readonly Row[] }>) {
@@ -70,7 +94,7 @@ async function showOne(visit: Visit, content: 'open' | 'hidden' | 'revealed'): P
     job: isHidden ? { ...job, metadata: null } : job,
     record,
     result,
-    files: record ? await filesOf(visit, record, end) : [],
+    files: record && !isHidden ? await filesOf(visit, record, end) : [],
     actions: job.actions,
     hasHandler: service.hasHandler,
     handlerPath: service.handlerPath,
