@@ -34,7 +34,9 @@ export async function eraseJobs(
   const filter = 'filter' in bulk ? bulk.filter : null
   const action = dryRun ? undefined : await noteAction(deps, { what: 'erase', filter, ids })
   for (const [index, id] of dryRun ? [] : ids.entries()) {
-    const failure = await eraseJob(deps, id, signal, async () => action)
+    const isBound = 'filter' in bulk || bulk.until !== undefined
+    const failure =
+      (isBound ? await changedSince(deps, id, until) : null) ?? (await eraseJob(deps, id, signal, async () => action))
     if (failure !== null) skipped.push({ id, why: failure.why })
     bulk.onProgress?.(index + 1, ids.length)
   }
@@ -42,6 +44,16 @@ export async function eraseJobs(
   const { onSearched = () => {} } = bulk
   const deliveries = filter === null ? 0 : await eraseDeliveriesLike(deps, { ...filter, until }, { dryRun, onSearched })
   return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore, deliveries }
+}
+
+/** Many take a while: a job that somebody queued again meanwhile is no longer what was shown. */
+async function changedSince(
+  { ledger }: EraseDeps,
+  id: string,
+  until: number,
+): Promise<{ readonly why: string } | null> {
+  const job = await ledger.get(id)
+  return job !== null && job.updatedAt > until ? { why: 'is not erased: it changed after it was selected' } : null
 }
 
 /** Erases the job with exactly this id, as an action of its own. */

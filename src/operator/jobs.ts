@@ -50,7 +50,7 @@ const SPANS: readonly (readonly [value: string, text: string])[] = [
 export function jobsPage(page: Page, model: JobsModel): Layout {
   const { rows, filter } = model
   const body = html`${filterForm(page, model)}${chips(page, model)}${others(page, model)}
-<form method="get" action="${to(page, ['confirm'])}" id="rows">${rows.length > 0 ? table(page, rows) : nothing(model)}${page.role === 'write' && rows.length > 0 && bulk(page, model)}</form>
+<form method="get" action="${to(page, ['confirm'])}" id="rows"><input type="hidden" name="until" value="${page.now}">${rows.length > 0 ? table(page, rows) : nothing(model)}${page.role === 'write' && rows.length > 0 && bulk(page, model)}</form>
 ${under(page, model)}`
   return { title: filter.state === 'dead' ? 'Dead jobs' : 'Jobs', place: 'jobs', live: model.isFirst ? 5 : null, body }
 }
@@ -88,7 +88,14 @@ function chips(page: Page, { query, counts }: JobsModel): Html {
 
 /** The names of filters that have no field of their own. */
 function moreFilters(query: Query): readonly string[] {
-  return ['stage', 'code', 'error', 'cause', ...Object.keys(query).filter((name) => name.startsWith('metadata.'))]
+  return [
+    'stage',
+    'code',
+    'error',
+    'cause',
+    'until',
+    ...Object.keys(query).filter((name) => name.startsWith('metadata.')),
+  ]
 }
 
 /** These filters, each with a link that takes it away. */

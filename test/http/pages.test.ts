@@ -145,6 +145,12 @@ describe('a query that means nothing', () => {
     '/confirm?do=explode&state=dead',
     '/confirm?state=dead',
     '/confirm?do=retry&id=..%2F',
+    '/jobs?id=j-1',
+    '/jobs?expect=3',
+    '/jobs?do=retry',
+    '/jobs?until=soon',
+    '/confirm?do=retry&state=dead&cursor=5',
+    '/confirm?do=retry&until=2026-11-25T12:00Z',
   ])('%s is told, and nothing is shown in its place', async (path) => {
     const { get } = await rig()
     expect((await get(path).expect(400)).text).toContain('This address means nothing')
@@ -194,6 +200,41 @@ describe('changes', () => {
       '/deliveries/x/retry',
     ])
       await post(path, { do: 'retry', id: jobId }, READ).expect(403)
+  })
+
+  it('a filter by time is one on every page, and bounds what is done', async () => {
+    const { get, jobId } = await rig()
+    expect((await get('/jobs?until=2020-01-01T00:00Z').expect(200)).text).not.toContain(`job-${jobId}`)
+    expect((await get('/jobs?until=2099-01-01T00:00Z').expect(200)).text).toContain(`job-${jobId}`)
+    expect((await get('/confirm?do=delete&state=done&until=2020-01-01T00:00Z').expect(200)).text).toContain(
+      'No job matches',
+    )
+    // What is not over yet bounds nothing: jobs that change until then were not shown.
+    const { text } = await get('/confirm?do=delete&state=done&until=2099-01-01T00:00Z').expect(200)
+    expect(Number(/name="until" value="(\d+)"/.exec(text)![1])).toBeLessThanOrEqual(Date.now())
+  })
+
+  it('what was finished since it was shown is not done again, from a second window either', async () => {
+    const { post, get, jobId, inbox } = await rig()
+    const shownAt = /name="until" value="(\d+)"/.exec((await get(`/jobs/${jobId}`)).text)![1]!
+    const before = (await inbox.get(jobId))!.updatedAt - 1
+    for (const until of [String(before)]) {
+      for (const path of [`/jobs/${jobId}/retry`, `/jobs/${jobId}/replay`])
+        expect((await post(path, { until }).expect(303)).headers.location).toMatch(/refused=changed/)
+      expect((await post('/bulk', { do: 'retry', id: jobId, until }).expect(303)).headers.location).toMatch(
+        /refused=changed/,
+      )
+    }
+    expect((await inbox.get(jobId))!.state).toBe('done')
+    expect((await post(`/jobs/${jobId}/retry`, { until: shownAt }).expect(303)).headers.location).toMatch(/did=retry/)
+  })
+
+  it('who looked is noted for what is there, by its whole id', async () => {
+    const { post, jobId, inbox } = await rig({ ADMIN_HIDE_CONTENT: 'on' })
+    const svixId = (await inbox.get(jobId))!.deliveries[0]!.svixId
+    for (const path of ['/jobs/none/content', '/deliveries/none/content', `/deliveries/${svixId.slice(0, 20)}/content`])
+      await post(path).expect(303)
+    expect((await inbox.actions({ limit: 9 })).rows).toEqual([])
   })
 
   it('a notice says only what this service has to say', async () => {

@@ -13,7 +13,7 @@ import type { FileEntry, JobRecord } from '../../results/record.ts'
 import { ResultsUnavailable } from '../../results/results.ts'
 import { linkSignals } from '../../signals.ts'
 import { sendFragment, sendPage } from './context.ts'
-import { cursorOf, givenIn, jobFilterOf, one, QueryRefused } from './filter.ts'
+import { cursorOf, givenIn, jobFilterOf, OF_LIST, one, QueryRefused } from './filter.ts'
 import type { Handle, Visit } from './visit.ts'
 
 /** Jobs of a page. */
@@ -28,7 +28,7 @@ const PREVIEW_PATIENCE_MS = 250
 export const jobsRoute: Handle = async (visit) => {
   const { request, response, opened, deps, page } = visit
   const given = givenIn(request)
-  const { filter, query } = jobFilterOf(given, page.now)
+  const { filter, query } = jobFilterOf(given, page.now, OF_LIST)
   const cursor = cursorOf(given)
   const { ledger } = opened
   const [stats, found] = await Promise.all([
