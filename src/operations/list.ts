@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { JobFilter, JobRow, Ledger, Page } from '../inbox/inbox.ts'
-import { type OnSearched, type Rows, wholePage } from './walk.ts'
+import { type OnSearched, type Rows, type WantedPage, wholePage } from './walk.ts'
 
 /** Reads the metadata of a delivery's text; null when there is none. Never throws. */
 export type MetadataOf = (body: string) => unknown
@@ -27,7 +27,7 @@ export type ListDeps = { readonly ledger: Pick<Ledger, 'list' | 'bodies'>; reado
 export async function listJobs(
   deps: ListDeps,
   filter: JobFilter,
-  page: { readonly limit: number; readonly cursor?: string | undefined },
+  page: WantedPage,
   onSearched: OnSearched = () => {},
 ): Promise<Rows<ListedJob>> {
   const found = await wholePage((part) => deps.ledger.list(filter, part), page, onSearched)

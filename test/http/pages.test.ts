@@ -128,6 +128,26 @@ describe('while the results cannot be read', () => {
   })
 })
 
+describe('a list that takes long to search', () => {
+  it('is shown after a second as far as it is, with how far back it looked', async () => {
+    const { get, inbox } = await rig()
+    let asked = 0
+    const searched = { rows: [], next: '7', searchedTo: Date.parse('2026-01-02T03:04:05Z') }
+    // Each look finds nothing, and there is always more.
+    const look = async () => {
+      if (++asked > 100_000) throw new Error('searched without an end')
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      return searched
+    }
+    Object.assign(inbox, { list: look, deliveries: look })
+    const { text } = await get('/jobs?error=zzz').expect(200)
+    expect(text).toContain('Nothing among those searched so far.')
+    expect(text).toMatch(/searched back to 2 Jan/)
+    expect(text).toMatch(/href="[^"]*cursor=7"/)
+    await get('/deliveries?q=zzz').expect(200)
+  })
+})
+
 describe('a query that means nothing', () => {
   it.each([
     '/jobs?state=nowhere',

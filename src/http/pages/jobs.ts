@@ -14,6 +14,7 @@ import { ResultsUnavailable } from '../../results/results.ts'
 import { linkSignals } from '../../signals.ts'
 import { sendFragment, sendPage } from './context.ts'
 import { cursorOf, givenIn, jobFilterOf, OF_LIST, one, QueryRefused } from './filter.ts'
+import { patience } from './patience.ts'
 import type { Handle, Visit } from './visit.ts'
 
 /** Jobs of a page. */
@@ -35,7 +36,11 @@ export const jobsRoute: Handle = async (visit) => {
     ledger.stats(),
     page.hidesContent
       ? withoutMetadata(listHidden(visit, filter, { limit: PAGE_JOBS, ...(cursor === undefined ? {} : { cursor }) }))
-      : listJobs({ ledger, metadataOf: deps.metadataOf }, filter, { limit: PAGE_JOBS, cursor }),
+      : listJobs({ ledger, metadataOf: deps.metadataOf }, filter, {
+          limit: PAGE_JOBS,
+          cursor,
+          hasTime: patience(deps.clock),
+        }),
   ])
   const endpoints = [...deps.service.endpoints.keys()]
   const model = { filter, query, ...found, isFirst: cursor === undefined, counts: stats.jobs, endpoints, types: TYPES }
