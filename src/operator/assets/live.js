@@ -68,6 +68,8 @@ async function refresh() {
       if (answer.type === 'opaqueredirect') return location.reload()
       if (!answer.ok) throw new Error(String(answer.status))
       const next = parse(await answer.text())
+      // A proxy answers for a service that is gone with a page of its own.
+      if (!next.querySelector('main')) throw new Error('no page of ours')
       failures = 0
       shownAt = new Date()
       if (isLive && !isBusy()) show(next)
