@@ -41,16 +41,20 @@ async function note({ ledger, actor, events }: ActingDeps, { what, filter, ids }
   return seq
 }
 
-/** Parts of a filter whose values may be a person's: the log of actions outlives what is erased. */
+/**
+ * Parts of a filter whose values may be a person's: the log of actions outlives what is erased. `q` has words of metadata, and an
+ * error may quote some.
+ */
+const OF_PERSONS: ReadonlySet<string> = new Set(['metadata', 'q', 'error'])
+
 function withoutPersons(filter: object): Readonly<Record<string, unknown>> {
   const given = Object.entries(filter).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(given.map(([name, value]) => [name, PERSONAL.has(name) ? hidden(value) : value]))
+  return Object.fromEntries(given.map(([name, value]) => [name, OF_PERSONS.has(name) ? hidden(value) : value]))
 }
 
-/** `q` finds words of metadata, `error` a part of what a handler said. */
-const PERSONAL: ReadonlySet<string> = new Set(['metadata', 'q', 'error'])
+const HIDDEN = '…'
 
-function hidden(given: unknown): string | Readonly<Record<string, string>> {
-  if (typeof given !== 'object' || given === null) return '…'
-  return Object.fromEntries(Object.keys(given).map((name) => [name, '…']))
+function hidden(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return HIDDEN
+  return Object.fromEntries(Object.keys(value).map((name) => [name, HIDDEN]))
 }

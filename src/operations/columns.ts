@@ -24,7 +24,7 @@ export const JOB_COLUMNS: readonly Column<ListedJob>[] = [
   { name: 'updated_at', heading: 'CHANGED', where: 'always', value: (job) => ({ time: job.updatedAt }) },
   { name: 'type', heading: 'TYPE', where: 'always', value: (job) => ({ text: job.type ?? '' }) },
   { name: 'endpoint', heading: 'ENDPOINT', where: 'room', value: (job) => ({ text: job.endpoint }) },
-  { name: 'metadata', heading: 'METADATA', where: 'below', value: (job) => ({ text: metadataPairs(job.metadata) }) },
+  { name: 'metadata', heading: 'METADATA', where: 'below', value: (job) => ({ text: metadataText(job) }) },
   {
     name: 'reason',
     heading: 'REASON',
@@ -72,4 +72,8 @@ export const ACTION_COLUMNS: readonly Column<Action>[] = [
 function whichOf({ filter, ids, count }: Action): string {
   if (filter !== null) return stringifyLossless(toJson(filter))
   return ids.slice(0, MAX_SHOWN_IDS).join(', ') + (count > MAX_SHOWN_IDS ? ', …' : '')
+}
+
+function metadataText({ metadata, isMetadataOmitted }: ListedJob): string {
+  return isMetadataOmitted ? 'too large for a list: `jobs show` has it' : metadataPairs(metadata)
 }

@@ -41,7 +41,9 @@ export async function eraseJobs(
   if (expect !== undefined && (isMore || count > expect)) return changed(ids.length, deliveryIds.length, isMore, expect)
   const action = dryRun ? undefined : await noteAction(deps, { what: 'erase', filter, ids })
   for (const [index, id] of dryRun ? [] : ids.entries()) {
-    const failure = await eraseJob(deps, id, signal, async () => action)
+    const isBound = 'filter' in bulk || bulk.until !== undefined
+    const failure =
+      (isBound ? await changedSince(deps, id, until) : null) ?? (await eraseJob(deps, id, signal, async () => action))
     if (failure !== null) skipped.push({ id, why: failure.why })
     bulk.onProgress?.(index + 1, ids.length)
   }
@@ -60,6 +62,16 @@ function changed(jobs: number, deliveries: number, isMore: boolean, expected: nu
       count: jobs + deliveries,
     },
   )
+}
+
+/** Many take a while: a job that somebody queued again meanwhile is no longer what was shown. */
+async function changedSince(
+  { ledger }: EraseDeps,
+  id: string,
+  until: number,
+): Promise<{ readonly why: string } | null> {
+  const job = await ledger.get(id)
+  return job !== null && job.updatedAt > until ? { why: 'is not erased: it changed after it was selected' } : null
 }
 
 /** Erases the job with exactly this id, as an action of its own. */

@@ -28,6 +28,34 @@ async function rig(actor = { who: 'grace', role: 'write' } as const) {
 }
 
 describe('what an operator does is noted before it is done', () => {
+  it('and what somebody queued again while others were erased is left alone', async () => {
+    const on = await rig()
+    on.clock.advance(1_000)
+    let removed = 0
+    const remove = async () => {
+      // During the first removal, the second job is retried from elsewhere.
+      if (removed++ > 0) return
+      on.clock.advance(1_000)
+      await on.ledger.requeue({ jobId: 'dead-1' })
+    }
+    const done = await eraseJobs({ ...on, results: { remove } }, { filter: { state: 'dead' } }, signal)
+    expect(done).toMatchObject({ jobs: 1, skipped: [{ id: 'dead-1', why: expect.stringContaining('changed') }] })
+    expect((await on.ledger.get('dead-1'))!.state).toBe('queued')
+  })
+
+  it('without the words by which a person was looked for: the log outlives what is erased', async () => {
+    const on = await rig()
+    await retryJobs(on, { filter: { q: 'Ada' } })
+    await retryJobs(on, { filter: { state: 'done', error: 'no customer Ada', metadata: { person: 'Bo' } } })
+    await retryJobs(on, { filter: { state: 'done', metadata: { person: 'Bo' } } })
+    const { rows } = await on.ledger.actions({ limit: 9 })
+    expect(rows).toMatchObject([
+      { filter: { state: 'done', metadata: { person: '…' } }, ids: ['done-1'] },
+      { filter: { state: 'dead', q: '…' } },
+    ])
+    expect(JSON.stringify(rows)).not.toMatch(/Ada|Bo/)
+  })
+
   it('each with who, what and which, and told', async () => {
     const on = await rig()
     await retryJobs(on, { filter: { code: 'x' } })

@@ -7,7 +7,7 @@ const SOME: readonly [number, number] = [0, Infinity]
 export const jobsList = command({
   name: 'jobs list',
   does: 'the jobs, newest first',
-  options: { ...JOB_FILTERS, ...PAGE, ...WIDE, ...JSON_OUT },
+  options: { ...JOB_FILTERS, until: BULK.until, ...PAGE, ...WIDE, ...JSON_OUT },
   examples: [
     ['jobs list --state dead', 'what could not be finished, and why'],
     ['jobs list --metadata user_id=123', 'the documents of one person'],

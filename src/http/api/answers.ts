@@ -22,6 +22,7 @@ const job = z.looseObject({
   updated_at: at,
   reason,
   metadata: z.unknown(),
+  is_metadata_omitted: z.literal(true).optional(),
 })
 
 const delivery = z.looseObject({

@@ -68,6 +68,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   erased: 'Nothing was done: the job was erased.',
   no_handler: 'Nothing was done: neither HANDLER nor FORWARD_URL is set, so there is nothing to call.',
   unsaved: 'Nothing was done: no result is saved any more.',
+  changed: 'Nothing was done: this was finished since the page was shown. Look at it again.',
   nothing: 'Nothing was done.',
   cut: 'Only the start of its body is kept: press Resend in Svix.',
 }

@@ -12,12 +12,16 @@ import type { Handle, Visit } from './visit.ts'
 export const revealJobRoute: Handle = async (visit) => {
   const id = String(visit.request.params.id)
   if (!isJobId(id)) throw new QueryRefused('this is no id of a job')
+  if ((await visit.opened.ledger.get(id)) === null) return visit.goTo(['jobs', id])
   await askToSee(visit, 'show', id)
   await showRevealed(visit)
 }
 
 export const revealDeliveryRoute: Handle = async (visit) => {
-  await askToSee(visit, 'show_delivery', String(visit.request.params.id))
+  const id = String(visit.request.params.id)
+  // What is noted is the delivery itself, not a start of its id, and nothing where there is none.
+  if ((await visit.opened.ledger.delivery(id)) === null) return visit.goTo(['deliveries', id])
+  await askToSee(visit, 'show_delivery', id)
   await showRevealedDelivery(visit)
 }
 
