@@ -45,6 +45,18 @@ describe('content that is hidden', () => {
     expect(await on.noted()).toEqual([])
   })
 
+  it('cannot be found out by searching with a reading token', async () => {
+    const on = await rig('on')
+    const words = await on.get('/api/jobs?q=a-secret-customer', READ).expect(200)
+    expect(words.body.jobs).toEqual([])
+    const pair = await on.get('/api/jobs?metadata.customer=a-secret-customer', READ).expect(403)
+    expect(pair.body).toEqual({ error: 'content_hidden' })
+    for (const q of [on.jobId.slice(0, 8), 'msg_job'])
+      expect((await on.get(`/api/jobs?q=${q}`, READ).expect(200)).body.jobs).toMatchObject([{ job_id: on.jobId }])
+    const writer = await on.get('/api/jobs?metadata.customer=a-secret-customer', WRITE).expect(200)
+    expect(writer.body.jobs).toHaveLength(1)
+  })
+
   it('is in no other answer either', async () => {
     const on = await rig('on')
     const others = [

@@ -7,6 +7,7 @@ import { searchJobs } from '../../operations/list.ts'
 import { toJson } from '../../operations/present.ts'
 import { retryJob } from '../../operations/retry.ts'
 import { showJob } from '../../operations/show.ts'
+import { withoutContent } from '../../operations/without-content.ts'
 import type { ResultView } from '../../operator/job.ts'
 import { metadataOf } from '../../receive/metadata.ts'
 import { jsonText, NOT_FOUND, type Reply, UNAVAILABLE } from '../replies.ts'
@@ -30,10 +31,13 @@ export const JOB_ROUTES: readonly ApiRoute[] = [
     query: z.object({ ...JOB_FILTERS, until: UNTIL, metadata: METADATA, ...PAGE, ...CONTENT }),
     body: null,
     answer: JOBS,
-    refusals: [],
+    refusals: [403],
     async handle(call) {
       const { query, work } = call
-      const { rows: jobs, ...page } = await searchJobs({ ...work, metadataOf }, jobFilterOf(query), pageOf(query))
+      const isBlind = work.hidesContent && call.identity.role === 'read'
+      const filter = isBlind ? await withoutContent(work.ledger, jobFilterOf(query)) : jobFilterOf(query)
+      if (filter === null) return CONTENT_HIDDEN
+      const { rows: jobs, ...page } = await searchJobs({ ...work, metadataOf }, filter, pageOf(query))
       if (await isShown(call, { what: 'show', ids: jobs.map(({ jobId }) => jobId) }))
         return { value: { jobs, ...page } }
       return { value: { jobs: jobs.map((job) => ({ ...job, metadata: null })), ...page, ...HIDDEN } }

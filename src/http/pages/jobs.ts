@@ -1,7 +1,8 @@
-import type { JobFilter, Ledger } from '../../inbox/inbox.ts'
+import type { JobFilter } from '../../inbox/inbox.ts'
 import { isJobId } from '../../job.ts'
 import { listJobs } from '../../operations/list.ts'
 import { showJob } from '../../operations/show.ts'
+import { withoutContent } from '../../operations/without-content.ts'
 import { html } from '../../operator/html.ts'
 import { type JobModel, jobPage, type ResultView, resultBody } from '../../operator/job.ts'
 import { jobsPage } from '../../operator/jobs.ts'
@@ -55,19 +56,10 @@ async function listHidden(
 ) {
   const { ledger } = opened
   if (page.role === 'write') return ledger.list(filter, part)
-  if (filter.metadata !== undefined)
+  const allowed = await withoutContent(ledger, filter)
+  if (allowed === null)
     throw new QueryRefused('content is hidden here (ADMIN_HIDE_CONTENT): metadata is no filter for the reading token')
-  const { q, ...rest } = filter
-  if (q === undefined) return ledger.list(rest, part)
-  return ledger.list({ ...rest, jobIds: await idsOf(ledger, q) }, part)
-}
-
-/** The jobs whose id, or that of one of their deliveries, begins so. */
-async function idsOf(ledger: Ledger, q: string): Promise<readonly string[]> {
-  const jobs = await ledger.idsFrom('job', q, PAGE_JOBS)
-  const deliveries = await ledger.idsFrom('delivery', q, PAGE_JOBS)
-  const announced = await Promise.all(deliveries.map(async (id) => (await ledger.delivery(id))?.jobId ?? []))
-  return [...new Set([...jobs, ...announced.flat()])]
+  return ledger.list(allowed, part)
 }
 
 async function withoutMetadata<Row, Rest>(listing: Promise<Rest & { readonly rows: readonly Row[] }>) {
