@@ -5,6 +5,7 @@ import { type Reconcile, startReconcile } from './reconcile/reconcile.ts'
 import type { Client } from './reducto/client.ts'
 import { createFetchJob } from './reducto/fetch-job.ts'
 import { createFetchStatus } from './reducto/job-status.ts'
+import { createListJobs } from './reducto/list-jobs.ts'
 import type { Config } from './settings/config.ts'
 import type { EventBus } from './telemetry/events.ts'
 import type { Worker } from './worker/worker.ts'
@@ -24,6 +25,7 @@ export function composeReconcile(parts: ReconcileParts, opening: AsyncDisposable
   const reconcile = startReconcile({
     ledger: inbox,
     fetchStatus: createFetchStatus(createFetchJob(client, clock.now)),
+    listJobs: createListJobs(client, clock.now),
     ...{ clock, events, exclusively: createExclusively(), every: config.reconcileEvery },
     isRefused: () => worker.troubles.some(({ name }) => name === 'reducto_auth'),
   })
