@@ -1,13 +1,11 @@
 import type { Clock } from '../clock.ts'
-import { type Overdue, UNSAID_ENDPOINT } from '../inbox/expected.ts'
+import { OVERDUE_AFTER_MS, type Overdue, UNSAID_ENDPOINT } from '../inbox/expected.ts'
 import type { Ledger } from '../inbox/inbox.ts'
 import { ReductoError } from '../reducto/errors.ts'
 import type { FetchStatus } from '../reducto/job-status.ts'
 import type { ListJobs } from '../reducto/list-jobs.ts'
 import type { EventBus } from '../telemetry/events.ts'
 
-/** Reducto ends most jobs within minutes, and Svix delivers within seconds: an expected job is overdue after this, ms. */
-export const OVERDUE_AFTER_MS = 10 * 60_000
 /** Calls of one look: beside the worker's they must not be felt. Reducto allows 200 a second. */
 export const MAX_CALLS = 200
 /** After so many failed calls in a row the account is asked whether Reducto fails, or these jobs alone. */

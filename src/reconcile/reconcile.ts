@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { MAX_LOOK_FACTOR } from '../inbox/expected.ts'
 import type { Ledger } from '../inbox/inbox.ts'
 import { NO_REASON } from '../signals.ts'
 import type { EventBus } from '../telemetry/events.ts'
@@ -6,8 +7,6 @@ import type { Exclusively } from './exclusively.ts'
 import { createLook, type Look, type LookDeps } from './look.ts'
 import { createSilence, type Silence } from './silence.ts'
 
-/** While all is well the pause grows to this many times RECONCILE_EVERY. */
-const MAX_FACTOR = 4
 /**
  * The pause after a look that used up its calls, ms: thousands of jobs are overdue then, as after a day with the endpoint
  * disabled, and Reducto keeps their results for 12 hours. So 100,000 of them are looked after in time, at a few calls a second.
@@ -98,7 +97,7 @@ export function startReconcile(deps: ReconcileDeps): Reconcile {
 function pauseAfter({ missed, stopped }: Look, every: number, before: number): number {
   if (stopped === 'budget') return Math.min(every, BUDGET_PAUSE_MS)
   if (missed.length > 0 || stopped !== null) return every
-  return Math.min(Math.max(before, every) * 2, every * MAX_FACTOR)
+  return Math.min(Math.max(before, every) * 2, every * MAX_LOOK_FACTOR)
 }
 
 /** What a person should look at first. */

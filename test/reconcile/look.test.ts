@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createLook, MAX_CALLS, OVERDUE_AFTER_MS } from '../../src/reconcile/look.ts'
+import { OVERDUE_AFTER_MS } from '../../src/inbox/expected.ts'
+import { createLook, MAX_CALLS } from '../../src/reconcile/look.ts'
 import { delivery } from '../support/service.ts'
 import { HOUR, MINUTE, reconcileRig } from './rig.ts'
 

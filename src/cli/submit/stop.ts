@@ -3,7 +3,8 @@ import { onStopSignals } from '../signals.ts'
 
 /**
  * Ends a run early without losing a job: after the first signal, or when nobody reads the output any more, nothing more is
- * submitted, and what is under way has its answer awaited. `atOnce` is called for a second signal.
+ * submitted, and what is under way has its answer awaited. A second signal ends the
+ * process, after `atOnce`.
  */
 export type Stop = {
   /** Why no more is submitted; null to go on. */
@@ -22,10 +23,18 @@ export function createStop(onFirst: () => void, atOnce: () => void): Stop {
     stopping.abort()
   }
   onReaderLeft(() => stop('nobody reads the output any more'))
-  onStopSignals((signal) => {
-    stop(`stopped by ${signal}`)
-    onFirst()
-  }, atOnce)
+  onStopSignals(
+    (signal) => {
+      stop(`stopped by ${signal}`)
+      onFirst()
+    },
+    () => {
+      atOnce()
+      // As it would have ended without a listener.
+      process.removeAllListeners('SIGINT')
+      process.kill(process.pid, 'SIGINT')
+    },
+  )
   return {
     get reason() {
       return reason

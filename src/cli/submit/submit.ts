@@ -22,9 +22,6 @@ import { createStop, type Stop } from './stop.ts'
 /** A large document over a slow line. Ms. */
 const UPLOAD_TIMEOUT_MS = 30 * 60_000
 
-/** Of a command that is ended by a second signal. */
-const EXIT_INTERRUPTED = 130
-
 /**
  * What became of one input. `unregistered`: the job exists, and could not be registered; `skipped`: it was not tried, since
  * the run ended before.
@@ -71,7 +68,6 @@ export const runSubmit: Run<typeof submit> = async ({ args: [kind = '', ...texts
     () => {
       progress.end()
       for (const input of underWay) tell({ ...named(input), is: 'lost', message: 'the command was ended' })
-      process.exit(EXIT_INTERRUPTED)
     },
   )
   const deps = { api: api.client, uploads: uploads.client, operator, stop }
