@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { startAlerts } from './alerts/open.ts'
 import { createWalkThread } from './answer/walk-thread.ts'
 import type { Clock } from './clock.ts'
+import { watchFleet } from './compose-fleet.ts'
+import { inboxOptions } from './compose-inbox.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeApi } from './compose-operator.ts'
 import { composePages } from './compose-pages.ts'
@@ -29,10 +31,9 @@ import type { Results } from './results/results.ts'
 import { type Config, SettingsError } from './settings/config.ts'
 import { withinMs } from './signals.ts'
 import { type Degradation, type Degradations, watchDegradations } from './telemetry/degradations.ts'
-import type { EventBus, Events, NotReady } from './telemetry/events.ts'
+import type { EventBus, NotReady } from './telemetry/events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScrub } from './telemetry/scrub.ts'
-import { createSearchLog } from './telemetry/search-log.ts'
 import { watchPayloads } from './telemetry/unexpected.ts'
 import type { Retention } from './worker/retention.ts'
 import type { Worker } from './worker/worker.ts'
@@ -109,19 +110,20 @@ type Opened = {
 }
 
 /** Wires the parts together; creates and opens nothing before it is started. */
-export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOptions): Runtime {
+export function createRuntime({ config, log, events, clock: machine, onFatal }: RuntimeOptions): Runtime {
   const { handler } = config
   const scrub = createScrub(config.secrets)
-  let stage: 'starting' | 'inbox_locked' | 'ready' | 'draining' | 'inbox' = 'starting'
+  let stage: NotReady | 'ready' = 'starting'
   let receiver: Receiver | null = null
   let opened: Opened | null = null
   const unexpectedPayloads = watchPayloads(events)
   const bodies = createBodyReader()
-  const atRisk = createAtRisk(() => opened?.inbox ?? null, clock)
-  const metrics = () => composeMetrics({ config, events, clock, bodies, health, atRisk, opened: () => opened })
-  const api = composeApi({ config, clock, scrub, health, events, opened: () => opened })
-  const pages = composePages({ config, clock, health, events, atRisk: atRisk.read, opened: () => opened })
-  const operator = config.admin && { tokens: config.admin, clock, scrub, metrics: metrics(), api, pages }
+  const atRisk = createAtRisk(() => opened?.inbox ?? null, machine)
+  const live = { config, clock: machine, events, health, opened: () => opened }
+  const metrics = () => composeMetrics({ ...live, bodies, atRisk })
+  const api = composeApi({ ...live, scrub })
+  const pages = composePages({ ...live, atRisk: atRisk.read })
+  const operator = config.admin && { tokens: config.admin, clock: machine, scrub, metrics: metrics(), api, pages }
 
   function health(): ReturnType<Runtime['health']> {
     return {
@@ -146,7 +148,16 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     // The handler's code shares this process: the signature check must still refuse a forged one.
     checkVerifier()
 
-    const inbox = opening.adopt(await openInbox(config.database, inboxOptions(signal)), (one) => one.close())
+    const options = await inboxOptions({
+      ...{ config, clock: machine, log, events, signal, onFatal },
+      onNotReady: (why) => {
+        stage = why
+      },
+      abandon: (claims) => opened?.worker.abandon(claims),
+    })
+    const inbox = opening.adopt(await openInbox(config.database, options), (one) => one.close())
+    // Replicas share one time, whatever their machines believe.
+    const { clock } = inbox
     const linkKey = await inbox.linkKey()
     const links = handler?.kind === 'forward' ? createLinks(config.publicUrl!, linkKey) : null
     const results = await openResults(config.results, {
@@ -162,10 +173,12 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     const worker = composeWorker({ ...parts, handOver: handOver?.handOver ?? null })
     const retention = composeUpkeep({ ...parts, log })
 
+    const fleet = watchFleet(inbox, clock, scrub)
+    opening.defer(() => fleet.stop())
     const reconcile = composeReconcile({ ...parts, worker }, opening)
     const troubled = { inbox, retention, reconcile, payload: unexpectedPayloads, scrub }
     const degradations = watchDegradations({
-      look: () => [...troublesOf(troubled), ...worker.troubles],
+      look: () => [...troublesOf(troubled), ...fleet.troubles(), ...worker.troubles],
       count: async () => {
         const { jobs, oldestQueuedAt } = await inbox.stats()
         return { waiting: jobs.queued, oldest: oldestQueuedAt }
@@ -190,28 +203,16 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     if (config.alerts === null) return
     const isRefusing = () => inbox.isFailing()
     const service = config.publicUrl
-    const alerts = startAlerts(config.alerts, { events, clock, log, scrub, service, fetch: fetch as never, isRefusing })
+    const alerts = startAlerts(config.alerts, {
+      events,
+      clock: machine,
+      log,
+      scrub,
+      service,
+      fetch: fetch as never,
+      isRefusing,
+    })
     opening.defer(() => alerts.stop())
-  }
-
-  function inboxOptions(signal: AbortSignal) {
-    return {
-      clock,
-      minFree: config.minFreeDisk,
-      signal,
-      onWait() {
-        stage = 'inbox_locked'
-        log.warn({ database: config.database.path }, 'another service holds the database; waiting for it to end')
-      },
-      onWarning: (message: string) => log.warn(message),
-      onSearch: createSearchLog(log),
-      onTransaction: (transaction: Events['committed'][0]) => void events.emit('committed', transaction),
-      onRead: (question: string, ms: number) => void events.emit('read', { question, ms }),
-      onDeath(error: Error) {
-        stage = 'inbox'
-        onFatal(error)
-      },
-    }
   }
 
   function running(parts: Opened, closing: AsyncDisposableStack): Running {
@@ -227,7 +228,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
       async function inOrder(): Promise<void> {
         // Load balancers need a moment to see that this service is unready: deliveries that they still send are
         // accepted.
-        if (doors.acceptFor > 0) await clock.sleep(doors.acceptFor, new AbortController().signal)
+        if (doors.acceptFor > 0) await machine.sleep(doors.acceptFor, new AbortController().signal)
         await doors.close()
         receiver = null
         await settled
@@ -257,7 +258,7 @@ export function createRuntime({ config, log, events, clock, onFatal }: RuntimeOp
     prover: () => opened?.prover ?? null,
     operator,
     ledger: () => opened?.inbox ?? null,
-    saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, clock) : null,
+    saved: handler?.kind === 'forward' ? () => savedFilesOf(opened, machine) : null,
     start,
   }
 }

@@ -36,6 +36,7 @@ const GROUND = [
 ]
 const PORTS = [
   'inbox/inbox.ts',
+  'inbox/fleet.ts',
   'inbox/expected.ts',
   'inbox/journal.ts',
   'results/results.ts',
@@ -96,6 +97,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'compose-worker.ts': ['*'],
   'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
+  'compose-inbox.ts': ['*'],
+  'compose-fleet.ts': ['*'],
   'compose-pages.ts': ['*'],
   'compose-reconcile.ts': ['*'],
   'compose-troubles.ts': ['*'],
@@ -134,6 +137,7 @@ const ONLY: [what: RegExp, where: RegExp, why: string][] = [
   [/@aws-sdk/, /^results\/s3\//, 'S3 stays in its store, which is loaded when it is used'],
   [/from '\.\/s3\.ts'/, /^results\/open\.ts$/, 'for its options alone'],
   [/from 'node:sqlite'/, /^inbox\/sqlite\//, 'SQL stays in its store'],
+  [/from 'pg'/, /^inbox\/postgres\//, 'SQL stays in its store, which is loaded when it is used'],
   [/from 'undici'/, /^(outbound|download)\//, 'what leaves for a host of others has one way out'],
   [
     /process\.env/,
@@ -201,7 +205,7 @@ describe('imports flow one way', () => {
   })
 
   it('a store of the inbox is known to what opens it alone', () => {
-    const isStore = (file: string) => /^inbox\/(sqlite|memory)\//.test(file)
+    const isStore = (file: string) => /^inbox\/(sqlite|memory|postgres)\//.test(file)
     const knows = (file: string) => importsOf(file).some((target) => isStore(target) && !isSameStore(file, target))
     const isSameStore = (file: string, target: string) => isStore(file) && file.split('/')[1] === target.split('/')[1]
     expect(files.filter(knows)).toEqual(['inbox/open.ts'])

@@ -9,6 +9,7 @@ import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import type { Run } from './command.ts'
 import { print, printJson } from './output.ts'
+import { withServerTools } from './server-tools.ts'
 import { endBySignal } from './signals.ts'
 import type { backup } from './spec/service.ts'
 
@@ -23,6 +24,7 @@ export const runBackup: Run<typeof backup> = async ({ args: [file = ''], values 
   const target = resolve(file)
   const { database } = loadConfig(environment(), ['database'])
   if (lstatSync(target, { throwIfNoEntry: false })) throw existsAlready(file)
+  if (database.kind === 'postgres') throw new Error(withServerTools('pg_dump', database))
   checkDatabase(database.path)
   await copyDurably(database.path, target, file)
   if (values.json) return printJson({ file: target, database: database.path })

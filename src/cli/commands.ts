@@ -3,7 +3,7 @@ import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveri
 import { demo, handle, sendTest } from './spec/develop.ts'
 import { doctor } from './spec/doctor.ts'
 import { jobsAdd, jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
-import { backup, completion, help, pause, restore, resume, serve, status, version } from './spec/service.ts'
+import { backup, completion, help, move, pause, restore, resume, serve, status, version } from './spec/service.ts'
 import { dashboard, reconcile, submit } from './spec/submit.ts'
 
 /** A command: what it is, as data, and how its code is loaded, which is not before it is called. */
@@ -38,6 +38,7 @@ export const COMMANDS: readonly Entry[] = [
   entry(reconcile, async () => (await import('./reconcile.ts')).runReconcile),
   entry(backup, async () => (await import('./backup.ts')).runBackup),
   entry(restore, async () => (await import('./restore.ts')).runRestore),
+  entry(move, async () => (await import('./move.ts')).runMove),
   entry(completion, async () => (await import('./completion.ts')).runCompletion),
   entry(help, async () => (await import('./help.ts')).runHelp),
   entry(version, async () => (await import('./version.ts')).runVersion),

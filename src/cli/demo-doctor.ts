@@ -8,7 +8,8 @@ import { simulatedSettings } from '../simulator/settings.ts'
  * diagnoses it while it runs.
  */
 export function doctorCommand(config: Config, port: number, reducto: { url: string; apiKey: string }): string {
-  const folder = dirname(config.database.path)
+  if (config.results.kind !== 'file') throw new Error('the demo keeps its results in a folder')
+  const folder = dirname(config.results.path)
   const [secret = ''] = config.endpoints.get('default') ?? []
   const settings = { HOST: '127.0.0.1', PORT: String(port), ...simulatedSettings(reducto, folder, secret) }
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`)

@@ -3,6 +3,7 @@ import Reducto from 'reductoai'
 import { type Service, scrubFor, startService } from '../compose.ts'
 import { shellEnvironment } from '../settings/environment.ts'
 import { describeResultsLocation } from '../settings/stores.ts'
+import { newSecret } from '../signing.ts'
 import { KINDS, type Kind } from '../simulator/documents/documents.ts'
 import { type Fault, type Reducto as SimulatedReducto, startReducto } from '../simulator/reducto.ts'
 import { createSvix, type Svix } from '../simulator/svix.ts'
@@ -21,6 +22,10 @@ import { watchEnd } from './watch-end.ts'
 const SPEED = 300
 /** Pause between the submissions of the stream, ms. */
 const EVERY = 400
+/** Known to all: the demo listens on this machine alone. */
+const TOKEN = 'demo-operator-token'
+/** Kinds that the demo's application submits from its development environment: to a channel with an endpoint of its own. */
+const IN_DEVELOPMENT: ReadonlySet<Kind> = new Set(['extract-v3', 'classify'])
 
 /**
  * `demo [--once] [--port N]`: the service with a simulated Svix and Reducto, in a temporary folder. Tells what happens
@@ -46,7 +51,10 @@ async function run(values: { readonly once: boolean; readonly port: string }): P
     onEnd: ({ id, status, metadata, channels }) => void svix.send({ status, job_id: id, metadata }, { channels }),
   })
   const { HANDLER, HANDLER_TIMEOUT } = shellEnvironment()
-  const config = simulatedConfig(reducto, { PORT: values.port, HANDLER, HANDLER_TIMEOUT })
+  const config = simulatedConfig(reducto, {
+    ...{ PORT: values.port, HANDLER, HANDLER_TIMEOUT, ADMIN_TOKEN: TOKEN },
+    SVIX_WEBHOOK_SECRET_DEVELOPMENT: newSecret(),
+  })
   const events = createEvents()
   const names = new Map<string, string>()
   const handsOver = config.handler !== null
@@ -62,13 +70,15 @@ async function run(values: { readonly once: boolean; readonly port: string }): P
   )
   const service = await startService({ config, log, events, signal: stopping.signal })
   const url = `http://127.0.0.1:${service.port}`
-  svix.addEndpoint({ url: `${url}/webhook`, secret: config.endpoints.get('default')![0]! })
-  say('', `The service listens on ${url}, and a simulated Svix delivers to ${url}/webhook.`)
+  addEndpoints(svix, url, config.endpoints)
+  say('', `The service listens on ${url}, and a simulated Svix delivers to it: the channel production`)
+  say('', 'to /webhook, and development to /webhook/development, each with a secret of its own.')
   say(
     '',
     `A simulated Reducto answers at ${reducto.url}. Results are saved in ${describeResultsLocation(config.results)}`,
   )
   if (config.handler?.kind === 'module') say('', `Each saved result is handed to ${config.handler.path}`)
+  say('', `The operator’s page: ${url}/ (sign in with ${TOKEN})`)
   if (!values.once) say('', `What doctor says of it: ${doctorCommand(config, service.port, reducto)}`)
   say('', values.once ? 'Nine jobs, some trouble, then a summary.' : 'A mixed stream of jobs; Ctrl-C ends it.')
 
@@ -89,6 +99,13 @@ async function run(values: { readonly once: boolean; readonly port: string }): P
     await reducto.stop()
     flush()
   }
+}
+
+/** As a user sets them up in Svix's dashboard: an endpoint for each channel. */
+function addEndpoints(svix: Svix, url: string, endpoints: ReadonlyMap<string, readonly string[]>): void {
+  svix.addEndpoint({ url: `${url}/webhook`, secret: endpoints.get('default')![0]!, channels: ['production'] })
+  const [secret] = endpoints.get('development')!
+  svix.addEndpoint({ url: `${url}/webhook/development`, secret: secret!, channels: ['development'] })
 }
 
 type Stream = {
@@ -120,7 +137,8 @@ async function firstRound(stream: Stream): Promise<void> {
     metadata: { file: 'locked.pdf' },
   })
   stream.names.set(failed, 'a job that fails')
-  const message = svix.send({ status: 'Failed', job_id: failed, metadata: { file: 'locked.pdf' } })
+  const metadata = { file: 'locked.pdf' }
+  const message = svix.send({ status: 'Failed', job_id: failed, metadata }, { channels: ['production'] })
   await svix.settled()
   // A person presses Resend, and a network hiccup repeats a delivery three times at once.
   await svix.resend(message)
@@ -132,17 +150,18 @@ async function firstRound(stream: Stream): Promise<void> {
 async function submit({ reducto, svix, names, signal }: Stream, kind: Kind, trouble?: Fault): Promise<void> {
   const client = new Reducto({ apiKey: reducto.apiKey, baseURL: reducto.url, maxRetries: 0 })
   const metadata = { file: `${kind}-${names.size + 1}.pdf` }
+  const channels = [IN_DEVELOPMENT.has(kind) ? 'development' : 'production']
   if (kind === 'parse') {
     const { job_id } = await client.parse.runJob({
       input: 'https://example.com/report.pdf',
-      async: { webhook: { mode: 'svix', channels: [] }, metadata },
+      async: { webhook: { mode: 'svix', channels }, metadata },
     })
     names.set(job_id, kind)
   } else {
     const id = reducto.addJob({ kind, metadata })
     names.set(id, kind)
     if (trouble) reducto.fail(id, trouble)
-    svix.send({ status: 'Completed', job_id: id, metadata })
+    svix.send({ status: 'Completed', job_id: id, metadata }, { channels })
   }
   await pause(EVERY, signal)
 }
@@ -175,18 +194,18 @@ async function allSettled({ svix, service, signal }: Stream): Promise<void> {
 function narrate(events: EventBus, names: ReadonlyMap<string, string>, handsOver: boolean): void {
   const name = (jobId: string | null) => (jobId === null ? '' : `${names.get(jobId) ?? 'job'} ${jobId.slice(0, 8)}`)
   const scrub = createScrub([])
-  events.on('delivery', ({ outcome, jobId, ms }) => {
+  events.on('delivery', ({ outcome, jobId, endpoint, ms }) => {
     const what = jobId === null ? 'no job update: recorded, nothing to do' : name(jobId)
-    say(outcome, `${what} (${ms.toFixed(1)} ms)`)
+    const channel = endpoint === 'default' ? 'production' : endpoint
+    say(outcome, `${what} (${channel}, ${ms.toFixed(1)} ms)`)
   })
   events.on('refused', ({ status, reason }) => say('refused', `${status} ${reason}`))
   events.on('settled', ({ jobId, outcome, files, bytes, ms, dueAt }) => {
-    if (outcome.is === 'done')
-      return say(
-        handsOver ? 'handled' : 'saved',
-        `${name(jobId)}: ${outcome.status}, ${files} files, ${formatBytes(bytes)} in ${Math.round(ms)} ms`,
-      )
-    if (outcome.is === 'saved') return say('saved', `${name(jobId)}: waits for the handler`)
+    const size = `${files} ${files === 1 ? 'file' : 'files'}, ${formatBytes(bytes)} in ${Math.round(ms)} ms`
+    if (outcome.is === 'done' && handsOver)
+      return say('handled', `${name(jobId)}: ${outcome.status}, in ${Math.round(ms)} ms`)
+    if (outcome.is === 'done') return say('saved', `${name(jobId)}: ${outcome.status}, ${size}`)
+    if (outcome.is === 'saved') return say('saved', `${name(jobId)}: ${size}; waits for the handler`)
     const reason = 'reason' in outcome ? scrub(outcome.reason.message) : ''
     if (outcome.is === 'dead') return say('dead', `${name(jobId)}: ${reason}`)
     say('retry', `${name(jobId)}: ${reason}; again in ${Math.max(0, (dueAt - Date.now()) / 1000).toFixed(1)} s`)

@@ -7,6 +7,7 @@ import { loadConfig } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
 import type { Run } from './command.ts'
 import { print, printJson } from './output.ts'
+import { withServerTools } from './server-tools.ts'
 import { endBySignal } from './signals.ts'
 import type { restore } from './spec/service.ts'
 
@@ -17,6 +18,7 @@ import type { restore } from './spec/service.ts'
  */
 export const runRestore: Run<typeof restore> = async ({ args: [file = ''], values }) => {
   const { database } = loadConfig(environment(), ['database'])
+  if (database.kind === 'postgres') throw new Error(withServerTools('pg_restore', database))
   const target = resolve(database.path)
   const source = resolve(file)
   if (!lstatSync(source, { throwIfNoEntry: false })) throw new Error(`there is no file ${file}`)

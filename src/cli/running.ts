@@ -5,7 +5,7 @@ import { ago, oneLine } from './table.ts'
 
 /** Says when what was queued has to wait: no service runs, or it is paused. */
 export async function tellService({ ledger, config }: Pick<Operator, 'ledger' | 'config'>): Promise<void> {
-  if (!isServiceRunning(config.database))
+  if (!(await isServiceRunning(config.database, ledger)))
     return printError('No service runs on this database: they wait until one does.')
   const { pause } = await ledger.service()
   if (pause === null) return

@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { type Service, scrubFor, startService } from '../compose.ts'
 import { type Config, loadConfig, SettingsError } from '../settings/config.ts'
 import { environment } from '../settings/environment.ts'
-import { describeResultsLocation } from '../settings/stores.ts'
+import { describeDatabase, describeResultsLocation } from '../settings/stores.ts'
 import { createEvents } from '../telemetry/events.ts'
 import { type Log, logEvents, openLog } from '../telemetry/log.ts'
 import type { Run } from './command.ts'
@@ -136,7 +136,7 @@ function started(config: Config, { port, adminPort }: Service) {
     ...(adminPort === null ? {} : { adminPort }),
     endpoints: [...config.endpoints.keys()].map(pathOf),
     reducto: config.reducto.baseUrl,
-    database: config.database.path,
+    database: describeDatabase(config.database),
     results: describeResultsLocation(config.results),
     handler: config.handler === null ? 'none' : config.handler.kind === 'module' ? config.handler.path : 'FORWARD_URL',
     concurrency: config.concurrency,

@@ -18,9 +18,10 @@ const READYZ_TIMEOUT_MS = 3_000
 export const runStatus: Run<typeof status> = async ({ values }) => {
   const { host, port } = loadConfig(environment(), ['host', 'port'])
   await using operator = await openForOperator()
+  const isRunning = await isServiceRunning(operator.config.database, operator.ledger)
   const found = await statusOf({
     ...operator,
-    isRunning: () => isServiceRunning(operator.config.database),
+    isRunning: () => isRunning,
     readiness: () => readinessAt(host, port),
     disks: () => disksOf(operator.config),
     minFree: operator.config.minFreeDisk,

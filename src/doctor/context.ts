@@ -1,3 +1,4 @@
+import type { Fleet } from '../inbox/fleet.ts'
 import type { Ledger } from '../inbox/inbox.ts'
 import type { Fetch } from '../outbound/fetch.ts'
 import type { Prover } from '../proof.ts'
@@ -28,9 +29,11 @@ export type DoctorContext = {
   /** Calls to others, through the proxies of the settings. */
   readonly fetch: Fetch
   /** Whether a service holds the database. */
-  readonly isRunning: () => boolean
+  readonly isRunning: () => Promise<boolean>
   /** The operators' view of the inbox, opened once. @throws Skip when there is none */
-  readonly ledger: () => Promise<Pick<Ledger, 'list' | 'overdue' | 'deliveries' | 'stats' | 'service'>>
+  readonly ledger: () => Promise<
+    Pick<Ledger, 'list' | 'overdue' | 'deliveries' | 'stats' | 'service'> & Pick<Fleet, 'replicas'>
+  >
   /** What answers are recognised by; null when the inbox cannot be read. */
   readonly prover: () => Promise<Prover | null>
   /** Loads the handler in a thread of its own and calls it with a made-up result; null when that was declined. */

@@ -4,7 +4,7 @@ import { DatabaseRefused } from '../inbox/inbox.ts'
 import { INBOX_VERSION, inboxBytes, inspectInbox } from '../inbox/open.ts'
 import { storageProblems } from '../settings/machine.ts'
 import { formatBytes } from '../units.ts'
-import type { Check } from './context.ts'
+import type { Check, DoctorContext } from './context.ts'
 import { findingOf, type Item, ok, problem, warning } from './finding.ts'
 
 /** The log is moved into the database long before: beyond this somebody reads for hours, bytes. */
@@ -17,8 +17,9 @@ export const database: Check = {
   name: 'database',
   group: 'here',
   limit: INSPECT_TIMEOUT_MS + 10_000,
-  async run({ settings }) {
+  async run({ settings, ledger }) {
     const place = settings.get('database')
+    if (place.kind === 'postgres') return onServer(place, ledger)
     const path = resolve(place.path)
     const denied = storageProblems({ database: place, results: { kind: 'file', path: dirname(path) } }).slice(0, 1)
     if (denied[0]) return findingOf([problem(denied[0], 'let the service’s user write there, or set DATABASE_URL')])
@@ -40,6 +41,18 @@ export const database: Check = {
       return findingOf([await unreadable(path, error as Error)])
     }
   },
+}
+
+/** A database server: whether it answers with a schema of this version, and who works on it. */
+async function onServer({ location }: { readonly location: string }, ledger: DoctorContext['ledger']) {
+  const replicas = await (await ledger()).replicas()
+  return findingOf([
+    ok(`${location} answers, and has an inbox of this version; services that work on it: ${replicas.length}`),
+    warning(
+      'whether a failover of that server keeps every commit cannot be seen from here',
+      'have its standby synchronous, or run `reconcile` after a failover: see docs/postgresql.md',
+    ),
+  ])
 }
 
 type Looked = Exclude<Awaited<ReturnType<typeof inspectInbox>>, { readonly is: 'absent' }>

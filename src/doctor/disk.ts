@@ -16,7 +16,9 @@ export const disk: Check = {
   group: 'here',
   async run({ settings }) {
     const minFree = settings.get('minFreeDisk')
-    const places = new Set([dirname(resolve(settings.get('database').path))])
+    const inbox = settings.get('database')
+    // A server looks after its own disk.
+    const places = new Set(inbox.kind === 'sqlite' ? [dirname(resolve(inbox.path))] : [])
     const results = settings.get('results')
     if (results.kind === 'file') places.add(resolve(results.path))
     // Two folders of one disk share its room.

@@ -17,7 +17,7 @@ export const service: Check = {
   async run(context, signal) {
     const { settings, isRunning } = context
     settings.get('database')
-    if (!isRunning())
+    if (!(await isRunning()))
       return findingOf([
         warning('no service runs on this database', 'start it: `serve`. Svix tries for about 28 hours'),
       ])

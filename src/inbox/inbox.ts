@@ -2,6 +2,7 @@ import type { CleanReason, JobProgress, JobState, SideFilesProgress, Stage, Task
 import type { Attempt, NewAttempt } from './attempt.ts'
 import type { Expected, Registered } from './expected.ts'
 import type { JobFilter } from './filter.ts'
+import type { Fleet } from './fleet.ts'
 import type { JobAction, Journal, Page, PageOf } from './journal.ts'
 import type { OperatorPause, ServiceState, Stats } from './state.ts'
 
@@ -16,7 +17,7 @@ export type * from './state.ts'
  *
  * Nothing resolves before it is durable: what an answer or a settlement rests on has survived a power cut by then.
  */
-export interface Inbox extends Intake, Queue, Ledger {
+export interface Inbox extends Intake, Queue, Ledger, Fleet {
   close(): Promise<void>
 }
 

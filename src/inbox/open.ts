@@ -3,7 +3,8 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { mkdirDurably } from '../fsync.ts'
-import { DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
+import type { About, Fleet } from './fleet.ts'
+import { type ClaimId, DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from './inbox.ts'
 import { openMemory } from './memory/inbox.ts'
 import type { Memory } from './memory/memory.ts'
 import { checkCopy, markInterrupted } from './sqlite/check-copy.ts'
@@ -17,11 +18,15 @@ import { removeSideFile, sideFileOf } from './sqlite/side-file.ts'
 import type { InboxWatch } from './watch.ts'
 
 type SqlitePlace = { readonly kind: 'sqlite'; readonly path: string }
+/** `location`: for people, without a password. */
+type PostgresPlace = { readonly kind: 'postgres'; readonly url: string; readonly location: string }
+/** Where an inbox may be kept beyond the process. */
+type DatabasePlace = SqlitePlace | PostgresPlace
 
 /**
  * Where an inbox is kept. In memory only in tests: no setting names it, since acknowledged deliveries would be lost.
  */
-export type InboxPlace = SqlitePlace | { readonly kind: 'memory'; readonly memory: Memory }
+export type InboxPlace = DatabasePlace | { readonly kind: 'memory'; readonly memory: Memory }
 
 export type OpenInboxOptions = {
   readonly clock: Clock
@@ -30,8 +35,12 @@ export type OpenInboxOptions = {
   readonly onDeath: (error: Error) => void
   /** Aborts the wait for the instance lock. */
   readonly signal: AbortSignal
-  /** Called when another service holds the database and this one waits. */
-  readonly onWait: () => void
+  /** Called when this service waits: another one holds the database, or the database does not answer. */
+  readonly onWait: (why: 'locked' | 'unreachable', message: string) => void
+  /** What the other services on the database are told of this one. */
+  readonly about: About
+  /** This service was taken for dead, and these claims are lost. */
+  readonly onLost: (claims: readonly ClaimId[]) => void
   readonly onWarning: (message: string) => void
   /** The index of search has changed: whatever befalls it, nothing else is hurt. */
   readonly onSearch?: (state: SearchState) => void
@@ -44,12 +53,13 @@ export type OpenInboxOptions = {
  */
 export async function openInbox(database: InboxPlace, options: OpenInboxOptions): Promise<Inbox> {
   if (database.kind === 'memory') return openMemory({ clock: options.clock, memory: database.memory })
+  if (database.kind === 'postgres') return (await import('./postgres/open.ts')).openForService(database, options)
   const path = resolve(database.path)
   await mkdirDurably(dirname(path))
   const warning = checkDisk(path)
   if (warning) options.onWarning(warning)
   await using opening = new AsyncDisposableStack()
-  opening.defer(await lockInstance(path, options))
+  opening.defer(await lockInstance(path, { ...options, onWait: () => options.onWait('locked', path) }))
   const inbox = await openSqlite({ ...options, path, isService: true }).catch((error) => {
     throw refusalOf(error, path)
   })
@@ -62,7 +72,8 @@ export async function openInbox(database: InboxPlace, options: OpenInboxOptions)
  * Opens the operators' view of the inbox, for a command beside a running service.
  * @throws DatabaseRefused
  */
-export async function openLedger(database: SqlitePlace): Promise<Ledger & { close(): Promise<void> }> {
+export async function openLedger(database: DatabasePlace): Promise<Ledger & Fleet & { close(): Promise<void> }> {
+  if (database.kind === 'postgres') return (await import('./postgres/open.ts')).openForCommand(database)
   const path = resolve(database.path)
   if (!existsSync(path))
     throw new Error(`there is no database ${path}: has the service run here, with this DATABASE_URL?`)
@@ -75,7 +86,8 @@ export async function openLedger(database: SqlitePlace): Promise<Ledger & { clos
 
 /** Bytes on the disk: of the database, of its log, and of the index of search with its own. Zero for a file that is not there. */
 export async function inboxBytes(database: InboxPlace): Promise<InboxBytes> {
-  if (database.kind === 'memory') return { database: 0, log: 0, search: 0 }
+  // A server looks after its own disk.
+  if (database.kind !== 'sqlite') return { database: 0, log: 0, search: 0 }
   const size = async (path: string) => (await stat(path).catch(() => null))?.size ?? 0
   const [{ path }, index] = [database, sideFileOf(database.path)]
   return {
@@ -141,9 +153,13 @@ export function copyInbox(database: SqlitePlace, target: string): void {
   }
 }
 
-/** Whether a service holds the database now. Only for processes that do not. */
-export function isServiceRunning(database: SqlitePlace): boolean {
-  return isInstanceLocked(resolve(database.path))
+/** A service that has not been heard of for this long does not run, as far as a command can tell, ms. */
+const MAX_SILENCE_MS = 15_000
+
+/** Whether a service works on the database now. Only for processes that do not. */
+export async function isServiceRunning(database: DatabasePlace, fleet: Pick<Fleet, 'replicas'>): Promise<boolean> {
+  if (database.kind === 'sqlite') return isInstanceLocked(resolve(database.path))
+  return (await fleet.replicas()).some(({ silentFor }) => silentFor < MAX_SILENCE_MS)
 }
 
 /**
@@ -165,6 +181,28 @@ export async function lockWithoutService(database: SqlitePlace): Promise<(() => 
   } catch (error) {
     if (error instanceof InboxLocked) return null
     throw error
+  }
+}
+
+/**
+ * Moves an inbox from a file into an empty database of a server, table by table, while no service works on either. Returns
+ * how many rows of each table there are. A move that broke off goes on.
+ * @throws DatabaseRefused
+ */
+export async function moveInbox(
+  from: SqlitePlace,
+  to: PostgresPlace,
+  onProgress: (table: string, rows: number) => void,
+) {
+  const [{ MOVED_TABLES, openExport }, { importInbox }] = await Promise.all([
+    import('./sqlite/export.ts'),
+    import('./postgres/import.ts'),
+  ])
+  const source = openExport(from.path)
+  try {
+    return await importInbox(to, source, MOVED_TABLES, onProgress)
+  } finally {
+    source.close()
   }
 }
 

@@ -31,6 +31,8 @@ export function createWakeUp(options: {
   readonly clock: Clock
   /** Whether another process has written; null when that is unknown now. */
   readonly look: () => Promise<{ readonly changed: boolean } | null>
+  /** How soon it looks again, ms; default TICK_MS. */
+  readonly tickMs?: () => number
 }): WakeUp {
   const { clock } = options
   const stages: Record<Stage, StageState> = {
@@ -77,7 +79,8 @@ export function createWakeUp(options: {
       while (!signal.aborted && stage.newsAt < stage.claimedAt) {
         const untilDue = (nextDue[name] ?? Number.POSITIVE_INFINITY) - clock.now()
         if (untilDue <= 0) return
-        if ((await sleep(Math.min(TICK_MS, untilDue), signal)) === 'woken' || signal.aborted) continue
+        if ((await sleep(Math.min(options.tickMs?.() ?? TICK_MS, untilDue), signal)) === 'woken' || signal.aborted)
+          continue
         // A failed check counts as none: the next one comes in a second.
         if ((await options.look().catch(() => null))?.changed) announce()
       }

@@ -9,7 +9,7 @@ type OfTheService = (typeof OF_THE_SERVICE)[number]
 
 type SecretName = Extract<
   SettingName,
-  `${string}_KEY` | `${string}_SECRET` | `${string}_TOKEN` | 'HTTPS_PROXY' | 'HTTP_PROXY' | 'ALERT_URL'
+  `${string}_KEY` | `${string}_SECRET` | `${string}_TOKEN` | 'HTTPS_PROXY' | 'HTTP_PROXY' | 'ALERT_URL' | 'DATABASE_URL'
 >
 type EndpointName = typeof ENDPOINT_SECRET | `${typeof ENDPOINT_SECRET}_${string}`
 type OwnName = Exclude<SettingName, OfTheService> | `${SecretName}_FILE` | EndpointName

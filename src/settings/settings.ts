@@ -13,7 +13,7 @@ import {
 } from './parsers.ts'
 import { optional, requiredSecret, secret, setting } from './setting.ts'
 import { adminTokens, apiKey, directToken, signingSecrets } from './signing-secrets.ts'
-import { databaseUrl, resultsUrl } from './stores.ts'
+import { databaseSecrets, databaseUrl, resultsUrl } from './stores.ts'
 import { webUrl } from './urls.ts'
 
 const FROM_SVIX = 'copy the signing secret of this endpoint from the Svix dashboard'
@@ -132,8 +132,10 @@ export const SETTINGS = {
   }),
   DATABASE_URL: setting(databaseUrl, {
     default: 'sqlite:./data/receiver.db',
+    secret: true,
+    secretParts: databaseSecrets,
     group: 'Where things are kept',
-    doc: 'The database file, on a local disk: it does not work on a network file system.',
+    doc: 'The database file, on a local disk: it does not work on a network file system. Or PostgreSQL, for several services on one inbox: postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full (docs/postgresql.md).',
   }),
   RESULTS_URL: setting(resultsUrl, {
     default: 'file:./data/results',

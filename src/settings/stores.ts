@@ -3,7 +3,10 @@ import { withoutTilde } from './parsers.ts'
 import { webUrl } from './urls.ts'
 
 /** Where deliveries and jobs are kept. */
-export type DatabaseConfig = { readonly kind: 'sqlite'; readonly path: string }
+export type DatabaseConfig = SqliteConfig | PostgresConfig
+type SqliteConfig = { readonly kind: 'sqlite'; readonly path: string }
+/** `url`: with its password. `location`: without, for people. */
+export type PostgresConfig = { readonly kind: 'postgres'; readonly url: string; readonly location: string }
 
 /** Where results are kept. */
 export type ResultsConfig =
@@ -22,11 +25,56 @@ export function describeResultsLocation(results: ResultsConfig): string {
   return results.kind === 'file' ? results.path : `s3://${[results.bucket, results.prefix].filter(Boolean).join('/')}`
 }
 
+/** The file or server of a database setting, for people. */
+export function describeDatabase(database: DatabaseConfig): string {
+  return database.kind === 'sqlite' ? database.path : database.location
+}
+
 export function databaseUrl(text: string): DatabaseConfig {
+  if (/^postgres(ql)?:/i.test(text)) return postgresUrl(text)
   const path = pathAfter('sqlite:', text, './data/receiver.db')
   if (path.startsWith(':')) throw new Error('must name a file: a database in memory would lose what was acknowledged')
   if (path.endsWith('/')) throw new Error('must name a file, not a folder: sqlite:./data/receiver.db')
   return { kind: 'sqlite', path }
+}
+
+const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']
+/** What may stand after the `?`, as libpq names it. Others would be silently left out. */
+const POSTGRES_OPTIONS = ['host', 'port', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'application_name']
+const POSTGRES_EXAMPLE = 'postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full'
+
+/** Nothing of the text is repeated in a message: a password may stand anywhere in a URL that is not one. */
+function postgresUrl(text: string): PostgresConfig {
+  // A socket of this machine has no host: WHATWG's URL knows no such thing.
+  const parts = /^postgres(?:ql)?:\/\/(?:[^@/?#]*@)?([^@/?#]*)\/([^/?#]+)(?:\?([^#]*))?$/i.exec(text)
+  if (!parts)
+    throw new Error(`must be ${POSTGRES_EXAMPLE}, with %40, %2F and so on for such characters in the password`)
+  const [, host = '', database = '', query = ''] = parts
+  const options = new URLSearchParams(query)
+  const unknown = [...options.keys()].find((name) => !POSTGRES_OPTIONS.includes(name))
+  if (unknown !== undefined) throw new Error(`accepts ${POSTGRES_OPTIONS.join(', ')} after the ?, and nothing else`)
+  if (host === '' && !options.get('host')) throw new Error(`must name a host: ${POSTGRES_EXAMPLE}`)
+  if (/\s/.test(text)) throw new Error('must be without spaces (write %20)')
+  const mode = options.get('sslmode')
+  if (mode !== null && !TLS_MODES.includes(mode)) throw new Error(`must have one of ${TLS_MODES.join(', ')} as sslmode`)
+  if (mode === 'verify-ca' && !options.get('sslrootcert'))
+    throw new Error('must name the certificates that sslmode=verify-ca verifies with: sslrootcert=FILE')
+  return { kind: 'postgres', url: text, location: `postgres://${host || options.get('host')}/${database}` }
+}
+
+/** The parts of DATABASE_URL that must not leave the process: those of a server's password. */
+export function databaseSecrets(text: string): readonly string[] {
+  const password = /^postgres(?:ql)?:\/\/[^:@/?#]*:([^@]*)@/i.exec(text)?.[1]
+  if (!password) return []
+  return [...new Set([password, decoded(password)])]
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 export function resultsUrl(text: string): ResultsConfig {

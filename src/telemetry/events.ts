@@ -18,6 +18,8 @@ export type Degraded =
   | 'payload'
   | 'downloads'
   | 'clock'
+  | 'results_apart'
+  | 'settings_differ'
   | 'silence'
 
 /**

@@ -1,6 +1,8 @@
 import type { Clock } from '../clock.ts'
+import type { Fleet } from '../inbox/fleet.ts'
 import type { Ledger } from '../inbox/inbox.ts'
 import type { Results } from '../results/results.ts'
+import { linkSignals } from '../signals.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** How often expired data is looked for, ms; the first time is soon after a start, for services that restart often. */
@@ -10,7 +12,7 @@ export const FIRST_PRUNE_MS = 60_000
 const MAX_CLOCK_DRIFT_MS = 60_000
 
 export type RetentionDeps = {
-  readonly inbox: Pick<Ledger, 'prune' | 'pruneBodies' | 'get'>
+  readonly inbox: Pick<Ledger, 'prune' | 'pruneBodies' | 'get'> & Pick<Fleet, 'exclusively'>
   readonly results: Pick<Results, 'expire'>
   readonly clock: Clock
   readonly log: Log
@@ -53,7 +55,13 @@ export function startRetention(deps: RetentionDeps): Retention {
 
   async function prune(): Promise<void> {
     if (clockHasJumped()) return
-    const { signal } = stopping
+    // One of several services does it: the rows, and the folder that they share.
+    await deps.inbox.exclusively('retention', pruneAll)
+  }
+
+  async function pruneAll(lost: AbortSignal): Promise<void> {
+    using linked = linkSignals(stopping.signal, lost)
+    const { signal } = linked
     const rows = await deps.inbox.prune(clock.now() - deps.retention, signal)
     const bodies = await pruneBodies(signal)
     const before = deps.resultsRetention === null ? null : clock.now() - deps.resultsRetention

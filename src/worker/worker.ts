@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { AttemptWork, Claim, NewAttempt, Queue } from '../inbox/inbox.ts'
+import type { AttemptWork, Claim, ClaimId, NewAttempt, Queue } from '../inbox/inbox.ts'
 import {
   afterAttempt,
   type CleanOutcome,
@@ -11,7 +11,7 @@ import {
   type SideFilesProgress,
   type Stage,
 } from '../job.ts'
-import { aborted, linkSignals } from '../signals.ts'
+import { aborted, type LinkedSignal, linkSignals } from '../signals.ts'
 import type { Trouble } from '../telemetry/degradations.ts'
 import type { EventBus } from '../telemetry/events.ts'
 import type { Scrub } from '../telemetry/scrub.ts'
@@ -42,6 +42,8 @@ export type Worker = {
   start(): void
   /** Stops claiming, gives running jobs `grace` ms, then interrupts them. May be called twice. */
   stop(grace: number): Promise<void>
+  /** Interrupts these jobs: their claims are lost. */
+  abandon(claims: readonly ClaimId[]): void
   /** The problems that exist now and are no single job's fault. */
   readonly troubles: readonly Trouble[]
   /** Jobs of each stage that run now. */
@@ -62,6 +64,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   const random = deps.random ?? Math.random
   const stopping = new AbortController()
   const interrupting = new AbortController()
+  /** What runs, by the token of its claim. */
+  const runs = new Map<number, LinkedSignal>()
   let looping: Promise<unknown> | null = null
   let stopped: Promise<void> | null = null
 
@@ -85,8 +89,21 @@ export function createWorker(deps: WorkerDeps): Worker {
     run: (claim) => attempt(claim, deps.runHandOver),
   })
 
+  /** A run's signal: aborts when the worker stops, or the claim is lost. */
+  function interruptible({ token }: Claim): LinkedSignal {
+    const linked = linkSignals(interrupting.signal)
+    runs.set(token, linked)
+    return {
+      ...linked,
+      [Symbol.dispose]() {
+        runs.delete(token)
+        linked[Symbol.dispose]()
+      },
+    }
+  }
+
   async function attempt(claim: Claim, run: WorkerDeps['runFetch']): Promise<void> {
-    using signal = linkSignals(interrupting.signal)
+    using signal = interruptible(claim)
     const startedAt = clock.now()
     const began = clock.monotonic()
     const number = claim.progress.failures + 1
@@ -133,7 +150,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   async function trySideFiles(claim: Claim): Promise<void> {
-    using signal = linkSignals(interrupting.signal)
+    using signal = interruptible(claim)
     const startedAt = clock.now()
     const began = clock.monotonic()
     const was = claim.sideFiles!
@@ -240,6 +257,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     stop(grace) {
       stopped ??= stop(grace)
       return stopped
+    },
+    abandon(claims) {
+      for (const { token } of claims) runs.get(token)?.abort()
     },
     get troubles() {
       return judge.troubles

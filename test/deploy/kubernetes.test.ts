@@ -3,6 +3,7 @@ import { readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Deployment } from 'kubernetes-models/apps/v1'
 import { Ingress, NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1'
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
 import { PersistentVolumeClaim, Secret, Service } from 'kubernetes-models/v1'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
@@ -19,6 +20,7 @@ const KINDS = {
   'networking.k8s.io/v1 Ingress': { model: Ingress, from: 'kubernetes-models/networking.k8s.io/v1' },
   'networking.k8s.io/v1 NetworkPolicy': { model: NetworkPolicy, from: 'kubernetes-models/networking.k8s.io/v1' },
   'v1 PersistentVolumeClaim': { model: PersistentVolumeClaim, from: 'kubernetes-models/v1' },
+  'policy/v1 PodDisruptionBudget': { model: PodDisruptionBudget, from: 'kubernetes-models/policy/v1' },
   'v1 Secret': { model: Secret, from: 'kubernetes-models/v1' },
   'v1 Service': { model: Service, from: 'kubernetes-models/v1' },
 } as const
@@ -34,7 +36,7 @@ type Manifest = { readonly apiVersion: string; readonly kind: string; readonly m
 const files = readdirSync(join(ROOT, FOLDER), { recursive: true, encoding: 'utf8' }).filter((path) =>
   /ya?ml$/.test(path),
 )
-const paths = files.filter((path) => path !== 'kustomization.yaml').toSorted()
+const paths = files.filter((path) => !path.endsWith('kustomization.yaml')).toSorted()
 const read = (path: string): Manifest[] => parseAllDocuments(fileText(join(FOLDER, path))).map((one) => one.toJS())
 const kindOf = ({ apiVersion, kind }: Manifest) => `${apiVersion} ${kind}` as keyof typeof KINDS
 
@@ -109,7 +111,7 @@ describe('Kubernetes manifests', () => {
     const ingress = all.find((one) => one.kind === 'Ingress') as unknown as Ingress
     for (const { backend } of ingress.spec!.rules![0]!.http!.paths)
       expect(names('Service')).toContain(backend.service!.name)
-    const service = all.find((one) => one.kind === 'Service') as unknown as Service
+    const [service] = read('service.yaml') as unknown as [Service]
     expect(deployment.spec!.template.metadata!.labels).toMatchObject(service.spec!.selector!)
   })
 })
@@ -152,5 +154,56 @@ describe('the pod', () => {
 
   it('runs as the user that the image was made for', () => {
     expect(instructions(fileText('Dockerfile'))).toContainEqual(['USER', 'node'])
+  })
+})
+
+describe('several services on one PostgreSQL', () => {
+  const kustomization = Kustomization.parse(parse(fileText(`${FOLDER}/fleet/kustomization.yaml`)))
+  const [receivers] = read('fleet/receivers.yaml') as unknown as [Deployment]
+  const [workers] = read('fleet/workers.yaml') as unknown as [Deployment]
+  const containerOf = (one: Deployment) => one.spec!.template.spec!.containers[0]!
+  const settingsOf = (one: Deployment) =>
+    Object.fromEntries(containerOf(one).env!.map(({ name, value }) => [name, value]))
+
+  it('are two that receive and two that work, replaced one after another', () => {
+    const inFleet = paths.filter((path) => path.startsWith('fleet/')).map((path) => path.slice('fleet/'.length))
+    expect(kustomization.resources.toSorted()).toEqual(inFleet)
+    for (const one of [receivers, workers])
+      expect(one.spec).toMatchObject({
+        replicas: 2,
+        strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+      })
+    expect(settingsOf(receivers).WORKER_CONCURRENCY).toBe('0')
+    expect(settingsOf(workers).WORKER_CONCURRENCY).toBe('8')
+  })
+
+  it('have the settings, probes and rights of the one, no volume, and the database from the secret', () => {
+    for (const one of [receivers, workers]) {
+      const of = containerOf(one)
+      expect(of.startupProbe).toEqual(container!.startupProbe)
+      expect(of.readinessProbe).toEqual(container!.readinessProbe)
+      expect(of.livenessProbe).toEqual(container!.livenessProbe)
+      expect(of.securityContext).toEqual(container!.securityContext)
+      expect(of.envFrom).toEqual(container!.envFrom)
+      expect(of.volumeMounts).toEqual([{ name: 'tmp', mountPath: '/tmp' }])
+      expect(settingsOf(one)).not.toHaveProperty('DATABASE_URL')
+      const given = {
+        ...{ SVIX_WEBHOOK_SECRET: newSecret(), REDUCTO_API_KEY: 'key', RESULTS_URL: 's3://results/receiver' },
+        DATABASE_URL: 'postgres://receiver:secret@db.internal/receiver?sslmode=verify-full',
+      }
+      const config = loadConfig({ ...imageEnvironment(), ...given, ...settingsOf(one) })
+      expect(config).toMatchObject({ database: { kind: 'postgres' }, results: { kind: 's3' } })
+      const { terminationGracePeriodSeconds } = one.spec!.template.spec!
+      expect(config.shutdownGrace).toBeLessThan(terminationGracePeriodSeconds! * 1_000)
+    }
+  })
+
+  it('are found by their Service and their budgets', () => {
+    const [service] = read('fleet/service.yaml') as unknown as [Service]
+    expect(receivers.spec!.template.metadata!.labels).toMatchObject(service.spec!.selector!)
+    expect(workers.spec!.template.metadata!.labels).not.toMatchObject(service.spec!.selector!)
+    const budgets = read('fleet/budgets.yaml') as unknown as PodDisruptionBudget[]
+    for (const [index, one] of [receivers, workers].entries())
+      expect(one.spec!.template.metadata!.labels).toMatchObject(budgets[index]!.spec!.selector!.matchLabels!)
   })
 })

@@ -161,9 +161,9 @@ describe('a handler', () => {
 
   it('the same in receiver handle', async () => {
     const { handler } = await withHandler('await new Promise(() => {}); export default () => {}')
-    const tried = spawnReceiver(['handle', handler], { HANDLER_TIMEOUT: '1s' })
+    const tried = spawnReceiver(['handle', handler], { HANDLER_TIMEOUT: '5s' })
     expect(await tried.exited).toBe(1)
-    expect(tried.output()).toMatch(/handler\.mjs was not loaded within 1000 ms/)
+    expect(tried.output()).toMatch(/handler\.mjs was not loaded within 5000 ms/)
   })
 
   it('that loads slowly does not keep a signal from ending the start, exit 0', async () => {

@@ -6,6 +6,7 @@ import { acceptContract } from './contract/accept.ts'
 import { choiceContract } from './contract/choice.ts'
 import { claimContract } from './contract/claim.ts'
 import { expectedContract } from './contract/expected.ts'
+import { fleetContract } from './contract/fleet.ts'
 import { journalContract } from './contract/journal.ts'
 import { ledgerContract } from './contract/ledger.ts'
 import { operatorsContract } from './contract/operators.ts'
@@ -48,6 +49,7 @@ export function inboxContract(name: string, openForTest: OpenForTest): void {
   requeueContract(name, openTest)
   operatorsContract(name, openTest)
   retentionContract(name, openTest)
+  fleetContract(name, openTest)
   restartContract(name, openTest)
   searchContract(name, openTest)
 }

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import chromium from '@sparticuz/chromium'
 import { type Browser, type BrowserContext, type Page, chromium as playwright } from 'playwright-core'
 import { onTestFinished } from 'vitest'
@@ -12,7 +12,8 @@ import { event, signed, type TestService, testService } from '../support/service
 
 const TOKEN = 'a-token-that-writes-1'
 export const READ_TOKEN = 'a-token-that-only-reads-1'
-const HANDLER = resolve(import.meta.dirname, 'handler.ts')
+/** As a user gives it: pictures show it. */
+const HANDLER = `./${relative(process.cwd(), resolve(import.meta.dirname, 'handler.ts'))}`
 
 export type Rig = TestService & {
   /** Sends a delivery of a job that Reducto has, and resolves when it stands as `until`. Returns its id. */

@@ -157,7 +157,7 @@ describe('what was given is told, but no secret of it', () => {
   })
 
   it.each([
-    ['DATABASE_URL', 'postgres://user:hunter2-sentinel@db/x'],
+    ['DATABASE_URL', 'postgres://user:hunter2-sentinel@db'],
     ['DATABASE_URL', 'postgres:/user:hunter2-sentinel@db/x'],
     ['RESULTS_URL', 's3://key:hunter2-sentinel@results'],
     ['FORWARD_URL', 'http://app.example/?token=hunter2-sentinel'],

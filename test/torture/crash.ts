@@ -256,7 +256,8 @@ function check(world: World, data: string): string[] {
   return problems
 }
 
-function checkResult(fileOf: (path: string) => string, jobId: string): string[] {
+/** What is missing or broken of a saved result. */
+export function checkResult(fileOf: (path: string) => string, jobId: string): string[] {
   try {
     const record = JSON.parse(readFileSync(fileOf('record.json'), 'utf8')) as JobRecord
     const lines = readFileSync(fileOf(record.files.path), 'utf8').split('\n').filter(Boolean)

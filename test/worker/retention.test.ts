@@ -1,5 +1,6 @@
 import pino from 'pino'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import { createLocalDuties } from '../../src/inbox/fleet.ts'
 import type { JobDetail } from '../../src/inbox/inbox.ts'
 import type { Expiry } from '../../src/results/results.ts'
 import { FIRST_PRUNE_MS, PRUNE_EVERY_MS, startRetention } from '../../src/worker/retention.ts'
@@ -11,6 +12,7 @@ it('deletes what is past its retention, every hour, and goes on after an error',
   const expire = vi.fn(async (_expiry: Expiry) => 1).mockRejectedValueOnce(new Error('disk trouble'))
   const retention = startRetention({
     inbox: {
+      exclusively: createLocalDuties(),
       prune,
       pruneBodies: async () => 0,
       get: async (jobId) => (jobId === 'waiting' ? ({ state: 'queued' } as JobDetail) : null),
@@ -41,7 +43,7 @@ it('deletes bodies sooner than rows, where that is asked for', async () => {
   const clock = createManualClock()
   const pruneBodies = vi.fn(async () => 1)
   const retention = startRetention({
-    inbox: { prune: async () => 0, pruneBodies, get: async () => null },
+    inbox: { exclusively: createLocalDuties(), prune: async () => 0, pruneBodies, get: async () => null },
     results: { expire: async () => 0 },
     clock,
     log: pino({ level: 'silent' }),
@@ -59,7 +61,7 @@ it('deletes nothing while the wall clock disagrees with the monotonic one, and s
   const clock = createManualClock()
   const prune = vi.fn(async () => 0)
   const retention = startRetention({
-    inbox: { prune, pruneBodies: async () => 0, get: async () => null },
+    inbox: { exclusively: createLocalDuties(), prune, pruneBodies: async () => 0, get: async () => null },
     results: { expire: async () => 0 },
     clock,
     log: pino({ level: 'silent' }),

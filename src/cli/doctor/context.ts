@@ -66,7 +66,7 @@ export async function openDoctor(options: {
     context: {
       ...{ settings, scrub, ledger, prover, now: Date.now, version: packageVersion() },
       fetch: outbound.fetch as Fetch,
-      isRunning: () => isServiceRunning(settings.get('database')),
+      isRunning: async () => isServiceRunning(settings.get('database'), await ledger()),
       tryHandler: options.sample ? trial.call : null,
       loadHandler: trial.load,
       outside: url === null ? null : createOutside(url, stopping.signal, options.timeout),

@@ -41,7 +41,8 @@ export async function sample(
 ): Promise<Saved> {
   const reducto = await startReducto()
   const config = simulatedConfig(reducto)
-  const folder = dirname(config.database.path)
+  if (config.results.kind !== 'file') throw new Error('a sample is kept in a folder')
+  const folder = dirname(config.results.path)
   made.push(folder)
   const events = createEvents()
   const { log } = openLog({ level: 'silent', scrub: createScrub([]), terminal: false })

@@ -53,6 +53,16 @@ export const restore = command({
   examples: [['restore /backups/receiver-2026-11-24.db', 'puts it in the place that DATABASE_URL names']],
 })
 
+export const move = command({
+  name: 'move',
+  does: 'puts the SQLite inbox into PostgreSQL, with the service stopped',
+  more: 'The file is only read. A move that broke off goes on when it is run again. A password may also come from PGPASSWORD.',
+  options: { to: { takes: 'URL', does: 'the database of the server, in which there is no inbox yet' }, ...JSON_OUT },
+  examples: [
+    ['move --to postgres://receiver@db.internal/receiver', 'moves the inbox of DATABASE_URL, and compares the counts'],
+  ],
+})
+
 export const version = command({
   name: 'version',
   does: 'the version of this program',

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
+import { createLocalDuties } from '../fleet.ts'
 import { type Inbox, InboxUnavailable } from '../inbox.ts'
 import { createWakeUp } from '../wake-up.ts'
 import { type Changes, createChanges } from './changes.ts'
@@ -42,6 +43,9 @@ export function openMemory({ clock, memory = createMemory() }: { clock: Clock; m
 
   changes.recover(clock.now())
   return {
+    clock,
+    replicas: async () => [],
+    exclusively: createLocalDuties(),
     isFailing: () => false,
     waitingRows: () => 0,
     accept: (delivery) => change(({ accept }) => accept(delivery, clock.now())),

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Stage } from '../../job.ts'
 import { registeredBody } from '../expected.ts'
+import { createLocalDuties } from '../fleet.ts'
 import type { Claim, ClaimId, Inbox, OperatorPause, ServiceState } from '../inbox.ts'
 import { placesOf } from '../transitions.ts'
 import { createWakeUp } from '../wake-up.ts'
@@ -151,6 +152,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Inbox> {
   })
 
   const inbox: Omit<Inbox, 'close'> = {
+    clock,
+    replicas: async () => [],
+    exclusively: createLocalDuties(),
     isFailing: () => batcher.isFailing,
     waitingRows: () => batcher.waitingRows,
     accept: (delivery) => change('accept', delivery, clock.now()),

@@ -1,0 +1,28 @@
+import type { PostgresPlace } from './connect.ts'
+import { createLane, type Lane } from './lane.ts'
+
+/** A replica's connections, beside those of its beats and of its listener. */
+export type Lanes = {
+  /** Two that take turns: the next batch of deliveries gathers while one is being synced. */
+  readonly accept: readonly [Lane, Lane]
+  /** Claims and settlements. */
+  readonly work: Lane
+  /** Questions. A long one holds up nobody else. */
+  readonly ask: Lane
+  /** What operators and presence change. */
+  readonly control: Lane
+  close(): Promise<void>
+}
+
+export function createLanes(place: PostgresPlace): Lanes {
+  const naming = { named: true }
+  const lane = (name: string) => createLane({ ...place, name, naming })
+  const accept = [lane('accept 1'), lane('accept 2')] as const
+  const [work, ask, control] = [lane('work'), lane('ask'), lane('control')]
+  return {
+    ...{ accept, work, ask, control },
+    async close() {
+      await Promise.all([...accept, work, ask, control].map((one) => one.close()))
+    },
+  }
+}
