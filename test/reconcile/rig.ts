@@ -33,7 +33,7 @@ export async function reconcileRig() {
 
   function start(more: Partial<ReconcileDeps> = {}) {
     const reconcile = startReconcile({
-      ...{ ledger: inbox, fetchStatus, clock, events, exclusively: createExclusively() },
+      ...{ ledger: inbox, fetchStatus, listJobs, clock, events, exclusively: createExclusively() },
       ...{ every: 15 * MINUTE, isRefused: () => false, ...more },
     })
     onTestFinished(() => reconcile.stop())
