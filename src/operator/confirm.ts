@@ -78,6 +78,12 @@ export function confirmPage(page: Page, model: ConfirmModel): Layout {
   }
 }
 
+/** For somebody who follows the link of a colleague who may change things. */
+export function readOnlyPage(page: Page): Layout {
+  const body = html`<p class="inside">You are signed in with the token that only reads. <a href="${to(page, ['jobs'])}">Go to the jobs</a></p>`
+  return { title: 'Read only', place: 'jobs', live: null, body: card('This changes jobs', body) }
+}
+
 /** The same jobs, for something else. */
 function otherDoings(page: Page, { doing, fields }: ConfirmModel): Html {
   const all = Object.entries(VERBS) as [Doing, (typeof VERBS)[Doing]][]
