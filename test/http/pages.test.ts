@@ -231,6 +231,23 @@ describe('changes', () => {
     }
   })
 
+  it('a deletion by metadata counts the deliveries without a job that go with it', async () => {
+    const { get, post, inbox } = await rig()
+    await inbox.accept({
+      ...{ ...delivery('x', { at: Date.now() - 1_000 }), svixId: 'msg_odd' },
+      ...{ body: '{"metadata":{"customer":"a-secret-customer"}}', content: { is: 'ignored' } as const },
+    })
+    const which = { do: 'delete', 'metadata.customer': 'a-secret-customer' }
+    const { text } = await get(`/confirm?${new URLSearchParams(which)}`).expect(200)
+    expect(text).toContain('Delete 1 job and 1 delivery without a job?')
+    expect(text).toContain('name="expect" value="2"')
+    const until = /name="until" value="(\d+)"/.exec(text)![1]!
+    await post('/bulk', { ...which, until, expect: '1' }).expect(409)
+    expect((await inbox.delivery('msg_odd'))!.body).not.toBeNull()
+    await post('/bulk', { ...which, until, expect: '2' }).expect(303)
+    expect((await inbox.delivery('msg_odd'))!.body).toBeNull()
+  })
+
   it('the reading token changes nothing', async () => {
     const { post, jobId } = await rig()
     for (const path of [

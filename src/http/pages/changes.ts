@@ -50,7 +50,9 @@ function doingOf(given: Given): Doing {
   return doing
 }
 
-async function perform(visit: Visit, doing: Doing, bulk: Bulk): Promise<BulkResult | Refusal> {
+type Performed = BulkResult & { readonly deliveries?: number }
+
+async function perform(visit: Visit, doing: Doing, bulk: Bulk): Promise<Performed | Refusal> {
   const { opened, deps, response } = visit
   const { ledger, results } = opened
   const common = { ledger, results, now: deps.clock.now, actor: visit.actor, events: deps.events }
@@ -78,9 +80,9 @@ async function ask(visit: Visit, doing: Doing, which: Which, changedFrom: number
   const found = await perform(visit, doing, { ...which.bulk, dryRun: true })
   if (found.is === 'refused')
     return visit.goTo(['jobs'], { refused: found.code === 'no_handler' ? 'no_handler' : 'nothing' })
-  const { jobs: count, named, skipped, until, isMore } = found
+  const { jobs: count, deliveries = 0, named, skipped, until, isMore } = found
   const { fields, args } = which
-  const model = { doing, count, named, skipped, until, isMore, fields, args, changedFrom }
+  const model = { doing, count, deliveries, named, skipped, until, isMore, fields, args, changedFrom }
   sendPage(response, page, confirmPage(page, model), changedFrom === null ? 200 : 409)
 }
 
@@ -104,6 +106,8 @@ export const bulkRoute: Handle = async (visit) => {
   }
   const ids = 'ids' in which.bulk ? which.bulk.ids : []
   const back = ids.length === 1 ? ['jobs', ids[0]!] : ['jobs']
+  const { deliveries = 0 } = done
+  if (done.jobs === 0 && deliveries > 0) return visit.goTo(back, { did: 'delete_deliveries', n: deliveries })
   if (done.jobs === 0) return visit.goTo(back, { refused: refusedCode(done.skipped[0]?.why ?? '') })
   visit.goTo(back, { did: doing, n: done.jobs })
 }
