@@ -81,6 +81,12 @@ export function confirmPage(page: Page, model: ConfirmModel): Layout {
   }
 }
 
+/** For somebody who follows the link of a colleague who may change things. */
+export function readOnlyPage(page: Page): Layout {
+  const body = html`<p class="inside">You are signed in with the token that only reads. <a href="${to(page, ['jobs'])}">Go to the jobs</a></p>`
+  return { title: 'Read only', place: 'jobs', live: null, body: card('This changes jobs', body) }
+}
+
 function numberOf({ count, deliveries }: ConfirmModel): string {
   const jobs = `${count} ${count === 1 ? 'job' : 'jobs'}`
   if (deliveries === 0) return jobs

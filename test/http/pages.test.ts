@@ -209,6 +209,28 @@ describe('changes', () => {
     expect((await inbox.get(jobId))?.reason).toBeNull()
   })
 
+  it('the reading token is offered nothing that changes', async () => {
+    const { get, jobId, inbox } = await rig()
+    const svixId = (await inbox.get(jobId))!.deliveries[0]!.svixId
+    const list = inbox.list
+    let searched = 0
+    Object.assign(inbox, {
+      list: (...args: Parameters<typeof list>) => {
+        searched++
+        return list(...args)
+      },
+    })
+    const asked = await get(`/confirm?do=delete&state=done`, READ).expect(403)
+    expect(searched).toBe(0)
+    const pages = ['/', '/jobs', `/jobs/${jobId}`, '/dead', '/deliveries', `/deliveries/${svixId}`, '/actions']
+    const texts = await Promise.all(pages.map(async (path) => (await get(path, READ).expect(200)).text))
+    for (const text of [asked.text, ...texts]) {
+      const forms = [...text.matchAll(/<form[^>]* method="post"[^>]*action="([^"]*)"/g)].map(([, action]) => action)
+      expect(forms.filter((action) => !action!.endsWith('sign-out'))).toEqual([])
+      expect(text).not.toMatch(/formaction|confirm\?|name="id"/)
+    }
+  })
+
   it('a deletion by metadata counts the deliveries without a job that go with it', async () => {
     const { get, post, inbox } = await rig()
     await inbox.accept({

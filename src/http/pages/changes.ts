@@ -9,7 +9,7 @@ import type { BulkResult } from '../../operations/requeue.ts'
 import { retryJobs } from '../../operations/retry.ts'
 import type { Bulk } from '../../operations/select.ts'
 import { filterArgs } from '../../operator/command.ts'
-import { confirmPage, type Doing } from '../../operator/confirm.ts'
+import { confirmPage, type Doing, readOnlyPage } from '../../operator/confirm.ts'
 import type { Query } from '../../operator/page.ts'
 import { endOf } from '../saved-files.ts'
 import { refusedCode, sendPage } from './context.ts'
@@ -70,6 +70,7 @@ async function perform(visit: Visit, doing: Doing, bulk: Bulk): Promise<Performe
 
 /** Asks before it is done: how many match, and the first of them. */
 export const confirmRoute: Handle = async (visit) => {
+  if (visit.page.role === 'read') return sendPage(visit.response, visit.page, readOnlyPage(visit.page), 403)
   const given = givenIn(visit.request)
   await ask(visit, doingOf(given), whichOf(given, visit.page.now), null)
 }
