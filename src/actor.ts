@@ -11,6 +11,7 @@ export const ACTIONS = [
   'erase_deliveries',
   'show',
   'show_delivery',
+  'doctor',
 ] as const
 
 export type ActionName = (typeof ACTIONS)[number]

@@ -35,6 +35,7 @@ type PagesParts = {
   readonly health: Health
   readonly events: EventBus
   readonly atRisk: PagesDeps['atRisk']
+  readonly doctor: PagesDeps['doctor']
   /** Null while the service is not started. */
   readonly opened: () => OpenedParts | null
 }
@@ -42,12 +43,13 @@ type PagesParts = {
 type OpenedParts = Pick<Opened, 'results' | 'previews'> & { readonly inbox: Inbox; readonly worker: Worker }
 
 /** Wires the operator's pages. */
-export function composePages({ config, clock, health, events, atRisk, opened }: PagesParts): PagesDeps {
+export function composePages({ config, clock, health, events, atRisk, doctor, opened }: PagesParts): PagesDeps {
   return {
     clock,
     health,
     events,
     atRisk,
+    doctor,
     opened() {
       const parts = opened()
       if (parts === null) return null

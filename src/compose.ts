@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from './clock.ts'
+import { createDoctor } from './compose-doctor.ts'
 import { createApp, createOperatorApp } from './http/app.ts'
 import type { OperatorDeps } from './http/operator.ts'
 import { type Listening, listen } from './http/server.ts'
@@ -57,7 +58,8 @@ export async function startService(options: ComposeOptions): Promise<Service> {
   const signal = options.signal ?? new AbortController().signal
   await using opening = new AsyncDisposableStack()
 
-  const runtime = createRuntime({ config, log, events, clock, onFatal: options.onFatal ?? (() => {}) })
+  const onFatal = options.onFatal ?? (() => {})
+  const runtime = createRuntime({ config, log, events, clock, onFatal, doctor: createDoctor(config) })
   const operator = config.adminPort === null ? runtime.operator : null
   const app = createApp({ ...runtime, operator, events, trustProxy: config.trustProxy })
   const server = await listen(app, config.host, config.port, events)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { startAlerts } from './alerts/open.ts'
 import { createWalkThread } from './answer/walk-thread.ts'
 import type { Clock } from './clock.ts'
+import type { ComposeDoctor } from './compose-doctor.ts'
 import { watchFleet } from './compose-fleet.ts'
 import { inboxOptions } from './compose-inbox.ts'
 import { composeMetrics } from './compose-metrics.ts'
@@ -50,6 +51,8 @@ type RuntimeOptions = {
   readonly clock: Clock
   /** A part that the runtime needs has died. */
   readonly onFatal: (error: Error) => void
+  /** For a service that has all settings; without it the pages have no doctor. */
+  readonly doctor?: ComposeDoctor
 }
 
 /** Everything except the server: inbox, worker, results. It can be started again after a stop. */
@@ -110,7 +113,7 @@ type Opened = {
 }
 
 /** Wires the parts together; creates and opens nothing before it is started. */
-export function createRuntime({ config, log, events, clock: machine, onFatal }: RuntimeOptions): Runtime {
+export function createRuntime({ config, log, events, clock: machine, onFatal, doctor }: RuntimeOptions): Runtime {
   const { handler } = config
   const scrub = createScrub(config.secrets)
   let stage: NotReady | 'ready' = 'starting'
@@ -122,7 +125,13 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
   const live = { config, clock: machine, events, health, opened: () => opened }
   const metrics = () => composeMetrics({ ...live, bodies, atRisk })
   const api = composeApi({ ...live, scrub, atRisk: atRisk.read })
-  const pages = composePages({ ...live, atRisk: atRisk.read })
+  const self = {
+    ledger: () => opened?.inbox ?? null,
+    prover: () => opened?.prover ?? null,
+    health,
+    metrics: async () => (await operator?.metrics.text()) ?? '',
+  }
+  const pages = composePages({ ...live, atRisk: atRisk.read, doctor: doctor?.(self) ?? null })
   const operator = config.admin && { tokens: config.admin, clock: machine, scrub, metrics: metrics(), api, pages }
 
   function health(): ReturnType<Runtime['health']> {

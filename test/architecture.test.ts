@@ -95,6 +95,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // Inbox, worker and results, wired; without a server, signals and an environment.
   'runtime.ts': ['*'],
   'compose-worker.ts': ['*'],
+  'compose-doctor.ts': ['*'],
   'compose-upkeep.ts': ['*'],
   'compose-metrics.ts': ['*'],
   'compose-inbox.ts': ['*'],

@@ -20,6 +20,16 @@ export type Tried =
   | { readonly is: 'taken' | 'retry' | 'refused'; readonly message: string | null; readonly ms: number }
   | { readonly is: 'failed'; readonly message: string }
 
+/** The running service, for a doctor in its own process: it needs no call to know this. */
+export type Within = {
+  health(): {
+    readonly notReady: readonly string[]
+    readonly degraded: readonly { readonly name: string; readonly message: string }[]
+  }
+  /** All metrics, in the text that Prometheus reads. */
+  metrics(): Promise<string>
+}
+
 /** What doctor looks at, and through what. */
 export type DoctorContext = {
   readonly settings: Settings
@@ -40,6 +50,8 @@ export type DoctorContext = {
   readonly tryHandler: ((path: string) => Promise<Tried>) | null
   /** Only loads it. Null: it can be loaded. */
   readonly loadHandler: (path: string) => Promise<string | null>
+  /** Null: doctor is a process of its own, beside the service or without one. */
+  readonly within: Within | null
   /** The URL that Svix calls, and what is known of it; null when nobody said which it is. */
   readonly outside: Outside | null
 }

@@ -7,12 +7,13 @@ export const handler: Check = {
   group: 'here',
   // Loading and one call have HANDLER_TIMEOUT each, of at most five minutes.
   limit: 11 * 60_000,
-  async run({ settings, tryHandler, loadHandler }) {
+  async run({ settings, tryHandler, loadHandler, within }) {
     const choice = settings.get('handler')
     if (choice === null)
       throw new Skip('neither HANDLER nor FORWARD_URL is set: results are saved, and handed to nobody')
     if (choice.kind === 'forward') throw new Skip('results are forwarded: see forward')
     const { path } = choice
+    if (within) return findingOf([ok(`${path} was loaded when the service started; it was not called`)])
     if (tryHandler === null) {
       const wrong = await loadHandler(path)
       return findingOf([wrong === null ? ok(`${path} can be loaded; it was not called`) : problem(wrong, SEE_HANDLE)])

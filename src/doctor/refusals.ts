@@ -24,7 +24,8 @@ export const refusals: Check = {
   },
 }
 
-async function metricsOf({ settings }: DoctorContext, signal: AbortSignal): Promise<string> {
+async function metricsOf({ settings, within }: DoctorContext, signal: AbortSignal): Promise<string> {
+  if (within) return within.metrics()
   const admin = settings.get('admin')
   if (!admin) throw new Skip('not known without ADMIN_TOKEN: the log has a line `refused` for each')
   const url = localUrl(settings, settings.get('adminPort') ?? settings.get('port'))

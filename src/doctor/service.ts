@@ -1,6 +1,6 @@
 import { CallFailed, call } from './call.ts'
-import type { Check, DoctorContext } from './context.ts'
-import { findingOf, type Item, ok, problem, warning } from './finding.ts'
+import type { Check, DoctorContext, Within } from './context.ts'
+import { type Finding, findingOf, type Item, ok, problem, warning } from './finding.ts'
 import { localUrl } from './local.ts'
 import { pathOf } from './path.ts'
 import { sendProbe } from './probe.ts'
@@ -16,6 +16,7 @@ export const service: Check = {
   limit: 60_000,
   async run(context, signal) {
     const { settings, isRunning } = context
+    if (context.within) return ofItself(context, context.within)
     settings.get('database')
     if (!(await isRunning()))
       return findingOf([
@@ -39,26 +40,37 @@ export const service: Check = {
   },
 }
 
+/** A page that it makes says that it runs. */
+function ofItself({ version }: DoctorContext, { health }: Within): Finding {
+  const { notReady, degraded } = health()
+  const items =
+    notReady.length > 0 ? [acceptsNone(notReady)] : degraded.map(({ name, message }) => trouble(name, message))
+  return findingOf(items.length > 0 ? items : [ok(`version ${version} runs, and is ready`)])
+}
+
 async function readiness(url: string, signal: AbortSignal): Promise<readonly Item[]> {
   const { status, body } = await call(new URL(`${url}/readyz`), { signal, timeout: LOCAL_TIMEOUT_MS })
   const said = membersOf(body)
   const notReady = Array.isArray(said.not_ready) ? said.not_ready.map(String) : []
-  if (status === 503 && notReady.length > 0)
-    return [
-      problem(
-        `the service accepts no deliveries: ${notReady.join(', ')}`,
-        'see /readyz under troubleshooting, and its log',
-      ),
-    ]
+  if (status === 503 && notReady.length > 0) return [acceptsNone(notReady)]
   if (status !== 200) return [problem(`${url}/readyz answers ${status}`, 'does another program listen at PORT?')]
   const details = membersOf(JSON.stringify(said.details ?? {})) as Record<string, { message?: unknown } | undefined>
   const degraded = Array.isArray(said.degraded) ? said.degraded.map(String) : []
   return degraded.map((name) => {
     const message = details[name]?.message
-    const found = `${name}: ${typeof message === 'string' ? message : 'degraded'}`
-    if (name === 'worker_paused') return warning(found, '`resume` ends the pause')
-    return problem(found, 'see /readyz under troubleshooting')
+    return trouble(name, typeof message === 'string' ? message : 'degraded')
   })
+}
+
+function acceptsNone(notReady: readonly string[]): Item {
+  const found = `the service accepts no deliveries: ${notReady.join(', ')}`
+  return problem(found, 'see /readyz under troubleshooting, and its log')
+}
+
+function trouble(name: string, message: string): Item {
+  const found = `${name}: ${message}`
+  if (name === 'worker_paused') return warning(found, '`resume` ends the pause')
+  return problem(found, 'see /readyz under troubleshooting')
 }
 
 /** What only a probe tells. */

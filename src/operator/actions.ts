@@ -31,6 +31,7 @@ const WORDS: Readonly<Record<string, string>> = {
   erase_deliveries: 'erased deliveries',
   show: 'looked at the content of a job',
   show_delivery: 'looked at the body of a delivery',
+  doctor: 'had doctor look at the service',
 }
 
 /** Ids that a row names. */

@@ -46,6 +46,8 @@ type FlowModel = {
 type ServiceModel = {
   readonly pause: { readonly since: number; readonly reason: string | null } | null
   readonly worker: string
+  /** Whether there is a page of `doctor`. */
+  readonly hasDoctor: boolean
   readonly facts: readonly (readonly [name: string, text: string])[]
 }
 
@@ -199,7 +201,7 @@ function onlyAtReducto(page: Page, { atRisk, keeps, situation }: OverviewModel):
   return card('Still only at Reducto', body, { beside: `deleted after about ${spanText(keeps)}` })
 }
 
-function service(page: Page, { pause, worker, facts }: ServiceModel): Html {
+function service(page: Page, { pause, worker, hasDoctor, facts }: ServiceModel): Html {
   const button =
     pause === null
       ? html`<form method="post" action="${to(page, ['worker', 'pause'])}" class="actions"><input type="text" name="reason" maxlength="200" placeholder="Why (optional)" aria-label="Why it is paused"><button>Pause</button></form>`
@@ -208,5 +210,6 @@ function service(page: Page, { pause, worker, facts }: ServiceModel): Html {
   return card(
     'This service',
     html`<dl class="facts">${all.map(([name, text]) => html`<dt>${name}</dt><dd>${shown(text, 300)}</dd>`)}</dl>${page.role === 'write' && html`<div class="inside">${button}</div>`}`,
+    hasDoctor ? { beside: html`<a href="${to(page, ['doctor'])}">Doctor</a>` } : {},
   )
 }

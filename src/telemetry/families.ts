@@ -255,7 +255,7 @@ export const FAMILIES = {
     kind: 'counter',
     labels: ['action'],
     help: 'What operators did through the routes of this process.',
-    use: 'action is retry, replay, erase, pause, resume, retry_deliveries or erase_deliveries. Those of commands are in the log of actions alone, with who did them.',
+    use: 'action is retry, replay, erase, pause, resume, retry_deliveries, erase_deliveries, show, show_delivery or doctor. Those of commands are in the log of actions alone, with who did them.',
   },
   sign_in_failures_total: {
     kind: 'counter',

@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts'
 import type { AtRisk, Ledger } from '../../inbox/inbox.ts'
 import type { ContentOf } from '../../operations/deliveries.ts'
 import type { MetadataOf } from '../../operations/list.ts'
+import type { DoctorReport } from '../../operator/doctor.ts'
 import type { Previews } from '../../operator/preview/previews.ts'
 import type { Results } from '../../results/results.ts'
 import type { EventBus } from '../../telemetry/events.ts'
@@ -18,8 +19,18 @@ export type PagesDeps = {
   readonly opened: () => Opened | null
   readonly metadataOf: MetadataOf
   readonly contentOf: ContentOf
+  /** The checks of `doctor`; null for a service that does not know all settings that they look at. */
+  readonly doctor: DoctorRunner | null
   /** Settings that pages show or depend on. */
   readonly service: ServiceSettings
+}
+
+export type DoctorRunner = {
+  /**
+   * Makes all checks within this process, after `before`. Null when they are being made already, also for somebody who has gone
+   * since. Always ends; rejects as `before` does.
+   */
+  run(before: () => Promise<unknown>): Promise<DoctorReport> | null
 }
 
 export type Opened = {

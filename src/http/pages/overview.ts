@@ -79,6 +79,7 @@ async function modelOf(visit: Visit, span: Span): Promise<OverviewModel> {
     keeps: REDUCTO_KEEPS_MS,
     service: {
       pause: service.pause,
+      hasDoctor: deps.doctor !== null,
       worker: workerText(deps.service.places, service.pause, now),
       facts: [
         ...facts,

@@ -10,6 +10,7 @@ import type { Assets } from './assets.ts'
 import { bulkRoute, confirmRoute, oneRoute, pauseRoute, rereadRoute, resumeRoute } from './changes.ts'
 import { pageOf, sendPage } from './context.ts'
 import type { Opened, PagesDeps } from './deps.ts'
+import { doctorRoute, runDoctorRoute } from './doctor.ts'
 import { QueryRefused } from './filter.ts'
 import { jobRoute, jobsRoute, previewRoute } from './jobs.ts'
 import { actionsRoute, deadRoute, deliveriesRoute, deliveryRoute } from './lists.ts'
@@ -19,12 +20,15 @@ import { revealDeliveryRoute, revealJobRoute } from './reveal.ts'
 import { BUSY, NOT_OPEN, TooSlow, type Trouble, troubleOf, troubleReply } from './trouble.ts'
 import { type Handle, visitOf } from './visit.ts'
 
-/** What a page costs. `bulk`: it may walk over all jobs; `picture`: it waits for the store of results. */
-type Cost = 'page' | 'picture' | 'bulk'
+/**
+ * What a page costs. `bulk`: it may walk over all jobs; `picture`: it waits for the store of results; `doctor`: it waits for
+ * others, as Svix does.
+ */
+type Cost = 'page' | 'picture' | 'bulk' | 'doctor'
 
 /** The operator's pages: for people who have signed in. `page`: to be looked at; `form`: changes something. */
 export function pageRoutes(deps: PagesDeps, assets: Assets): readonly Route[] {
-  const shared: Shared = { deps, assets, visits: { page: 0, picture: 0, bulk: 0 } }
+  const shared: Shared = { deps, assets, visits: { page: 0, picture: 0, bulk: 0, doctor: 0 } }
   const page = (path: string, handle: Handle, cost: Cost = 'page'): Route => ({
     method: 'GET',
     path,
@@ -56,18 +60,29 @@ export function pageRoutes(deps: PagesDeps, assets: Assets): readonly Route[] {
     form('/deliveries/:id/content', revealDeliveryRoute),
     form('/worker/pause', pauseRoute),
     form('/worker/resume', resumeRoute),
+    ...(deps.doctor === null
+      ? []
+      : [page('/doctor', doctorRoute), form('/doctor', runDoctorRoute(deps.doctor), 'doctor')]),
   ]
 }
 
 /**
  * Pages of each cost that are made at once: the reader of the inbox has one thread, a picture is up to 2 MiB of memory, and two
- * walks over all jobs would take twice as long.
+ * walks over all jobs would take twice as long. A doctor reads all of the database's file.
  */
-const MAX_VISITS: Readonly<Record<Cost, number>> = { page: 16, picture: 16, bulk: 2 }
-/** A page that is not made by then is given up, ms: what it waits for must not keep its place. */
-const MAX_VISIT_MS = 15_000
-/** A walk over all jobs sends nothing for long. It ends with its caller, or after this time without a byte, ms. */
-const MAX_BULK_SILENCE_MS = 10 * 60_000
+const MAX_VISITS: Readonly<Record<Cost, number>> = { page: 16, picture: 16, bulk: 2, doctor: 1 }
+/**
+ * A page that is not made by then is given up, ms: what it waits for must not keep its place. A walk over all jobs ends with
+ * its caller; the slowest check of doctor is given up after 90 s.
+ */
+const MAX_VISIT_MS: Readonly<Record<Cost, number | null>> = {
+  page: 15_000,
+  picture: 15_000,
+  bulk: null,
+  doctor: 100_000,
+}
+/** A walk over all jobs, and a doctor, send nothing for long: so long a connection may be silent, ms. */
+const MAX_SILENCE_MS = 10 * 60_000
 
 type Shared = { readonly deps: PagesDeps; readonly assets: Assets; readonly visits: Record<Cost, number> }
 
@@ -92,13 +107,14 @@ function routed({ deps, assets, visits }: Shared, handle: Handle, cost: Cost): R
     if (request.path === '/' && !pathOf(request.originalUrl).endsWith('/'))
       return send(response, redirect(`./${pathOf(request.originalUrl).split('/').at(-1)!}/`))
     if (visits[cost] >= MAX_VISITS[cost]) return say(request, response, BUSY)
-    if (cost === 'bulk') request.socket.setTimeout(MAX_BULK_SILENCE_MS)
+    if (cost === 'bulk' || cost === 'doctor') request.socket.setTimeout(MAX_SILENCE_MS)
     visits[cost]++
     const gone = endOf(response)
     const late = new AbortController()
     using end = linkSignals(gone, late.signal)
     using over = aborted(end.signal)
-    const limit = cost === 'bulk' ? undefined : setTimeout(() => late.abort(new TooSlow()), MAX_VISIT_MS)
+    const most = MAX_VISIT_MS[cost]
+    const limit = most === null ? undefined : setTimeout(() => late.abort(new TooSlow()), most)
     try {
       const ended = over.promise.then(() => Promise.reject(end.signal.reason))
       await Promise.race([show(request, response, opened, end.signal), ended])

@@ -12,6 +12,11 @@ export class TooSlow extends Error {
   override readonly name = 'TooSlow'
 }
 
+/** What a page would do is under way already, for somebody else. */
+export class Busy extends Error {
+  override readonly name = 'Busy'
+}
+
 export const NOT_OPEN: Trouble = {
   status: 503,
   title: 'The service is starting, or stopping.',
@@ -44,6 +49,7 @@ export function troubleOf(error: unknown): Trouble & { readonly isExpected: bool
       detail: error.message,
       isExpected: true,
     }
+  if (error instanceof Busy) return { ...BUSY, isExpected: true }
   if (error instanceof TooSlow)
     return {
       status: 503,

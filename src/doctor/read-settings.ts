@@ -1,7 +1,7 @@
-import type { Settings } from '../../doctor/context.ts'
-import { Skip } from '../../doctor/finding.ts'
-import { type Config, loadConfig, SettingsError } from '../../settings/config.ts'
-import type { Env } from '../../settings/given.ts'
+import { type Config, loadConfig, SettingsError } from '../settings/config.ts'
+import type { Env } from '../settings/given.ts'
+import type { Settings } from './context.ts'
+import { Skip } from './finding.ts'
 
 export type DoctorSettings = Settings & {
   /** Null also when the settings that it is made from are wrong. */
@@ -38,6 +38,11 @@ export function readSettings(env: Env): DoctorSettings {
       }
     },
   }
+}
+
+/** Those that a service runs with: it would not have started if any were wrong. */
+export function settingsOf(config: Config): DoctorSettings {
+  return { problems: [], secrets: config.secrets, get: (name) => config[name], find: (name) => config[name] }
 }
 
 function problemsOf(env: Env): readonly string[] {
