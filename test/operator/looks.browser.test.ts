@@ -40,6 +40,7 @@ describe.skipIf(why !== null)(`how the pages look${why === null ? '' : ` (no bro
       delivery: `/deliveries/${svixId}`,
       rejected: `/deliveries/${rejected}`,
       actions: '/actions',
+      doctor: '/doctor',
       confirm: '/confirm?do=delete&state=dead',
       ...Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, `/jobs/${id}`])),
       extract: `/jobs/${ids.schema0}`,
@@ -54,6 +55,10 @@ describe.skipIf(why !== null)(`how the pages look${why === null ? '' : ` (no bro
         await inspect(page, `${name}, ${look}`)
         if (PICTURES && PICTURED.has(`${name}-${look}`)) await picture(page, PICTURES, `${name}-${look}.png`)
       }
+      await page.goto(`${rig.url}/doctor`)
+      await page.getByRole('button', { name: 'Run the checks' }).click()
+      await page.getByRole('status').waitFor()
+      await inspect(page, `what doctor found, ${look}`)
       // Answers of 4xx are told as errors by the browser.
       expect(errors.filter((error) => !/status of 40[04]/.test(error))).toEqual([])
     }
