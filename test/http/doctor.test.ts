@@ -1,5 +1,6 @@
+import { writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
-import { resolve } from 'node:path'
+import { join } from 'node:path'
 import express from 'express'
 import request from 'supertest'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -10,9 +11,6 @@ import { testReducto, testService } from '../support/service.ts'
 import { tempFolder } from '../support/temp.ts'
 
 const [WRITE, READ] = ['a-token-that-writes-1', 'a-token-that-only-reads-1']
-/** Throws whatever it is given: a call of it would be told as a problem. */
-const HANDLER = resolve(import.meta.dirname, '../doctor/failing-handler.ts')
-
 async function rig(env: Readonly<Record<string, string>> = {}) {
   const service = await testService({ env: { ADMIN_TOKEN: WRITE, ADMIN_READ_TOKEN: READ, ...env } })
   const get = (path: string, token = WRITE) =>
@@ -104,7 +102,10 @@ describe('doctor on the pages', () => {
   })
 
   it('calls no handler with a made-up result', async () => {
-    const { post } = await rig({ HANDLER })
+    // A call of it would be told as a problem.
+    const handler = join(tempFolder(), 'handler.mjs')
+    writeFileSync(handler, "export default () => { throw new Error('the handler was called') }")
+    const { post } = await rig({ HANDLER: handler })
     const { text } = await post().expect(200)
     expect(text).toContain('was loaded when the service started; it was not called')
     expect(text).not.toContain('the handler was called')
@@ -118,7 +119,8 @@ describe('doctor on the pages', () => {
     const first = fetch(`${url}/doctor`, { method: 'POST', headers, signal: leaving.signal }).catch(() => null)
     await silent.called
     const busy = await post().expect(503)
-    expect(busy.text).toContain('Try again in a moment')
+    expect(busy.text).toContain('The checks are running already.')
+    expect(busy.headers['retry-after']).toBe('2')
     leaving.abort()
     await first
     await post().expect(503)

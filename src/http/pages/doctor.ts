@@ -3,7 +3,7 @@ import { doctorPage } from '../../operator/doctor.ts'
 import { actingIn } from './changes.ts'
 import { sendPage } from './context.ts'
 import type { DoctorRunner } from './deps.ts'
-import { Busy } from './trouble.ts'
+import { UnderWay } from './trouble.ts'
 import type { Handle } from './visit.ts'
 
 /** Offers the checks, and makes none. */
@@ -13,7 +13,7 @@ export const doctorRoute: Handle = async ({ response, page }) => sendPage(respon
 export function runDoctorRoute(doctor: DoctorRunner): Handle {
   return async (visit) => {
     const running = doctor.run(() => noteServiceAction(actingIn(visit), 'doctor', null))
-    if (running === null) throw new Busy('doctor is at work')
+    if (running === null) throw new UnderWay('doctor is at work')
     const report = await running
     // Nobody waits any more: what was found is not kept.
     if (visit.end.aborted) return

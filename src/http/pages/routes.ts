@@ -17,7 +17,7 @@ import { actionsRoute, deadRoute, deliveriesRoute, deliveryRoute } from './lists
 import { overviewRoute } from './overview.ts'
 import { pictureRoute } from './picture.ts'
 import { revealDeliveryRoute, revealJobRoute } from './reveal.ts'
-import { BUSY, NOT_OPEN, TooSlow, type Trouble, troubleOf, troubleReply } from './trouble.ts'
+import { BUSY, NOT_OPEN, TooSlow, type Trouble, troubleOf, troubleReply, UNDER_WAY } from './trouble.ts'
 import { type Handle, visitOf } from './visit.ts'
 
 /**
@@ -106,7 +106,7 @@ function routed({ deps, assets, visits }: Shared, handle: Handle, cost: Cost): R
     // Without its last slash every link of the first page would lead beside the folder that it is mounted at.
     if (request.path === '/' && !pathOf(request.originalUrl).endsWith('/'))
       return send(response, redirect(`./${pathOf(request.originalUrl).split('/').at(-1)!}/`))
-    if (visits[cost] >= MAX_VISITS[cost]) return say(request, response, BUSY)
+    if (visits[cost] >= MAX_VISITS[cost]) return say(request, response, cost === 'doctor' ? UNDER_WAY : BUSY)
     if (cost === 'bulk' || cost === 'doctor') request.socket.setTimeout(MAX_SILENCE_MS)
     visits[cost]++
     const gone = endOf(response)

@@ -12,9 +12,9 @@ export class TooSlow extends Error {
   override readonly name = 'TooSlow'
 }
 
-/** What a page would do is under way already, for somebody else. */
-export class Busy extends Error {
-  override readonly name = 'Busy'
+/** The checks of doctor are under way already. */
+export class UnderWay extends Error {
+  override readonly name = 'UnderWay'
 }
 
 export const NOT_OPEN: Trouble = {
@@ -28,6 +28,13 @@ export const BUSY: Trouble = {
   status: 503,
   title: 'Too many pages are asked for at once.',
   text: 'Deliveries come first. Try again in a moment.',
+  detail: null,
+}
+
+export const UNDER_WAY: Trouble = {
+  status: 503,
+  title: 'The checks are running already.',
+  text: 'Somebody else has started them, or you have before. Try again in a moment; they take a minute and a half at most.',
   detail: null,
 }
 
@@ -49,7 +56,7 @@ export function troubleOf(error: unknown): Trouble & { readonly isExpected: bool
       detail: error.message,
       isExpected: true,
     }
-  if (error instanceof Busy) return { ...BUSY, isExpected: true }
+  if (error instanceof UnderWay) return { ...UNDER_WAY, isExpected: true }
   if (error instanceof TooSlow)
     return {
       status: 503,
