@@ -11,6 +11,8 @@ export type Lanes = {
   readonly ask: Lane
   /** What operators and presence change. */
   readonly control: Lane
+  /** Ends what is under way in all of them, now. */
+  giveUp(): void
   close(): Promise<void>
 }
 
@@ -19,10 +21,14 @@ export function createLanes(place: PostgresPlace): Lanes {
   const lane = (name: string) => createLane({ ...place, name, naming })
   const accept = [lane('accept 1'), lane('accept 2')] as const
   const [work, ask, control] = [lane('work'), lane('ask'), lane('control')]
+  const all = [...accept, work, ask, control]
   return {
     ...{ accept, work, ask, control },
+    giveUp() {
+      for (const one of all) one.giveUp()
+    },
     async close() {
-      await Promise.all([...accept, work, ask, control].map((one) => one.close()))
+      await Promise.all(all.map((one) => one.close()))
     },
   }
 }
