@@ -79,6 +79,36 @@ describe('several services on one inbox', () => {
     expect(await other.inbox.lost(claims)).toHaveLength(2)
   })
 
+  it('register once when they were taken for dead, however often they hear of it', async () => {
+    const { replicas } = await openFleet(2)
+    const [frozen, other] = [replicas[0]!, replicas[1]!]
+    await beatAll(replicas, 1)
+    await beatAll([other], 6)
+    const result = await frozen.beat()
+    await frozen.inbox.accept(delivery('job-1'))
+    const claims = await claimFrom(frozen.inbox, 1)
+    // A second beat under the old number, whose message comes late.
+    await frozen.hear(result)
+    expect(await other.inbox.replicas()).toHaveLength(2)
+    expect(frozen.lost).toEqual([])
+    expect(await frozen.inbox.lost(claims)).toEqual([])
+  })
+
+  it('stop what one does alone before another may begin it', async () => {
+    const { replicas, clock } = await openFleet(1)
+    const begun = Promise.withResolvers<AbortSignal>()
+    const running = replicas[0]!.inbox.exclusively('retention', async (signal) => {
+      begun.resolve(signal)
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    })
+    const signal = await begun.promise
+    await beatAll(replicas, 1)
+    // Two seconds before others may take it for dead.
+    clock.advance(8_000)
+    await vi.waitFor(() => expect(signal.aborted).toBe(true), 3_000)
+    await running
+  })
+
   it('take nothing from anybody after an outage in which nobody reached the database', async () => {
     const { replicas, clock } = await openFleet(3)
     for (const id of ['a', 'b', 'c']) await replicas[0]!.inbox.accept(delivery(id))
