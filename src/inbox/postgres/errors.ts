@@ -38,9 +38,17 @@ export function isContention(error: unknown): boolean {
   return isFromServer(error) && ['40001', '40P01'].includes(codeOf(error)!)
 }
 
-/** Whether a row is at fault: its values cannot be stored. */
+/** Whether a row is at fault: its values cannot be stored (22, 23), or not in an index, being too long (54). */
 export function isOfRow(error: unknown): boolean {
-  return isFromServer(error) && /^(22|23)/.test(codeOf(error)!)
+  return isFromServer(error) && /^(22|23|54)/.test(codeOf(error)!)
+}
+
+/**
+ * Whether time may mend it, without a person: the connection broke, another transaction was in the way (40, 55P03), the server
+ * lacks connections, memory or disk (53), was interrupted (57) or met a fault of the system (58).
+ */
+export function mayPass(error: unknown): boolean {
+  return breaksConnection(error) || /^(40|53|55P03|57|58)/.test(codeOf(error)!)
 }
 
 /** The code of the server's error; null for any other. */

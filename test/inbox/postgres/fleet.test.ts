@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
 import { createManualClock } from '../../support/manual-clock.ts'
 import { testPostgres } from '../../support/postgres.ts'
@@ -257,5 +258,13 @@ describe('what PostgreSQL cannot store', () => {
     for (const claim of claims)
       expect(await inbox.settle(claim, progress(claim, { state: 'dead', reason }), attempt(), null)).toBe(true)
     expect((await inbox.get('nul'))!.reason).toEqual({ code: 'x', message: 'broken \ufffd \ufffd' })
+  })
+  it('is refused alone when it is too long for an index', async () => {
+    const { replicas } = await openFleet(1)
+    const { inbox } = replicas[0]!
+    const long = randomBytes(6_000).toString('base64')
+    const batch = [delivery('a'), delivery('b', { svixId: long }), delivery('c')]
+    const ended = await Promise.allSettled(batch.map((one) => inbox.accept(one)))
+    expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
   })
 })
