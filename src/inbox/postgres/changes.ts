@@ -126,8 +126,8 @@ export async function eraseJob(
   options: Options,
 ): Promise<Changing<'erased' | 'running' | 'unknown'>> {
   const work = createWork(tx, options)
-  await work.load([jobId])
-  const entry = work.find(jobId)
+  await work.load([storable(jobId)])
+  const entry = work.find(storable(jobId))
   const finish = async (value: 'erased' | 'running' | 'unknown') => {
     await tx.commit(work.statements())
     return { value, effects: work.effects() }

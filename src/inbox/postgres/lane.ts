@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { type ConnectOptions, connect, discard, SCHEMA, statementName } from './connect.ts'
 import { breaksConnection, CommitUnknown, isContention, refusesNames } from './errors.ts'
+import { storable } from './rows.ts'
 
 /**
  * A lane is one connection with one transaction at a time. It is made when it is needed, and made anew after it broke.
@@ -111,12 +112,12 @@ export function createLane(options: LaneOptions): Lane {
 
   async function transact<T>({ client, begin }: Connected, run: (tx: Transaction) => Promise<T>): Promise<T> {
     let isCommitted = false
-    const send = ({ text, values }: Statement): Promise<pg.QueryResult> =>
-      client.query(
-        options.naming.named && values
-          ? { name: statementName(schema, text), text, values: values as unknown[] }
-          : { text, values: values as unknown[] },
+    const send = ({ text, values: given }: Statement): Promise<pg.QueryResult> => {
+      const values = given?.map(storableValue) as unknown[]
+      return client.query(
+        options.naming.named && given ? { name: statementName(schema, text), text, values } : { text, values },
       )
+    }
     const begun = quiet(client.query(begin))
 
     async function all(statements: readonly Statement[]): Promise<Row[][]> {
@@ -221,6 +222,12 @@ export function createLane(options: LaneOptions): Lane {
 function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {})
   return promise
+}
+
+/** Whatever text is sent, of a list too, can be stored: one that cannot would fail its whole transaction. */
+function storableValue(value: unknown): unknown {
+  if (typeof value === 'string') return storable(value)
+  return Array.isArray(value) ? value.map(storableValue) : value
 }
 
 /** All results, or the first error: those after it only say that the transaction is over. */

@@ -3,7 +3,7 @@ import type { About, Replica } from '../fleet.ts'
 import { DATABASE_NOW } from './candidates.ts'
 import type { Lane } from './lane.ts'
 import { halfMoved } from './migrate.ts'
-import { storable } from './rows.ts'
+import { storable, storableJson } from './rows.ts'
 
 /** This process among the replicas: a row that it makes at its start, and again after it was declared dead. */
 
@@ -38,7 +38,7 @@ export function sourceOf(replica: number, lane: 0 | 1 | 2 | 3): number {
 /** @throws DatabaseRefused when a move into this inbox has begun meanwhile */
 export async function register(lane: Lane, about: About, now: number): Promise<number> {
   const { version, ...rest } = about
-  const values = [storable(`${hostname()}/${process.pid}`), storable(version), JSON.stringify(rest), Math.round(now)]
+  const values = [storable(`${hostname()}/${process.pid}`), storable(version), storableJson(rest), Math.round(now)]
   const [rows] = await lane.transaction((tx) => tx.commit([{ text: REGISTER, values }]))
   const [row] = rows!
   if (!row) throw halfMoved()
