@@ -24,13 +24,13 @@ export function refusesNames(error: unknown): boolean {
 }
 
 /**
- * Whether the connection is of no use any more: it broke, the server is going away (57P01 to 57P03), or it takes no writes
- * (25006: it was the primary, or never was). A new connection asks DNS again.
+ * Whether the connection is of no use any more: it broke, the server is going away (57P01 to 57P03), ended this session, which
+ * stood still for too long (25P03, 25P04), or takes no writes (25006: it was the primary, or never was). A new connection asks DNS again.
  */
 export function breaksConnection(error: unknown): boolean {
   if (!isFromServer(error)) return true
   const code = codeOf(error)!
-  return code === '25006' || code.startsWith('57P') || code.startsWith('08')
+  return ['25006', '25P03', '25P04'].includes(code) || code.startsWith('57P') || code.startsWith('08')
 }
 
 /** Whether the same transaction may succeed at once: others were in the way. */

@@ -87,7 +87,7 @@ export function createLane(options: LaneOptions): Lane {
       `SET LOCAL search_path TO "${schema}"`,
       `SET LOCAL statement_timeout = ${options.statementTimeout ?? STATEMENT_TIMEOUT_MS}`,
       `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
-      `SET LOCAL idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS}`,
+      `SET LOCAL idle_in_transaction_session_timeout = ${options.statementTimeout ?? STATEMENT_TIMEOUT_MS}`,
       ...(wanted ? [`SET LOCAL synchronous_commit = ${wanted}`] : []),
     ].join(';')
   }

@@ -16,10 +16,16 @@ export type Lanes = {
   close(): Promise<void>
 }
 
+/**
+ * An accept is answered by then or refused, ms: a connection that hangs is replaced while the sender still waits. The server
+ * ends what it was told there a second before, so that its locks are free.
+ */
+const ACCEPT = { answerTimeout: 8_000, statementTimeout: 7_000 }
+
 export function createLanes(place: PostgresPlace): Lanes {
   const naming = { named: true }
-  const lane = (name: string) => createLane({ ...place, name, naming })
-  const accept = [lane('accept 1'), lane('accept 2')] as const
+  const lane = (name: string, more = {}) => createLane({ ...place, name, naming, ...more })
+  const accept = [lane('accept 1', ACCEPT), lane('accept 2', ACCEPT)] as const
   const [work, ask, control] = [lane('work'), lane('ask'), lane('control')]
   const all = [...accept, work, ask, control]
   return {

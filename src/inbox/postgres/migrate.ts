@@ -68,7 +68,8 @@ async function checkServer(query: Query): Promise<void> {
 }
 
 async function migrate(query: Query, schema: string): Promise<void> {
-  await query('BEGIN')
+  // Whatever the role has for a default: a snapshot from before the lock would not show what another replica has made.
+  await query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
   await query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = 0`)
   await query('SELECT pg_advisory_xact_lock($1)', [lockOf(schema)])
   // IF NOT EXISTS is refused without the right to create, even where the schema exists.

@@ -89,6 +89,18 @@ it('refuses what is not durable in time when the network is frozen', async () =>
   await vi.waitFor(async () => expect(await inbox.accept(delivery('job-3'))).toMatchObject({ job: 'queued' }), 20_000)
 })
 
+it('accepts again before the sender gives up when its connections hang, and new ones do not', async () => {
+  const { proxy, inbox } = await openBehindProxy()
+  // Over both of its connections.
+  for (const id of ['a', 'b']) await inbox.accept(delivery(id))
+  proxy.decide = (type) => {
+    if (type !== 'R') return 'drop'
+    proxy.decide = () => 'pass'
+    return 'pass'
+  }
+  expect(await inbox.accept(delivery('job-2'))).toMatchObject({ job: 'queued' })
+})
+
 it('looks for news when a pooler lets it listen and delivers nothing, and says so', async () => {
   const { proxy, warnings } = await openBehindProxy()
   proxy.decide = (type) => (type === 'A' ? 'drop' : 'pass')

@@ -56,3 +56,17 @@ it('ends at once what hangs when it is given up, and everything behind it', asyn
   expect(await Promise.all(both)).toEqual(['the connection is closed', 'the connection is closed'])
   await closed
 })
+
+it('runs a transaction again whose session the server ended while this process stood still', async () => {
+  const admin = openLane()
+  const lane = openLane({ statementTimeout: 300 })
+  let runs = 0
+  const rows = await lane.transaction(async (tx) => {
+    const [own] = await tx.query<{ pid: number }>('SELECT pg_backend_pid() AS pid', [])
+    // The event loop stands still, and the message of the end waits for the next statement.
+    if (++runs === 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600)
+    return tx.query('SELECT 1 AS n FROM (SELECT $1::integer) AS pid', [own!.pid])
+  })
+  expect({ rows, runs }).toEqual({ rows: [{ n: 1 }], runs: 2 })
+  expect(await one(admin)).toEqual([{ n: 1 }])
+})

@@ -64,6 +64,15 @@ it('starts with a role that may create nothing on a schema that is up to date', 
   })
 })
 
+it('starts with roles whose transactions are read-only and serializable by default, several at once', async () => {
+  const { role, run, url } = await newRole('')
+  await run(`ALTER ROLE ${role} SET default_transaction_read_only = on`)
+  await run(`ALTER ROLE ${role} SET default_transaction_isolation = 'serializable'`)
+  const schema = newSchema()
+  await run(`CREATE SCHEMA ${schema} AUTHORIZATION ${role}`)
+  await Promise.all(Array.from({ length: 4 }, () => prepareSchema({ url, schema, migrate: true, insist: true })))
+})
+
 it('gives up a start that gets no answer, and stops at once when it is asked to', async () => {
   const proxy = await postgresProxy(server.url)
   let isAsked = false
