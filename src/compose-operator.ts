@@ -3,9 +3,10 @@ import { dirname, resolve } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { ApiDeps } from './http/api/api.ts'
 import { detailsOf, type Health } from './http/health.ts'
-import type { Inbox } from './inbox/inbox.ts'
+import type { AtRisk, Inbox } from './inbox/inbox.ts'
 import type { InboxPlace } from './inbox/open.ts'
 import type { Disk } from './operations/status.ts'
+import type { Previews } from './operator/preview/previews.ts'
 import type { Results } from './results/results.ts'
 import type { Config } from './settings/config.ts'
 import type { EventBus } from './telemetry/events.ts'
@@ -15,17 +16,18 @@ import { packageVersion } from './version.ts'
 type Stores = Pick<Config, 'database' | 'results'>
 
 type OperatorParts = {
-  readonly config: Stores & Pick<Config, 'minFreeDisk' | 'endpoints'>
+  readonly config: Stores & Pick<Config, 'minFreeDisk' | 'endpoints' | 'hidesContent'>
   readonly clock: Clock
   readonly scrub: Scrub
   readonly health: Health
   readonly events: EventBus
+  readonly atRisk: () => Promise<AtRisk | null>
   /** Null while the service is not started. */
-  readonly opened: () => { readonly inbox: Inbox; readonly results: Results } | null
+  readonly opened: () => { readonly inbox: Inbox; readonly results: Results; readonly previews: Previews } | null
 }
 
 /** Wires what operators work on: the running service itself. */
-export function composeApi({ config, clock, scrub, health, events, opened }: OperatorParts): ApiDeps {
+export function composeApi({ config, clock, scrub, health, events, atRisk, opened }: OperatorParts): ApiDeps {
   const version = packageVersion()
 
   function readiness() {
@@ -38,7 +40,7 @@ export function composeApi({ config, clock, scrub, health, events, opened }: Ope
     work() {
       const parts = opened()
       if (parts === null) return null
-      const { inbox: ledger, results } = parts
+      const { inbox: ledger, results, previews } = parts
       const disks = () => disksOf(config)
       const endpoints = [...config.endpoints.keys()]
       return {
@@ -46,8 +48,11 @@ export function composeApi({ config, clock, scrub, health, events, opened }: Ope
         results,
         endpoints,
         readiness,
+        atRisk,
         disks,
         minFree: config.minFreeDisk,
+        hidesContent: config.hidesContent,
+        previews,
         version,
         now: clock.now,
         scrub,

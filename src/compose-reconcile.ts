@@ -1,10 +1,11 @@
 import type { Clock } from './clock.ts'
 import type { Inbox } from './inbox/inbox.ts'
-import { createExclusively } from './reconcile/exclusively.ts'
+import { exclusivelyAcross } from './reconcile/exclusively.ts'
 import { type Reconcile, startReconcile } from './reconcile/reconcile.ts'
 import type { Client } from './reducto/client.ts'
 import { createFetchJob } from './reducto/fetch-job.ts'
 import { createFetchStatus } from './reducto/job-status.ts'
+import { createListJobs } from './reducto/list-jobs.ts'
 import type { Config } from './settings/config.ts'
 import type { EventBus } from './telemetry/events.ts'
 import type { Worker } from './worker/worker.ts'
@@ -24,7 +25,8 @@ export function composeReconcile(parts: ReconcileParts, opening: AsyncDisposable
   const reconcile = startReconcile({
     ledger: inbox,
     fetchStatus: createFetchStatus(createFetchJob(client, clock.now)),
-    ...{ clock, events, exclusively: createExclusively(), every: config.reconcileEvery },
+    listJobs: createListJobs(client, clock.now),
+    ...{ clock, events, exclusively: exclusivelyAcross(inbox), every: config.reconcileEvery },
     isRefused: () => worker.troubles.some(({ name }) => name === 'reducto_auth'),
   })
   opening.defer(() => reconcile.stop())

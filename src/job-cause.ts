@@ -25,5 +25,5 @@ export function causeOf({ code, message }: CleanReason): string {
   const shared = PARTICULAR.reduce((text, pattern) => text.replace(pattern, '#'), message.slice(0, MAX_MESSAGE))
   const cause = `${code}: ${shared.replace(/\s+/gu, ' ').trim()}`
   // A cut may go through a character of two units.
-  return cause.slice(0, MAX_CAUSE).toWellFormed()
+  return cause.slice(0, MAX_CAUSE).toWellFormed().trimEnd()
 }

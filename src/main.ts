@@ -10,6 +10,12 @@ import { SettingsError } from './settings/config.ts'
 /** Exit codes that scripts rely on. */
 const EXIT = { done: 0, problem: 1, wrongUse: 2, wrongSettings: 78 } as const
 
+/**
+ * The service's log has its own way out, and a service does not end because nobody reads it. What was submitted must be
+ * registered first.
+ */
+const OUTLIVE_READERS: ReadonlySet<string> = new Set(['serve', 'submit'])
+
 async function run(argv: readonly string[]): Promise<number> {
   if (asksForHelp(argv) && groupOf(argv[0] ?? '').length > 0 && /^-|^$/.test(argv[1] ?? ''))
     return help(argv.slice(0, 1))
@@ -21,8 +27,7 @@ async function run(argv: readonly string[]): Promise<number> {
 
 async function call({ entry, args }: Called): Promise<number> {
   const given = parseFor(entry.spec, args)
-  // The service's log has its own way out, and a service does not end because nobody reads it.
-  if (entry.spec.name !== 'serve') onReaderLeft(() => process.exit(EXIT.done))
+  if (!OUTLIVE_READERS.has(entry.spec.name)) onReaderLeft(() => process.exit(EXIT.done))
   const command = await entry.load()
   return command(given as Parameters<typeof command>[0])
 }

@@ -121,7 +121,7 @@ export function createRuntime({ config, log, events, clock: machine, onFatal }: 
   const atRisk = createAtRisk(() => opened?.inbox ?? null, machine)
   const live = { config, clock: machine, events, health, opened: () => opened }
   const metrics = () => composeMetrics({ ...live, bodies, atRisk })
-  const api = composeApi({ ...live, scrub })
+  const api = composeApi({ ...live, scrub, atRisk: atRisk.read })
   const pages = composePages({ ...live, atRisk: atRisk.read })
   const operator = config.admin && { tokens: config.admin, clock: machine, scrub, metrics: metrics(), api, pages }
 

@@ -1,8 +1,9 @@
 import type { CommandSpec, Options, Run } from './command.ts'
+import { actionsList } from './spec/actions.ts'
 import { deliveriesList, deliveriesRetry, deliveriesShow } from './spec/deliveries.ts'
 import { demo, handle, sendTest } from './spec/develop.ts'
 import { doctor } from './spec/doctor.ts'
-import { jobsAdd, jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
+import { jobsAdd, jobsCauses, jobsDelete, jobsList, jobsReplay, jobsRetry, jobsShow } from './spec/jobs.ts'
 import { backup, completion, help, move, pause, restore, resume, serve, status, version } from './spec/service.ts'
 import { dashboard, reconcile, submit } from './spec/submit.ts'
 
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Entry[] = [
   entry(pause, async () => (await import('./pause.ts')).runPause),
   entry(resume, async () => (await import('./pause.ts')).runResume),
   entry(jobsList, async () => (await import('./jobs/list.ts')).runList),
+  entry(jobsCauses, async () => (await import('./jobs/causes.ts')).runCauses),
   entry(jobsShow, async () => (await import('./jobs/show.ts')).runShow),
   entry(jobsAdd, async () => (await import('./jobs/add.ts')).runAdd),
   entry(jobsRetry, async () => (await import('./jobs/retry.ts')).runRetry),
@@ -33,6 +35,7 @@ export const COMMANDS: readonly Entry[] = [
   entry(deliveriesList, async () => (await import('./deliveries/list.ts')).runListDeliveries),
   entry(deliveriesShow, async () => (await import('./deliveries/show.ts')).runShowDelivery),
   entry(deliveriesRetry, async () => (await import('./deliveries/retry.ts')).runRetryDeliveries),
+  entry(actionsList, async () => (await import('./actions.ts')).runListActions),
   entry(submit, async () => (await import('./submit/submit.ts')).runSubmit),
   entry(dashboard, async () => (await import('./dashboard.ts')).runDashboard),
   entry(reconcile, async () => (await import('./reconcile.ts')).runReconcile),

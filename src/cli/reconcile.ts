@@ -27,22 +27,30 @@ export const runReconcile: Run<typeof reconcile> = async ({ values }) => {
   const now = Date.now
   const result = await reconcileListing(
     {
-      ...{ ledger: operator.ledger, listJobs: createListJobs(reducto.client, now), now },
+      ...{ ledger: operator.ledger, listJobs: createListJobs(reducto.client, now) },
       fetchStatus: createFetchStatus(createFetchJob(reducto.client, now)),
       onRead: (read) => progress.say(`read ${counted(read, 'ended job')}`),
     },
     { since, all, dryRun },
     new AbortController().signal,
   ).finally(progress.end)
-  const { queued, processing, incomplete } = result
+  const { queued, processing, unfinished, incomplete } = result
   if (values.json) printJson({ ...result, dryRun })
   else {
     const what = dryRun ? 'would be queued' : 'queued'
     print(`${counted(queued.length, 'job')} ended without a webhook and ${what}; ${processing} still processing\n`)
-    for (const jobId of queued.slice(0, MAX_NAMED)) print(`  ${jobId}\n`)
-    if (queued.length > MAX_NAMED) print(`  … and ${queued.length - MAX_NAMED} more\n`)
+    name(queued)
+    if (processing > 0) {
+      print('Still processing at Reducto:\n')
+      name(unfinished)
+    }
   }
   if (incomplete !== null) printError(`Not all was seen: ${incomplete}`)
   if (queued.length > 0 && !dryRun) await tellService(operator)
   return incomplete === null ? 0 : 1
+}
+
+function name(jobIds: readonly string[]): void {
+  for (const jobId of jobIds.slice(0, MAX_NAMED)) print(`  ${jobId}\n`)
+  if (jobIds.length > MAX_NAMED) print(`  … and ${jobIds.length - MAX_NAMED} more\n`)
 }

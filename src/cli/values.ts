@@ -54,7 +54,7 @@ export function jsonOf(name: string, text: string | undefined): unknown {
 }
 
 type FilterValues = {
-  readonly [K in 'state' | 'stage' | 'status' | 'type' | 'endpoint' | 'code' | 'error' | 'since' | 'q']:
+  readonly [K in 'state' | 'stage' | 'status' | 'type' | 'endpoint' | 'code' | 'cause' | 'error' | 'since' | 'q']:
     | string
     | undefined
 } & { readonly metadata: readonly string[] }
@@ -64,7 +64,7 @@ export function filterOf(values: FilterValues): JobFilter {
   const { state, stage, since, metadata, q } = values
   if (q !== undefined && (q.trim() === '' || q.trim().length > MAX_SEARCH_LENGTH))
     throw new WrongUse(`--q takes the start of an id, or words: up to ${MAX_SEARCH_LENGTH} characters`)
-  const texts = (['status', 'type', 'endpoint', 'code', 'error', 'q'] as const).flatMap((name) =>
+  const texts = (['status', 'type', 'endpoint', 'code', 'cause', 'error', 'q'] as const).flatMap((name) =>
     values[name] === undefined ? [] : [[name, values[name]]],
   )
   return {

@@ -31,7 +31,9 @@ export type DoctorContext = {
   /** Whether a service holds the database. */
   readonly isRunning: () => Promise<boolean>
   /** The operators' view of the inbox, opened once. @throws Skip when there is none */
-  readonly ledger: () => Promise<Pick<Ledger, 'list' | 'deliveries' | 'stats' | 'service'> & Pick<Fleet, 'replicas'>>
+  readonly ledger: () => Promise<
+    Pick<Ledger, 'list' | 'overdue' | 'deliveries' | 'stats' | 'service'> & Pick<Fleet, 'replicas'>
+  >
   /** What answers are recognised by; null when the inbox cannot be read. */
   readonly prover: () => Promise<Prover | null>
   /** Loads the handler in a thread of its own and calls it with a made-up result; null when that was declined. */

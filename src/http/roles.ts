@@ -69,7 +69,9 @@ export function createRoleGuards(
   function guard(required: Role, face: 'program' | 'person'): RequestHandler {
     return async (request, response, next) => {
       const caller = identities.identify(request)
-      if (caller === 'wrong_token') return refuseToken(request, response)
+      // A browser sends the password of a proxy in front along, which must not keep a person from the sign-in.
+      const isGuess = caller === 'wrong_token' || (caller === 'other_scheme' && face === 'program')
+      if (isGuess) return refuseToken(request, response)
       if (typeof caller === 'string') {
         if (face === 'person') return sendRefusal(request, response, askToSignIn(request))
         // Whoever tries no token guesses none.

@@ -45,6 +45,11 @@ export type Overdue = {
 /** Who registered a job, and when first, ms; null when nobody has. */
 export type Registered = { readonly registered: { readonly by: string; readonly at: number } | null }
 
+/** Reducto ends most jobs within minutes, and Svix delivers within seconds: an expected job is overdue after this, ms. */
+export const OVERDUE_AFTER_MS = 10 * 60_000
+/** While all is well the pause between two looks after overdue jobs grows to this many times RECONCILE_EVERY. */
+export const MAX_LOOK_FACTOR = 4
+
 /** The endpoint of a job while neither its registration nor a delivery says which. */
 export const UNSAID_ENDPOINT = 'default'
 

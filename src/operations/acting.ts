@@ -41,12 +41,20 @@ async function note({ ledger, actor, events }: ActingDeps, { what, filter, ids }
   return seq
 }
 
-/** Parts of a filter whose values may be a person's: the log of actions outlives what is erased. */
+/**
+ * Parts of a filter whose values may be a person's: the log of actions outlives what is erased. `q` has words of metadata, and an
+ * error may quote some.
+ */
+const OF_PERSONS: ReadonlySet<string> = new Set(['metadata', 'q', 'error'])
+
 function withoutPersons(filter: object): Readonly<Record<string, unknown>> {
   const given = Object.entries(filter).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(given.map(([name, value]) => [name, name === 'metadata' ? hidden(value) : value]))
+  return Object.fromEntries(given.map(([name, value]) => [name, OF_PERSONS.has(name) ? hidden(value) : value]))
 }
 
-function hidden(metadata: unknown): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.keys(metadata as object).map((name) => [name, '…']))
+const HIDDEN = '…'
+
+function hidden(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return HIDDEN
+  return Object.fromEntries(Object.keys(value).map((name) => [name, HIDDEN]))
 }

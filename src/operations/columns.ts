@@ -1,6 +1,11 @@
+import type { Action, Cause } from '../inbox/inbox.ts'
+import { stringifyLossless } from '../lossless-json.ts'
 import type { NotedDelivery } from './deliveries.ts'
 import type { ListedJob } from './list.ts'
-import { metadataPairs, stateOf } from './present.ts'
+import { metadataPairs, stateOf, toJson } from './present.ts'
+
+/** Ids that a row of an action shows. */
+const MAX_SHOWN_IDS = 3
 
 /**
  * A column of a list, as data: what it shows is the same wherever a list is shown. `time`: ms, shown as its distance from now.
@@ -19,7 +24,7 @@ export const JOB_COLUMNS: readonly Column<ListedJob>[] = [
   { name: 'updated_at', heading: 'CHANGED', where: 'always', value: (job) => ({ time: job.updatedAt }) },
   { name: 'type', heading: 'TYPE', where: 'always', value: (job) => ({ text: job.type ?? '' }) },
   { name: 'endpoint', heading: 'ENDPOINT', where: 'room', value: (job) => ({ text: job.endpoint }) },
-  { name: 'metadata', heading: 'METADATA', where: 'below', value: (job) => ({ text: metadataPairs(job.metadata) }) },
+  { name: 'metadata', heading: 'METADATA', where: 'below', value: (job) => ({ text: metadataText(job) }) },
   {
     name: 'reason',
     heading: 'REASON',
@@ -38,3 +43,37 @@ export const DELIVERY_COLUMNS: readonly Column<NotedDelivery>[] = [
   { name: 'job_id', heading: 'JOB', where: 'below', value: (one) => ({ text: one.jobId ?? '' }) },
   { name: 'note', heading: 'NOTE', where: 'below', value: (one) => ({ text: one.note ?? '' }) },
 ]
+
+export const CAUSE_COLUMNS: readonly Column<Cause>[] = [
+  { name: 'jobs', heading: 'JOBS', where: 'always', value: (one) => ({ text: String(one.jobs) }) },
+  { name: 'last_at', heading: 'LAST DIED', where: 'always', value: (one) => ({ time: one.lastAt }) },
+  { name: 'first_at', heading: 'FIRST', where: 'always', value: (one) => ({ time: one.firstAt }) },
+  { name: 'types', heading: 'TYPES', where: 'room', value: (one) => ({ text: one.types.join(', ') }) },
+  { name: 'endpoints', heading: 'ENDPOINTS', where: 'room', value: (one) => ({ text: one.endpoints.join(', ') }) },
+  { name: 'sample', heading: 'SUCH AS', where: 'always', value: (one) => ({ text: one.sample }) },
+  { name: 'cause', heading: 'CAUSE', where: 'below', value: (one) => ({ text: one.cause }) },
+]
+
+export const ACTION_COLUMNS: readonly Column<Action>[] = [
+  { name: 'at', heading: 'WHEN', where: 'always', value: (one) => ({ time: one.at }) },
+  { name: 'what', heading: 'WHAT', where: 'always', value: (one) => ({ text: one.what.replace('_', ' ') }) },
+  {
+    name: 'count',
+    heading: 'FOR',
+    where: 'always',
+    value: (one) => ({ text: one.count === 0 ? '' : String(one.count) }),
+  },
+  { name: 'who', heading: 'WHO', where: 'always', value: (one) => ({ text: one.who }) },
+  { name: 'role', heading: 'ROLE', where: 'room', value: (one) => ({ text: one.role }) },
+  { name: 'which', heading: 'WHICH', where: 'below', value: (one) => ({ text: whichOf(one) }) },
+]
+
+/** The filter, else the ids. */
+function whichOf({ filter, ids, count }: Action): string {
+  if (filter !== null) return stringifyLossless(toJson(filter))
+  return ids.slice(0, MAX_SHOWN_IDS).join(', ') + (count > MAX_SHOWN_IDS ? ', …' : '')
+}
+
+function metadataText({ metadata, isMetadataOmitted }: ListedJob): string {
+  return isMetadataOmitted ? 'too large for a list: `jobs show` has it' : metadataPairs(metadata)
+}

@@ -2,7 +2,7 @@ import type { Content, DeliveryDetail, DeliveryFilter, Ledger, ListedDelivery, P
 import { type ActingDeps, noteAction } from './acting.ts'
 import { resolveId, resolveIds } from './ids.ts'
 import { type Refusal, refuse, type Skipped } from './refusal.ts'
-import { allRows, type OnSearched, type Rows, wholePage } from './walk.ts'
+import { allRows, type OnSearched, type Rows, type WantedPage, wholePage } from './walk.ts'
 
 /** What a body is, as if it had just arrived. */
 export type ContentOf = (body: string) => Content
@@ -14,7 +14,7 @@ export type NotedDelivery = ListedDelivery & { readonly note: string | null }
 export async function listDeliveries(
   deps: { readonly ledger: Pick<Ledger, 'deliveries' | 'delivery'>; readonly contentOf: ContentOf },
   filter: DeliveryFilter,
-  page: { readonly limit: number; readonly cursor?: string | undefined },
+  page: WantedPage,
   onSearched: OnSearched = () => {},
 ): Promise<Rows<NotedDelivery>> {
   return noted(deps, await wholePage((part) => deps.ledger.deliveries(filter, part), page, onSearched))

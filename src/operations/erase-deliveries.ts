@@ -11,19 +11,26 @@ export type EraseDeliveriesDeps = ActingDeps & {
 const OF_DELIVERIES: ReadonlySet<string> = new Set(['metadata', 'endpoint', 'since', 'until'])
 
 /**
- * Erases the bodies of ignored and rejected deliveries that have this metadata: whoever erases all of a person's jobs means
- * these too. A filter that asks for a job's state, status or reason means jobs alone. Returns how many, or would in a dry run.
+ * The ignored and rejected deliveries that have this metadata, `max` of them at most: whoever erases all of a person's jobs
+ * means these too. A filter that asks for a job's state, status or reason means jobs alone.
  */
-export async function eraseDeliveriesLike(
-  deps: EraseDeliveriesDeps,
+export async function deliveriesLike(
+  deps: Pick<EraseDeliveriesDeps, 'ledger'>,
   filter: JobFilter,
-  { dryRun, onSearched }: { readonly dryRun: boolean; readonly onSearched: OnSearched },
-): Promise<number> {
+  { max, onSearched }: { readonly max: number; readonly onSearched: OnSearched },
+): Promise<readonly string[]> {
   const { metadata } = filter
   const parts = Object.entries(filter).filter(([, value]) => value !== undefined)
-  if (metadata === undefined || parts.some(([part]) => !OF_DELIVERIES.has(part))) return 0
-  const ids = await idsOf(deps, filter, metadata, onSearched)
-  if (dryRun) return ids.length
+  if (metadata === undefined || parts.some(([part]) => !OF_DELIVERIES.has(part))) return []
+  return idsOf(deps, filter, metadata, max, onSearched)
+}
+
+/** Erases the bodies of these deliveries. Returns how many. */
+export async function eraseDeliveries(
+  deps: EraseDeliveriesDeps,
+  filter: JobFilter | null,
+  ids: readonly string[],
+): Promise<number> {
   await noteAction(deps, { what: 'erase_deliveries', filter, ids })
   let erased = 0
   for (const id of ids) if (await deps.ledger.eraseDelivery(id)) erased++
@@ -31,9 +38,10 @@ export async function eraseDeliveriesLike(
 }
 
 async function idsOf(
-  { ledger }: EraseDeliveriesDeps,
+  { ledger }: Pick<EraseDeliveriesDeps, 'ledger'>,
   { endpoint, since, until }: JobFilter,
   metadata: NonNullable<JobFilter['metadata']>,
+  max: number,
   onSearched: OnSearched,
 ): Promise<readonly string[]> {
   const ids: string[] = []
@@ -46,7 +54,9 @@ async function idsOf(
     for await (const row of allRows((page) => ledger.deliveries(filter, page), onSearched)) {
       if (until !== undefined && row.receivedAt > until) continue
       const body = (await ledger.delivery(row.svixId))?.body ?? null
-      if (body !== null && hasMembers(body, metadata)) ids.push(row.svixId)
+      if (body === null || !hasMembers(body, metadata)) continue
+      if (ids.length === max) return ids
+      ids.push(row.svixId)
     }
   }
   return ids

@@ -2,10 +2,10 @@ import type { JobRow, Ledger } from '../inbox/inbox.ts'
 import { ERASED } from '../job.ts'
 import type { Results } from '../results/results.ts'
 import { type ActingDeps, noteAction } from './acting.ts'
-import { type EraseDeliveriesDeps, eraseDeliveriesLike } from './erase-deliveries.ts'
-import type { Refusal, Skipped } from './refusal.ts'
+import { deliveriesLike, type EraseDeliveriesDeps, eraseDeliveries } from './erase-deliveries.ts'
+import { type Refusal, refuse, type Skipped } from './refusal.ts'
 import type { BulkResult } from './requeue.ts'
-import { type Bulk, type SelectDeps, selectJobs } from './select.ts'
+import { type Bulk, MAX_BULK, type SelectDeps, selectJobs } from './select.ts'
 
 export type EraseDeps = {
   readonly ledger: Pick<Ledger, 'get' | 'erase'>
@@ -17,7 +17,7 @@ export type EraseResult = BulkResult & { readonly deliveries: number }
 
 /**
  * Erases jobs: result, metadata and bodies. Their ids stay, so that no repeated delivery brings them back. By a person's
- * metadata it also erases what came of that person and was not understood.
+ * metadata it also erases what came of that person and was not understood. `expect` is for both together.
  */
 export async function eraseJobs(
   deps: EraseDeps & SelectDeps & EraseDeliveriesDeps,
@@ -26,22 +26,52 @@ export async function eraseJobs(
 ): Promise<EraseResult | Refusal> {
   // By their ids erased jobs are erased again: files may have been left.
   const whyNot = (job: JobRow) => ('filter' in bulk && job.reason?.code === ERASED.code ? 'was erased already' : null)
-  const selected = await selectJobs(deps, bulk, whyNot)
+  const { expect, ...unbound } = bulk
+  const selected = await selectJobs(deps, unbound, whyNot)
   if (selected.is === 'refused') return selected
-  const { ids, named, until, isMore } = selected
-  const dryRun = bulk.dryRun ?? false
+  const { ids, named, until } = selected
+  const { dryRun = false, onSearched = () => {} } = bulk
   const skipped: Skipped[] = [...selected.skipped]
   const filter = 'filter' in bulk ? bulk.filter : null
+  // One more than may be erased says that there are more.
+  const like = filter && (await deliveriesLike(deps, { ...filter, until }, { max: MAX_BULK + 1, onSearched }))
+  const deliveryIds = like?.slice(0, MAX_BULK) ?? []
+  const isMore = selected.isMore || (like?.length ?? 0) > MAX_BULK
+  const count = ids.length + deliveryIds.length
+  if (expect !== undefined && (isMore || count > expect)) return changed(ids.length, deliveryIds.length, isMore, expect)
   const action = dryRun ? undefined : await noteAction(deps, { what: 'erase', filter, ids })
   for (const [index, id] of dryRun ? [] : ids.entries()) {
-    const failure = await eraseJob(deps, id, signal, async () => action)
+    const isBound = 'filter' in bulk || bulk.until !== undefined
+    const failure =
+      (isBound ? await changedSince(deps, id, until) : null) ?? (await eraseJob(deps, id, signal, async () => action))
     if (failure !== null) skipped.push({ id, why: failure.why })
     bulk.onProgress?.(index + 1, ids.length)
   }
   const failed = skipped.length - selected.skipped.length
-  const { onSearched = () => {} } = bulk
-  const deliveries = filter === null ? 0 : await eraseDeliveriesLike(deps, { ...filter, until }, { dryRun, onSearched })
+  const deliveries = dryRun ? deliveryIds.length : await eraseDeliveries(deps, filter, deliveryIds)
   return { is: 'done', jobs: ids.length - failed, dryRun, ids, named, skipped, until, isMore, deliveries }
+}
+
+function changed(jobs: number, deliveries: number, isMore: boolean, expected: number): Refusal {
+  const others = deliveries > 0 ? ` and ${deliveries} deliveries without a job` : ''
+  const found = isMore ? `more than ${MAX_BULK} jobs` : `${jobs} jobs${others}`
+  return refuse(
+    'changed',
+    `${found} match, not ${expected}${deliveries > 0 ? ' in all' : ''}: look at them again with a dry run; nothing was done`,
+    {
+      count: jobs + deliveries,
+    },
+  )
+}
+
+/** Many take a while: a job that somebody queued again meanwhile is no longer what was shown. */
+async function changedSince(
+  { ledger }: EraseDeps,
+  id: string,
+  until: number,
+): Promise<{ readonly why: string } | null> {
+  const job = await ledger.get(id)
+  return job !== null && job.updatedAt > until ? { why: 'is not erased: it changed after it was selected' } : null
 }
 
 /** Erases the job with exactly this id, as an action of its own. */

@@ -1,14 +1,25 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { JobFilter, JobRow, Ledger, Page } from '../inbox/inbox.ts'
-import { type OnSearched, type Rows, wholePage } from './walk.ts'
+import { type OnSearched, type Rows, type WantedPage, wholePage } from './walk.ts'
 
 /** Reads the metadata of a delivery's text; null when there is none. Never throws. */
 export type MetadataOf = (body: string) => unknown
 
-/** `metadata`: as the job was submitted with; null when there is none, or it was erased. */
-export type ListedJob = JobRow & { readonly metadata: unknown }
+/**
+ * `metadata`: as the job was submitted with; null when there is none, or it was erased. `isMetadataOmitted`: it is too large for
+ * a list; the job itself has it.
+ */
+export type ListedJob = JobRow & { readonly metadata: unknown; readonly isMetadataOmitted?: true }
 
 /** Bodies that are read at once: each may have 1 MiB. */
 const BODIES_AT_ONCE = 20
+/**
+ * A list reads the metadata of no larger body, characters: a page of 50 of 1 MiB would hold up the thread that accepts
+ * deliveries for seconds. Most have less than 4 KiB.
+ */
+export const MAX_LISTED_BODY_CHARS = 64 * 1024
+/** Characters that are parsed before others have their turn: about a millisecond. */
+const CHARS_A_TURN = 32 * 1024
 
 export type ListDeps = { readonly ledger: Pick<Ledger, 'list' | 'bodies'>; readonly metadataOf: MetadataOf }
 
@@ -16,7 +27,7 @@ export type ListDeps = { readonly ledger: Pick<Ledger, 'list' | 'bodies'>; reado
 export async function listJobs(
   deps: ListDeps,
   filter: JobFilter,
-  page: { readonly limit: number; readonly cursor?: string | undefined },
+  page: WantedPage,
   onSearched: OnSearched = () => {},
 ): Promise<Rows<ListedJob>> {
   const found = await wholePage((part) => deps.ledger.list(filter, part), page, onSearched)
@@ -35,12 +46,21 @@ export async function withMetadata(
   rows: readonly JobRow[],
 ): Promise<readonly ListedJob[]> {
   const listed: ListedJob[] = []
+  let chars = 0
   for (let at = 0; at < rows.length; at += BODIES_AT_ONCE) {
     const part = rows.slice(at, at + BODIES_AT_ONCE)
     const bodies = await ledger.bodies(part.map(({ jobId }) => jobId))
     for (const [index, row] of part.entries()) {
       const body = bodies[index] ?? null
-      listed.push({ ...row, metadata: body === null ? null : metadataOf(body) })
+      if (body === null) listed.push({ ...row, metadata: null })
+      else if (body.length > MAX_LISTED_BODY_CHARS) listed.push({ ...row, metadata: null, isMetadataOmitted: true })
+      else {
+        listed.push({ ...row, metadata: metadataOf(body) })
+        chars += body.length
+      }
+      if (chars < CHARS_A_TURN) continue
+      chars = 0
+      await nextTurn()
     }
   }
   return listed

@@ -1,4 +1,5 @@
-import type { JobRow } from '../inbox/inbox.ts'
+import type { JobFilter, JobRow } from '../inbox/inbox.ts'
+import type { JobState } from '../job.ts'
 import type { Results } from '../results/results.ts'
 import { type Refusal, refuse } from './refusal.ts'
 import { type BulkResult, type RequeueDeps, requeueSelected } from './requeue.ts'
@@ -17,14 +18,14 @@ export type ReplayResult = BulkResult & { readonly unsaved: number }
 /** Records that are read at once: a bucket answers after a tenth of a second. */
 const MAX_PARALLEL = 8
 
-/** Hands saved results over again; nothing is fetched. A filter that names no state is for done jobs. */
+/** Hands saved results over again; nothing is fetched. A filter that names no state is for done jobs, or for the dead ones of its cause. */
 export async function replayJobs(deps: ReplayDeps, bulk: Bulk, signal: AbortSignal): Promise<ReplayResult | Refusal> {
   if (!deps.hasHandler)
     return refuse(
       'no_handler',
       'there is nothing to call: neither HANDLER nor FORWARD_URL is set. Set one of them, restart the service, then replay',
     )
-  const which = 'filter' in bulk ? { ...bulk, filter: { state: 'done' as const, ...bulk.filter } } : bulk
+  const which = 'filter' in bulk ? { ...bulk, filter: { state: usualState(bulk.filter), ...bulk.filter } } : bulk
   const { expect, ...unbound } = which
   const selected = await selectJobs(deps, unbound, whyNotReplayed)
   if (selected.is === 'refused') return selected
@@ -37,6 +38,10 @@ export async function replayJobs(deps: ReplayDeps, bulk: Bulk, signal: AbortSign
     )
   const result = await requeueSelected(deps, saved, bulk, { what: 'replay' })
   return result.is === 'refused' ? result : { ...result, unsaved: selected.ids.length - saved.ids.length }
+}
+
+function usualState({ cause }: JobFilter): JobState {
+  return cause === undefined ? 'done' : 'dead'
 }
 
 /** Queueing a job that is still to be fetched would fetch it. */

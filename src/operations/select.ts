@@ -57,7 +57,8 @@ export async function selectJobs(
   bulk: Bulk,
   whyNot: (job: JobRow) => string | null,
 ): Promise<Selected | Refusal> {
-  const until = bulk.until ?? now()
+  // A bound in the future would take jobs that change after they were shown.
+  const until = Math.min(bulk.until ?? Number.POSITIVE_INFINITY, now())
   const found =
     'ids' in bulk ? await named(ledger, bulk.ids, bulk, bulk.isExact ?? false) : matching(ledger, bulk, until)
   const [ids, shown, skipped]: [string[], JobRow[], Skipped[]] = [
@@ -83,7 +84,7 @@ export async function selectJobs(
       { count: ids.length },
     )
   }
-  const bound = 'filter' in bulk ? { ...bulk.filter, until } : {}
+  const bound = 'filter' in bulk ? { ...bulk.filter, until } : bulk.until === undefined ? {} : { until }
   return { is: 'selected', ids, named: shown, skipped, until, bound, isMore }
 }
 

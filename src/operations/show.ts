@@ -2,7 +2,7 @@ import type { JobDetail, Ledger } from '../inbox/inbox.ts'
 import type { JobRecord } from '../results/record.ts'
 import type { Results } from '../results/results.ts'
 import { resolveId } from './ids.ts'
-import { type MetadataOf, withMetadata } from './list.ts'
+import type { MetadataOf } from './list.ts'
 import type { Refusal } from './refusal.ts'
 
 export type ShownJob = {
@@ -25,7 +25,8 @@ export async function showJob(deps: ShowDeps, id: string, signal: AbortSignal): 
   const job = await deps.ledger.get(resolved.id)
   // Pruned since its id was looked up.
   if (job === null) return { is: 'refused', code: 'unknown', message: `there is no job ${id}` }
-  const [listed] = await withMetadata(deps, [job])
+  const [body = null] = await deps.ledger.bodies([resolved.id])
+  const metadata = body === null ? null : deps.metadataOf(body)
   const record = await deps.results.record(resolved.id, signal)
-  return { is: 'job', job: { ...job, metadata: listed?.metadata ?? null }, record }
+  return { is: 'job', job: { ...job, metadata }, record }
 }

@@ -15,10 +15,16 @@ type GetPage<Row> = (page: Page) => Promise<Rows<Row>>
 /** Rows that one request of a walk asks for. */
 const ROWS_A_REQUEST = 500
 
+/** Whether to look further: somebody waits for the page. */
+type HasTime = () => boolean
+
+/** `hasTime`: the page is given as far as it is when there is none left; `next` says that there is more to search then. */
+export type WantedPage = { readonly limit: number; readonly cursor?: string | undefined; readonly hasTime?: HasTime }
+
 /** A page of `limit` rows, or of all that are left: over as many pages of the inbox as that takes. */
 export async function wholePage<Row>(
   get: GetPage<Row>,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+  { limit, cursor, hasTime = () => true }: WantedPage,
   onSearched: OnSearched,
 ): Promise<Rows<Row>> {
   const rows: Row[] = []
@@ -26,7 +32,7 @@ export async function wholePage<Row>(
   for (;;) {
     const page = await get({ limit: limit - rows.length, ...from(next) })
     rows.push(...page.rows)
-    if (rows.length >= limit || page.next === null) return { ...page, rows }
+    if (rows.length >= limit || page.next === null || !hasTime()) return { ...page, rows }
     next = page.next
     if (page.searchedTo !== null) onSearched(page.searchedTo)
   }

@@ -14,6 +14,8 @@ export type ConfirmModel = {
   readonly doing: Doing
   /** How many match now. */
   readonly count: number
+  /** Deliveries without a job whose bodies go with them. */
+  readonly deliveries: number
   /** The first of them. */
   readonly named: readonly JobRow[]
   /** Jobs that were named, but are left alone, and why. */
@@ -55,20 +57,21 @@ const VERBS: Readonly<Record<Doing, { readonly do: string; readonly what: string
 
 /** Asks before many jobs are touched. The number is named, and never more are taken. */
 export function confirmPage(page: Page, model: ConfirmModel): Layout {
-  const { doing, count, changedFrom } = model
+  const { doing, count, deliveries, changedFrom } = model
   const verb = VERBS[doing]
-  const number = `${count} ${count === 1 ? 'job' : 'jobs'}`
+  const number = numberOf(model)
+  const all = count + deliveries
   const changed =
     changedFrom !== null &&
-    html`<p class="notice refused" role="alert">${count} match now, not ${changedFrom}: nothing was done. Look at them again.</p>`
+    html`<p class="notice refused" role="alert">${all} match now, not ${changedFrom}: nothing was done. Look at them again.</p>`
   const body =
-    count === 0
+    all === 0
       ? html`<p class="inside">No job matches any more. <a href="${to(page, ['jobs'])}">Back to the jobs</a></p>`
       : html`<p class="inside muted">${verb.what}</p>${model.isMore && html`<p class="inside">One call takes ${count} at most; the rest needs another one.</p>`}${named(page, model)}${form(page, model, `${verb.do} ${number}`)}`
   const options = [
     ...model.args,
     ...(doing === 'refetch' ? ['--refetch'] : []),
-    ...(model.args[0]?.startsWith('--') ? ['--expect', String(count)] : []),
+    ...(model.args[0]?.startsWith('--') ? ['--expect', String(all)] : []),
   ]
   return {
     title: `${verb.do} ${number}`,
@@ -76,6 +79,18 @@ export function confirmPage(page: Page, model: ConfirmModel): Layout {
     live: null,
     body: html`${changed}${otherDoings(page, model)}${card(html`${verb.do} ${number}?`, body)}${skippedCard(model)}<div class="under">${copyable(commandText(verb.command, options), 'Copy the command')}</div>`,
   }
+}
+
+/** For somebody who follows the link of a colleague who may change things. */
+export function readOnlyPage(page: Page): Layout {
+  const body = html`<p class="inside">You are signed in with the token that only reads. <a href="${to(page, ['jobs'])}">Go to the jobs</a></p>`
+  return { title: 'Read only', place: 'jobs', live: null, body: card('This changes jobs', body) }
+}
+
+function numberOf({ count, deliveries }: ConfirmModel): string {
+  const jobs = `${count} ${count === 1 ? 'job' : 'jobs'}`
+  if (deliveries === 0) return jobs
+  return `${jobs} and ${deliveries} ${deliveries === 1 ? 'delivery' : 'deliveries'} without a job`
 }
 
 /** The same jobs, for something else. */
@@ -95,8 +110,8 @@ function named(page: Page, { named: rows, count }: ConfirmModel): Html {
   )}</tbody></table>${more > 0 && html`<p class="empty inside"><br>and ${more} more.</p>`}`
 }
 
-function form(page: Page, { doing, count, until, fields }: ConfirmModel, text: string): Html {
-  const all: Query = { ...fields, do: doing, until, expect: count }
+function form(page: Page, { doing, count, deliveries, until, fields }: ConfirmModel, text: string): Html {
+  const all: Query = { ...fields, do: doing, until, expect: count + deliveries }
   const inputs = Object.entries(all).flatMap(([name, value]) =>
     [value]
       .flat()

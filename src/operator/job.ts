@@ -52,7 +52,7 @@ function head(page: Page, { job, apiUrl, record, hasHandler }: JobModel): Html {
   const canQueue = page.role === 'write' && isRequeueable(job)
   const isReplay = record !== null && record.gave_up === undefined && hasHandler
   const act = (what: string, text: string, kind: string) =>
-    html`<form method="post" action="${to(page, ['jobs', jobId, what])}"><button class="${kind}" data-key="${what === 'fetch' ? '' : 'r'}">${text}</button></form>`
+    html`<form method="post" action="${to(page, ['jobs', jobId, what])}"><input type="hidden" name="until" value="${page.now}"><button class="${kind}" data-key="${what === 'fetch' ? '' : 'r'}">${text}</button></form>`
   const ask = (what: string, text: string, kind: string) =>
     html`<a class="button ${kind}" href="${to(page, ['confirm'], { do: what, id: jobId })}">${text}</a>`
   return html`<div class="job-head"><div class="name"><a href="${to(page, ['jobs'])}">Jobs</a><span class="faint">/</span>${copyable(jobId, 'Copy the id')}</div><div class="actions">${canQueue && (isReplay ? act('replay', 'Replay handler', 'main') : act('retry', job.state === 'queued' ? 'Try now' : 'Retry', 'main'))}${canQueue && record !== null && ask('refetch', 'Fetch anew…', '')}${copies(jobId, apiUrl)}${page.role === 'write' && ask('delete', 'Delete…', 'danger')}</div></div>`

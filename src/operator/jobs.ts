@@ -50,7 +50,7 @@ const SPANS: readonly (readonly [value: string, text: string])[] = [
 export function jobsPage(page: Page, model: JobsModel): Layout {
   const { rows, filter } = model
   const body = html`${filterForm(page, model)}${chips(page, model)}${others(page, model)}
-<form method="get" action="${to(page, ['confirm'])}" id="rows">${rows.length > 0 ? table(page, rows) : nothing(model)}${page.role === 'write' && rows.length > 0 && bulk(page, model)}</form>
+<form method="get" action="${to(page, ['confirm'])}" id="rows"><input type="hidden" name="until" value="${page.now}">${rows.length > 0 ? table(page, rows) : nothing(model)}${page.role === 'write' && rows.length > 0 && bulk(page, model)}</form>
 ${under(page, model)}`
   return { title: filter.state === 'dead' ? 'Dead jobs' : 'Jobs', place: 'jobs', live: model.isFirst ? 5 : null, body }
 }
@@ -88,7 +88,14 @@ function chips(page: Page, { query, counts }: JobsModel): Html {
 
 /** The names of filters that have no field of their own. */
 function moreFilters(query: Query): readonly string[] {
-  return ['stage', 'code', 'error', 'cause', ...Object.keys(query).filter((name) => name.startsWith('metadata.'))]
+  return [
+    'stage',
+    'code',
+    'error',
+    'cause',
+    'until',
+    ...Object.keys(query).filter((name) => name.startsWith('metadata.')),
+  ]
 }
 
 /** These filters, each with a link that takes it away. */
@@ -115,7 +122,11 @@ function jobRow(page: Page, job: ListedJob, picks: boolean): Html {
   const { jobId, type, endpoint } = job
   const why = whyNotDone(page, job)
   const pick = html`<td class="pick-cell"><span class="pick"><input type="checkbox" name="id" value="${jobId}" aria-label="Select ${jobId}"></span></td>`
-  return html`<tr id="job-${jobId}">${picks && pick}<td class="in-state">${stateLabel(job)}</td><td class="in-id">${idLink(page, jobId)}</td><td class="in-type">${type === null ? html`<span class="faint">–</span>` : visible(type)}</td><td class="in-meta">${!page.hidesContent && pairsLine(job.metadata)}${why !== null && html`<div class="second">${why}</div>`}</td><td class="muted away">${endpoint}</td><td class="number muted away">${tookOf(job)}</td><td class="number in-when">${agoTime(job.updatedAt, page)}</td></tr>`
+  return html`<tr id="job-${jobId}">${picks && pick}<td class="in-state">${stateLabel(job)}</td><td class="in-id">${idLink(page, jobId)}</td><td class="in-type">${type === null ? html`<span class="faint">–</span>` : visible(type)}</td><td class="in-meta">${!page.hidesContent && metadataOf(job)}${why !== null && html`<div class="second">${why}</div>`}</td><td class="muted away">${endpoint}</td><td class="number muted away">${tookOf(job)}</td><td class="number in-when">${agoTime(job.updatedAt, page)}</td></tr>`
+}
+
+function metadataOf({ metadata, isMetadataOmitted }: ListedJob): Html {
+  return isMetadataOmitted ? html`<span class="faint">metadata too large for a list</span>` : pairsLine(metadata)
 }
 
 /** The start of an id is enough to tell one from another; the whole stands behind it. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { MAX_LOOK_FACTOR } from '../inbox/expected.ts'
 import type { Ledger } from '../inbox/inbox.ts'
 import { NO_REASON } from '../signals.ts'
 import type { EventBus } from '../telemetry/events.ts'
@@ -6,8 +7,11 @@ import type { Exclusively } from './exclusively.ts'
 import { createLook, type Look, type LookDeps } from './look.ts'
 import { createSilence, type Silence } from './silence.ts'
 
-/** While all is well the pause grows to this many times RECONCILE_EVERY. */
-const MAX_FACTOR = 4
+/**
+ * The pause after a look that used up its calls, ms: thousands of jobs are overdue then, as after a day with the endpoint
+ * disabled, and Reducto keeps their results for 12 hours. So 100,000 of them are looked after in time, at a few calls a second.
+ */
+const BUDGET_PAUSE_MS = 20_000
 /** Svix makes its last attempt after 27 h 35 min, and resends nothing by itself later. Ms. */
 const SVIX_GIVES_UP_MS = 28 * 3_600_000
 
@@ -38,14 +42,14 @@ export function startReconcile(deps: ReconcileDeps): Reconcile {
   const { signal } = stopping
   const look = createLook(deps)
   const silence: Silence = createSilence(deps)
-  let factor = 1
+  let pause = every ?? 0
 
   async function once(): Promise<void> {
     const lookedAt = await ledger.looked()
     tellLongStop(lookedAt)
     if (deps.isRefused()) return
     const found = await look(signal)
-    factor = found.missed.length > 0 || found.stopped !== null ? 1 : Math.min(factor * 2, MAX_FACTOR)
+    pause = pauseAfter(found, every ?? 0, pause)
     await tell(found)
   }
 
@@ -61,7 +65,7 @@ export function startReconcile(deps: ReconcileDeps): Reconcile {
     silence.missed(missed)
     events.emit('missedWebhooks', {
       ...{ count: missed.length, overdue, asked, jobIds: missed.slice(0, 3).map(({ jobId }) => jobId) },
-      cause: likelyCause(Math.min(...missed.map(({ createdAt }) => createdAt)), lastVerifiedAt),
+      cause: likelyCause(missed, lastVerifiedAt),
     })
   }
 
@@ -76,7 +80,7 @@ export function startReconcile(deps: ReconcileDeps): Reconcile {
   if (every !== null)
     loops.push(
       loop(
-        () => every * factor,
+        () => pause,
         () => deps.exclusively('reconcile', once),
         'look after overdue jobs',
       ),
@@ -90,11 +94,21 @@ export function startReconcile(deps: ReconcileDeps): Reconcile {
   }
 }
 
-/** What a person should look at first. `since`: when the first of the missed jobs was registered, ms. */
-export function likelyCause(since: number, lastVerifiedAt: number | null): string {
+function pauseAfter({ missed, stopped }: Look, every: number, before: number): number {
+  if (stopped === 'budget') return Math.min(every, BUDGET_PAUSE_MS)
+  if (missed.length > 0 || stopped !== null) return every
+  return Math.min(Math.max(before, every) * 2, every * MAX_LOOK_FACTOR)
+}
+
+/** What a person should look at first. */
+export function likelyCause(missed: Look['missed'], lastVerifiedAt: number | null): string {
+  const ended = missed.filter(({ status }) => status !== null)
+  if (ended.length === 0)
+    return 'Reducto serves none of these jobs to this key: are their ids right, and were they submitted with another key or region, or purged?'
   if (lastVerifiedAt === null)
     return 'no verified delivery has ever arrived: is the endpoint in Svix, with this URL and this signing secret?'
-  if (lastVerifiedAt < since)
+  // Deliveries that came before the last of them was submitted say nothing about what became of it.
+  if (lastVerifiedAt < Math.max(...ended.map(({ createdAt }) => createdAt)))
     return `no verified delivery has arrived since ${new Date(lastVerifiedAt).toISOString()}: has Svix disabled the endpoint, or can it not reach this service? See its message attempts`
   return 'other deliveries arrive: were these jobs submitted without mode svix, or to a channel that no endpoint listens to?'
 }

@@ -22,17 +22,15 @@ export function createRhythm() {
   }
 
   return {
-    /** Where the week begins that `now` is the end of. */
-    from: (now: number) => now - WEEK_MS,
     /** From when on all deliveries are known. */
     begin(at: number): void {
       knownFrom = Math.min(knownFrom ?? at, at)
     },
-    /** In order of time. */
-    arrived(at: number): void {
+    /** In order of time. `gapAt`: until then nothing could arrive, and no pause goes back further. */
+    arrived(at: number, gapAt: number | null = null): void {
       const hour = Math.floor(at / HOUR_MS)
       const entry = hours.get(hour) ?? { count: 0, longest: 0 }
-      if (lastAt !== null) entry.longest = Math.max(entry.longest, at - lastAt)
+      if (lastAt !== null) entry.longest = Math.max(entry.longest, at - Math.max(lastAt, gapAt ?? lastAt))
       entry.count++
       hours.set(hour, entry)
       lastAt = at
@@ -40,15 +38,20 @@ export function createRhythm() {
     },
     /**
      * For how long nothing has arrived, when that is too long; null else, and while no whole week is known. A service that
-     * has just started waits as long before it complains.
+     * listens only since `listeningSince` waits as long before it complains.
      */
-    brokenSince(now: number, startedAt: number): number | null {
+    brokenSince(now: number, listeningSince: number): number | null {
       if (knownFrom === null || knownFrom > now - WEEK_MS || lastAt === null) return null
-      const known = [...hours].filter(([hour]) => (hour + 1) * HOUR_MS >= now - WEEK_MS).map(([, entry]) => entry)
+      // The week before the silence: what it would push out of a week up to now is the very pause to compare it with, as
+      // the last weekend's on the morning of a holiday.
+      const from = lastAt - WEEK_MS
+      const known = [...hours].filter(([hour]) => (hour + 1) * HOUR_MS >= from).map(([, entry]) => entry)
       if (known.reduce((sum, { count }) => sum + count, 0) < MIN_DELIVERIES) return null
       const limit = Math.max(TIMES * Math.max(...known.map(({ longest }) => longest)), MIN_SILENCE_MS)
-      const silent = now - Math.max(lastAt, startedAt)
+      const silent = now - Math.max(lastAt, listeningSince)
       return silent > limit ? now - lastAt : null
     },
   }
 }
+
+export type Rhythm = ReturnType<typeof createRhythm>

@@ -2,7 +2,7 @@ import { causesOf } from '../causes.ts'
 import { codeOf } from '../error-text.ts'
 import { isJobId } from '../job.ts'
 import type { Client } from './client.ts'
-import { readError } from './errors.ts'
+import { ReductoError, readError } from './errors.ts'
 
 /** What Reducto can be asked to do with a document so that a webhook tells the end. */
 export type SubmitKind = 'parse' | 'extract' | 'split' | 'edit' | 'pipeline'
@@ -13,7 +13,7 @@ export type SubmitKind = 'parse' | 'extract' | 'split' | 'edit' | 'pipeline'
  */
 export type Submitted =
   | { readonly is: 'submitted'; readonly jobId: string }
-  | { readonly is: 'refused' | 'lost'; readonly message: string }
+  | { readonly is: 'refused' | 'lost'; readonly error: ReductoError }
 
 export type SubmitOptions = {
   readonly channels: readonly string[]
@@ -30,9 +30,15 @@ export function submissionOf(kind: SubmitKind, input: string, { channels, metada
   const given = objectOf(kind === 'edit' ? options.webhook : options.async)
   const told = metadata === undefined ? {} : { metadata }
   const to = channels.length === 0 ? {} : { channels }
-  if (kind === 'edit') return { ...options, document_url: input, webhook: { ...given, ...to, ...told, mode: 'svix' } }
-  const webhook = { ...objectOf(given.webhook), ...to, mode: 'svix' }
+  if (kind === 'edit')
+    return { ...options, document_url: input, webhook: { ...svixSettings(given), ...to, ...told, mode: 'svix' } }
+  const webhook = { ...svixSettings(objectOf(given.webhook)), ...to, mode: 'svix' }
   return { ...options, input, async: { ...given, ...told, webhook } }
+}
+
+/** The address of a direct webhook means nothing to Svix. */
+function svixSettings({ url: _, ...others }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return others
 }
 
 /** The metadata of such a body; undefined when it has none. */
@@ -52,11 +58,14 @@ export async function submitJob(
     const resource = client.sdk[kind] as unknown as { runJob(body: object, options: object): Promise<unknown> }
     const answer = await client.call(signal, async (callSignal) => resource.runJob(body, { signal: callSignal }))
     const jobId: unknown = (answer as { job_id?: unknown } | null)?.job_id
-    return isJobId(jobId) ? { is: 'submitted', jobId } : { is: 'lost', message: 'the answer names no job' }
+    return isJobId(jobId)
+      ? { is: 'submitted', jobId }
+      : { is: 'lost', error: new ReductoError('unreadable', 'the answer names no job') }
   } catch (error) {
-    const { status, message } = readError(error, Date.now())
+    const read = readError(error, Date.now())
+    const { status } = read
     const isRefused = status === null ? wasNeverSent(error) : status >= 300 && status < 500 && status !== 408
-    return { is: isRefused ? 'refused' : 'lost', message }
+    return { is: isRefused ? 'refused' : 'lost', error: read }
   }
 }
 

@@ -128,7 +128,7 @@ export const SETTINGS = {
   ADMIN_HIDE_CONTENT: setting(oneOf(['on', 'off']), {
     default: 'off',
     group: 'For operators',
-    doc: 'on hides metadata, bodies and results on the operator’s pages: whoever has a token of ADMIN_TOKEN sees those of one job after a click, which is noted in the log of actions; with ADMIN_READ_TOKEN nobody does.',
+    doc: 'on hides metadata, bodies and results on the operator’s pages and in the API: whoever has a token of ADMIN_TOKEN sees those of one job after a click, which is noted in the log of actions; with ADMIN_READ_TOKEN nobody does. In the API content=show takes the place of the click.',
   }),
   DATABASE_URL: setting(databaseUrl, {
     default: 'sqlite:./data/receiver.db',

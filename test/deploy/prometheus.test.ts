@@ -86,6 +86,10 @@ describe('deploy/prometheus/alerts.yaml', () => {
     }
   })
 
+  it('leaves to the service what is a silence: a night and a weekend are none', () => {
+    expect(rules.find(({ alert }) => alert === 'ReceiverSilence')?.expr).toBe('max(reducto_receiver_silence) == 1')
+  })
+
   it('has a test for each rule', () => {
     const tested = parse(fileText('deploy/prometheus/alerts.test.yaml')).tests.flatMap(
       ({ alert_rule_test }: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }) =>

@@ -7,7 +7,9 @@ import { findingOf, ok, problem, Skip, warning } from '../../src/doctor/finding.
 import { isPublic } from '../../src/doctor/outside/dns.ts'
 import { jobsOf, latestDelivery } from '../../src/doctor/pages.ts'
 import type { JobRow, Ledger } from '../../src/inbox/inbox.ts'
+import { openMemory } from '../../src/inbox/memory/inbox.ts'
 import { createScrub } from '../../src/telemetry/scrub.ts'
+import { createManualClock } from '../support/manual-clock.ts'
 
 const NOW = 1_800_000_000_000
 const HOUR = 3_600_000
@@ -75,14 +77,40 @@ describe('addresses', () => {
 })
 
 describe('expected jobs', () => {
+  /** What the check finds of jobs of these ages. */
+  async function checked(ages: readonly number[], every: number | null = 15 * 60_000) {
+    const clock = createManualClock()
+    const inbox = openMemory({ clock })
+    for (const [index, age] of ages.entries()) {
+      clock.jump(-age)
+      await inbox.expect(`job-${index}`, { by: 'test' })
+      clock.jump(age)
+    }
+    const settings = { get: () => every }
+    return expected.run(
+      { ledger: async () => inbox, now: clock.now, settings } as unknown as DoctorContext,
+      neverAborts,
+    )
+  }
+
   it.each([
-    ['none', [], 'ok'],
-    ['of a minute ago', [60_000], 'ok'],
-    ['of two hours ago', [60_000, 2 * HOUR], 'warning'],
-    ['of yesterday', [24 * HOUR], 'problem'],
-  ])('%s', async (_what, ages, status) => {
-    const rows = ages.map((age, index) => ({ jobId: `job-${index}`, createdAt: NOW - age }))
-    expect(await expected.run(contextWith(rows), neverAborts)).toMatchObject({ status })
+    ['none', [], 'ok', /no job is overdue/],
+    ['of a minute ago', [60_000], 'ok', /no job is overdue/],
+    ['that the service has not asked for yet', [60_000, HOUR], 'ok', /1 expected job is overdue, and the service asks/],
+    ['of two hours ago', [60_000, 2 * HOUR], 'warning', /1 expected job is overdue.*\(job-1\)/],
+    ['of yesterday', [24 * HOUR], 'problem', /1 for more than 12 hours/],
+  ])('%s', async (_what, ages, status, found) => {
+    expect(await checked(ages)).toMatchObject({ status, found: expect.stringMatching(found) })
+  })
+
+  it('are many, and all are counted', async () => {
+    const { found } = await checked(Array.from({ length: 1_500 }, () => 2 * HOUR))
+    expect(found).toMatch(/^1500 expected jobs are overdue.*job-2, …/)
+  })
+
+  it('have a cure that names the command that finds them, and who should ask', async () => {
+    expect((await checked([50 * HOUR])).cure).toMatch(/every 15 to 60 min.*`reconcile --since 4d`/)
+    expect((await checked([HOUR], null)).cure).toMatch(/RECONCILE_EVERY is off.*`reconcile --since 2d`/)
   })
 })
 

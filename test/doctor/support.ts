@@ -1,11 +1,14 @@
-import { expect } from 'vitest'
-import type { Checked, Report } from '../../src/doctor/doctor.ts'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, onTestFinished } from 'vitest'
+import { openDoctor } from '../../src/cli/doctor/context.ts'
+import { type Checked, type Report, runDoctor } from '../../src/doctor/doctor.ts'
 import { newSecret } from '../../src/signing.ts'
-import type { Reducto } from '../../src/simulator/reducto.ts'
+import { type Reducto, startReducto } from '../../src/simulator/reducto.ts'
 import { freePort } from '../support/port.ts'
 import { isReady, type RealProcess, spawnReceiver } from '../support/process.ts'
-import { testEnv, testReducto } from '../support/service.ts'
-import { tempFolder } from '../support/temp.ts'
+import { testEnv } from '../support/service.ts'
 
 export type Diagnosed = Report & { readonly code: number | null; of(name: string): Checked }
 
@@ -14,20 +17,75 @@ export type Running = {
   readonly reducto: Reducto
   readonly env: Record<string, string>
   readonly url: string
-  /** Runs `doctor --json` beside the service, with these settings more. */
+  /** Runs `doctor` beside the service, with these settings more; with options, as a process. */
   doctor(more?: Record<string, string>, ...args: string[]): Promise<Diagnosed>
+  /** The same, which waits 3 s for the public URL rather than 15. */
+  hastyDoctor(more: Record<string, string>): Promise<Diagnosed>
 }
 
-/** A service as a process, with two endpoints, and stopped with the test. */
-export async function startService(more: Record<string, string> = {}): Promise<Running> {
-  const reducto = await testReducto()
+type OnFinished = (end: () => Promise<void>) => void
+
+/** A service as a process, with two endpoints, and stopped with the test, or when `onFinished` says so. */
+export async function startService(
+  more: Record<string, string> = {},
+  onFinished: OnFinished = onTestFinished,
+): Promise<Running> {
+  const reducto = await startReducto()
+  onFinished(() => reducto.stop())
   const port = String(await freePort())
   const secrets = { SVIX_WEBHOOK_SECRET: newSecret(), SVIX_WEBHOOK_SECRET_DEV: newSecret() }
-  const env = { ...testEnv(tempFolder(), reducto, secrets.SVIX_WEBHOOK_SECRET), ...secrets, PORT: port, ...more }
-  const service = spawnReceiver(['serve'], env)
+  const env = {
+    ...testEnv(folderUntil(onFinished), reducto, secrets.SVIX_WEBHOOK_SECRET),
+    ...secrets,
+    PORT: port,
+    ...more,
+  }
+  const service = spawnReceiver(['serve'], env, undefined, undefined, undefined, onFinished)
   await service.line(isReady)
-  const doctor: Running['doctor'] = (changed = {}, ...args) => diagnose({ ...env, ...changed }, ...args)
-  return { service, reducto, env, url: `http://127.0.0.1:${port}`, doctor }
+  const doctor: Running['doctor'] = (changed = {}, ...args) =>
+    needsProcess(changed, args) ? diagnose({ ...env, ...changed }, ...args) : diagnoseHere({ ...env, ...changed })
+  const hastyDoctor: Running['hastyDoctor'] = (changed) =>
+    diagnoseHere({ ...env, ...changed }, { timeout: SHORT_TIMEOUT_MS })
+  return { service, reducto, env, url: `http://127.0.0.1:${port}`, doctor, hastyDoctor }
+}
+
+function folderUntil(onFinished: OnFinished): string {
+  const folder = mkdtempSync(join(tmpdir(), 'receiver-doctor-'))
+  onFinished(async () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  return folder
+}
+
+/** A service that the tests of a file share, since doctor leaves nothing behind. */
+export function sharedService(more: Record<string, string> = {}): () => Promise<Running> {
+  const ends: (() => Promise<void>)[] = []
+  let started: Promise<Running> | null = null
+  afterAll(async () => {
+    for (const end of ends.reverse()) await end()
+  })
+  return () => {
+    started ??= startService(more, (end) => void ends.push(end))
+    return started
+  }
+}
+
+/** Options are the command's, and trusted certificates are read when a process starts. */
+function needsProcess(changed: Readonly<Record<string, string>>, args: readonly string[]): boolean {
+  return args.length > 0 || 'NODE_EXTRA_CA_CERTS' in changed
+}
+
+/** How long answers are waited for in this process, ms: the causes are the same as after 15 s. */
+const SHORT_TIMEOUT_MS = 3_000
+
+/** The same in this process, which starts none; with the exit code that the command would have. */
+async function diagnoseHere(env: Record<string, string>, options: { timeout?: number } = {}): Promise<Diagnosed> {
+  const opened = await openDoctor({ url: null, sample: true, env, ...options })
+  try {
+    const report = await runDoctor(opened.context)
+    const code = opened.context.settings.problems.length > 0 ? 78 : Number(report.worst === 'problem')
+    return { ...report, code, of: (name) => report.checks.find((check) => check.name === name)! }
+  } finally {
+    await opened.close()
+  }
 }
 
 /** `doctor --json` as a process. */

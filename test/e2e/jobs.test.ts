@@ -188,7 +188,7 @@ describe('jobs', () => {
   })
 
   it.each([
-    [['jobs'], 'jobs takes one of list, show, add, retry, replay, delete'],
+    [['jobs'], 'jobs takes one of list, causes, show, add, retry, replay, delete'],
     [['jobs', 'retry'], 'jobs retry takes job ids, or options that say which: --state dead'],
     [['jobs', 'list', '--state', 'lost'], '--state takes one of expected, queued'],
     [['jobs', 'list', '--since', 'soon'], '--since takes a duration'],

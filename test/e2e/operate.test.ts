@@ -149,6 +149,61 @@ describe('jobs', () => {
   })
 })
 
+describe('causes and actions', () => {
+  it('are shown, and jobs of one cause are found, retried and deleted', async () => {
+    const on = await start()
+    for (const [id, refuse] of Object.entries({ a: 'customer 1', b: 'customer 22', c: 'out of luck' }))
+      await on.deliver(on.reducto.addJob({ id }), { refuse })
+    const cause = 'refused: customer #'
+    const causes = await on.run('jobs', 'causes')
+    expect(causes.output).toMatch(
+      /^JOBS +LAST DIED +FIRST +SUCH AS\n1 .* c\n {4}refused: out of luck\n2 .* b\n {4}refused: customer #\n$/,
+    )
+    expect(await on.json('jobs', 'causes')).toMatchObject({
+      causes: [{ jobs: 1 }, { cause, jobs: 2, code: 'refused', sample: 'b', last_at: expect.stringMatching(/Z$/) }],
+      searched_to: null,
+    })
+    expect((await on.json('jobs', 'list', '--cause', cause)).rows.map((row) => row.job_id)).toEqual(['b', 'a'])
+    expect(await on.json('jobs', 'replay', '--cause', cause, '--dry-run')).toMatchObject({ jobs: 2, expect: 2 })
+    expect(await on.run('jobs', 'retry', '--cause', cause, '--wait')).toMatchObject({
+      output: expect.stringContaining('2 jobs will be queued again'),
+    })
+    expect((await on.run('jobs', 'delete', '--cause', cause)).output).toMatch(/^2 jobs erased/)
+    expect((await on.json('jobs', 'causes')).causes).toHaveLength(1)
+    const listed = await on.run('actions', 'list', '--wide')
+    expect(listed.output).toMatch(
+      /^WHEN +WHAT +FOR +WHO +ROLE +WHICH\n.* erase +2 +cli:\S+ +cli +\{"cause":"refused: customer #"\}\n.* retry +2 +cli:/,
+    )
+    const first = await on.json('actions', 'list', '--limit', '1')
+    expect(first).toMatchObject({
+      rows: [{ what: 'erase', role: 'cli', count: 2, ids: ['b', 'a'], filter: { cause } }],
+      next: expect.stringMatching(/^\d+$/),
+    })
+    expect(await on.json('actions', 'list', '--cursor', String(first.next))).toMatchObject({
+      ...{ rows: [{ what: 'retry', filter: { state: 'dead', cause } }], next: null },
+    })
+  })
+
+  it('a deletion bounds deliveries that concern no job too', async () => {
+    const on = await start()
+    await on.deliver(on.reducto.addJob({ id: 'aaaa' }), { user_id: 1 })
+    await on.post({ metadata: { user_id: 1 } })
+    const which = ['jobs', 'delete', '--metadata', 'user_id=1']
+    const dry = await on.run(...which, '--dry-run')
+    expect(dry.output).toMatch(
+      /^1 job would be erased: .*\n {2}aaaa .*\n1 delivery that concerned no job: the body would be erased too\nTo do it with these and no others, add: --until \S+ --expect 2\n$/,
+    )
+    expect(await on.json(...which, '--dry-run')).toMatchObject({ jobs: 1, deliveries: 1, expect: 2 })
+    expect(await on.run(...which, '--expect', '1')).toMatchObject({
+      ...{ code: 1, output: expect.stringMatching(/1 jobs and 1 deliveries without a job match, not 1 in all/) },
+    })
+    expect(await on.run(...which, '--expect', '2')).toEqual({
+      code: 0,
+      output: '1 job erased: result, metadata and bodies\n1 delivery that concerned no job: the body was erased too\n',
+    })
+  })
+})
+
 describe('deliveries', () => {
   it('are listed and shown with their bodies, also those that were not understood, and read again', async () => {
     const on = await start()

@@ -1,8 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { newSecret } from '../../src/signing.ts'
+import { listening } from '../doctor/proxy.ts'
 import { isReady, spawnReceiver } from '../support/process.ts'
 import { testEnv, testReducto } from '../support/service.ts'
 import { tempFolder } from '../support/temp.ts'
@@ -22,7 +25,7 @@ async function start() {
   }
   const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).output)
   const shown = async (jobId: string) => json('jobs', 'show', jobId)
-  return { folder, reducto, service, run, json, shown }
+  return { env, folder, reducto, service, run, json, shown }
 }
 
 describe('submit', () => {
@@ -96,6 +99,8 @@ describe('submit', () => {
     [['submit', 'classify', 'https://example.com/a.pdf'], 'submit takes one of parse, extract, split, edit, pipeline'],
     [['submit', 'parse', 'missing.pdf'], 'there is no such file'],
     [['submit', 'parse', '.'], 'is no file'],
+    [['submit', 'parse', '/dev/null'], 'is no file'],
+    [['submit', 'parse', `./${'x'.repeat(300)}.pdf`], 'ENAMETOOLONG'],
     [['submit', 'parse', 'ftp://example.com/a.pdf'], 'inputs are files'],
     [['submit', 'parse', 'https://e.com/a', '--metadata', '{'], '--metadata takes JSON'],
     [['submit', 'parse', 'https://e.com/a', '--endpoint', '../x'], 'endpoint'],
@@ -107,6 +112,81 @@ describe('submit', () => {
     expect(await command.exited).toBe(2)
     expect(command.output()).toContain(message)
   })
+})
+
+describe('submit, ended early', () => {
+  /** A Reducto that answers submissions when told to, on sockets of its own. */
+  async function slowReducto() {
+    const asked: (() => void)[] = []
+    const arrived = new EventEmitter()
+    const server = createServer((request, response) => {
+      request.resume().on('end', () => {
+        asked.push(() => response.setHeader('content-type', 'application/json').end(`{"job_id":"job-${asked.length}"}`))
+        arrived.emit('asked', asked.length)
+      })
+    })
+    return { asked, arrived, url: `http://127.0.0.1:${await listening(server)}` }
+  }
+
+  async function interrupted(...args: string[]) {
+    const on = await start()
+    const { asked, arrived, url } = await slowReducto()
+    const first = once(arrived, 'asked')
+    const command = spawnReceiver(
+      ['submit', 'parse', ...args, '--concurrency', '1'],
+      { ...on.env, REDUCTO_BASE_URL: url },
+      on.folder,
+    )
+    await first
+    return { asked, command, shown: on.shown }
+  }
+
+  const INPUTS = ['https://example.com/a.pdf', 'https://example.com/b.pdf']
+
+  it('awaits the answer that is under way, registers its job, and submits nothing more', async () => {
+    const { asked, command, shown } = await interrupted(...INPUTS)
+    command.child.kill('SIGINT')
+    await once(command.child.stderr!, 'data')
+    asked[0]!()
+    expect(await command.exited).toBe(1)
+    expect(command.output()).toContain('Stopping: nothing more is submitted, and the answers of 1 input are awaited')
+    expect(command.output()).toContain('1 input was not submitted: stopped by SIGINT')
+    expect(await shown('job-1')).toMatchObject({ state: 'expected' })
+    expect(asked).toHaveLength(1)
+  }, 60_000)
+
+  it('does the same when nobody reads its output any more', async () => {
+    const { asked, command, shown } = await interrupted(...INPUTS, ...INPUTS.map((url) => `${url}?2`))
+    command.child.stdout!.destroy()
+    asked[0]!()
+    await command.exited
+    const { length } = asked
+    expect(length).toBeLessThan(3)
+    expect(await shown('job-1')).toMatchObject({ state: 'expected' })
+  }, 60_000)
+})
+
+describe('submit of files', () => {
+  it('refuses an empty one before anything is sent, and names one that vanishes as that', async () => {
+    const { folder, reducto, run } = await start()
+    writeFileSync(join(folder, 'empty.pdf'), '')
+    expect(await run('submit', 'parse', 'https://example.com/a.pdf', 'empty.pdf')).toMatchObject({
+      code: 2,
+      output: expect.stringContaining('empty.pdf: is empty'),
+    })
+    expect(reducto.submissions).toEqual([])
+  }, 60_000)
+
+  it('stops at the first refusal of the key', async () => {
+    const { folder, reducto, run } = await start()
+    const names = Array.from({ length: 12 }, (_, n) => `${n}.pdf`)
+    for (const name of names) writeFileSync(join(folder, name), name)
+    reducto.setAccountFault({ is: 'status', status: 401, body: { detail: 'Invalid API key' } })
+    const { code, output } = await run('submit', 'parse', ...names, '--concurrency', '1')
+    expect(code).toBe(1)
+    expect(output).toContain('11 inputs were not submitted: Reducto refuses the key')
+    expect(output.match(/Invalid API key/g)!.length).toBeLessThan(4)
+  }, 60_000)
 })
 
 it('dashboard prints the link, and says what it is', async () => {

@@ -1,8 +1,8 @@
 import request from 'supertest'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createEvents } from '../../src/telemetry/events.ts'
 import { parsePrometheus, sampleValue } from '../support/prometheus.ts'
-import { event, signed, testService } from '../support/service.ts'
+import { delivery, event, signed, testService } from '../support/service.ts'
 
 const WRITE = 'a-token-that-writes'
 const READ = 'a-token-that-reads-1'
@@ -47,6 +47,15 @@ describe('GET /metrics of a service', () => {
     for (const words of [secret.slice(6), reducto.apiKey, READ, WRITE, jobId]) expect(text).not.toContain(words)
     // What the first look asked is seen by the next one.
     expect(sampleValue(await scrape(url, WRITE), 'read_seconds_count', { question: 'stats' })).toBeGreaterThan(0)
+  })
+
+  it('tells how far the index of search is, and how large', async () => {
+    const { url, inbox } = await testService({ env: TOKENS })
+    await inbox.accept(delivery('job-1', { metadata: { name: 'needle' } }))
+    await vi.waitFor(async () => expect(await inbox.searchLag()).toBe(0), { timeout: 10_000 })
+    const text = await scrape(url)
+    expect(sampleValue(text, 'search_lag_rows')).toBe(0)
+    expect(sampleValue(text, 'inbox_bytes', { part: 'search' })).toBeGreaterThan(0)
   })
 
   it('does not exist without ADMIN_TOKEN', async () => {

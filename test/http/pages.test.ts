@@ -71,6 +71,26 @@ describe('content that is hidden (ADMIN_HIDE_CONTENT)', () => {
     await post(`/deliveries/${svixId}/content`, {}, READ).expect(403)
   })
 
+  it('cannot be found out by searching either, with the token that only reads', async () => {
+    const { get, jobId, inbox } = await rig({ ADMIN_HIDE_CONTENT: 'on' })
+    const svixId = (await inbox.get(jobId))!.deliveries[0]!.svixId
+    for (const query of ['q=a-secret-customer', 'q=a-secr', 'q=customer%3Aa-secret-customer'])
+      expect((await get(`/jobs?${query}`, READ).expect(200)).text, query).not.toContain(`job-${jobId}`)
+    for (const value of ['a-secret-customer', 'another'])
+      await get(`/jobs?metadata.customer=${value}`, READ).expect(400)
+    // What it may see it finds, and whoever may see all finds all.
+    for (const query of [`q=${jobId.slice(0, 8)}`, `q=${svixId}`, 'state=done'])
+      expect((await get(`/jobs?${query}`, READ).expect(200)).text, query).toContain(`job-${jobId}`)
+    for (const query of ['q=a-secret-customer', 'metadata.customer=a-secret-customer'])
+      expect((await get(`/jobs?${query}`).expect(200)).text, query).toContain(`job-${jobId}`)
+  })
+
+  it('has no files on the page of its job', async () => {
+    const { get, jobId } = await rig({ ADMIN_HIDE_CONTENT: 'on' })
+    for (const token of [WRITE, READ])
+      expect((await get(`/jobs/${jobId}`, token).expect(200)).text).not.toMatch(/href="[^"]*\/files\//)
+  })
+
   it('else it is there, as text', async () => {
     const { get, jobId } = await rig()
     const { text } = await get(`/jobs/${jobId}?result=wait`).expect(200)
@@ -108,6 +128,26 @@ describe('while the results cannot be read', () => {
   })
 })
 
+describe('a list that takes long to search', () => {
+  it('is shown after a second as far as it is, with how far back it looked', async () => {
+    const { get, inbox } = await rig()
+    let asked = 0
+    const searched = { rows: [], next: '7', searchedTo: Date.parse('2026-01-02T03:04:05Z') }
+    // Each look finds nothing, and there is always more.
+    const look = async () => {
+      if (++asked > 100_000) throw new Error('searched without an end')
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      return searched
+    }
+    Object.assign(inbox, { list: look, deliveries: look })
+    const { text } = await get('/jobs?error=zzz').expect(200)
+    expect(text).toContain('Nothing among those searched so far.')
+    expect(text).toMatch(/searched back to 2 Jan/)
+    expect(text).toMatch(/href="[^"]*cursor=7"/)
+    await get('/deliveries?q=zzz').expect(200)
+  })
+})
+
 describe('a query that means nothing', () => {
   it.each([
     '/jobs?state=nowhere',
@@ -125,6 +165,12 @@ describe('a query that means nothing', () => {
     '/confirm?do=explode&state=dead',
     '/confirm?state=dead',
     '/confirm?do=retry&id=..%2F',
+    '/jobs?id=j-1',
+    '/jobs?expect=3',
+    '/jobs?do=retry',
+    '/jobs?until=soon',
+    '/confirm?do=retry&state=dead&cursor=5',
+    '/confirm?do=retry&until=2026-11-25T12:00Z',
   ])('%s is told, and nothing is shown in its place', async (path) => {
     const { get } = await rig()
     expect((await get(path).expect(400)).text).toContain('This address means nothing')
@@ -163,6 +209,45 @@ describe('changes', () => {
     expect((await inbox.get(jobId))?.reason).toBeNull()
   })
 
+  it('the reading token is offered nothing that changes', async () => {
+    const { get, jobId, inbox } = await rig()
+    const svixId = (await inbox.get(jobId))!.deliveries[0]!.svixId
+    const list = inbox.list
+    let searched = 0
+    Object.assign(inbox, {
+      list: (...args: Parameters<typeof list>) => {
+        searched++
+        return list(...args)
+      },
+    })
+    const asked = await get(`/confirm?do=delete&state=done`, READ).expect(403)
+    expect(searched).toBe(0)
+    const pages = ['/', '/jobs', `/jobs/${jobId}`, '/dead', '/deliveries', `/deliveries/${svixId}`, '/actions']
+    const texts = await Promise.all(pages.map(async (path) => (await get(path, READ).expect(200)).text))
+    for (const text of [asked.text, ...texts]) {
+      const forms = [...text.matchAll(/<form[^>]* method="post"[^>]*action="([^"]*)"/g)].map(([, action]) => action)
+      expect(forms.filter((action) => !action!.endsWith('sign-out'))).toEqual([])
+      expect(text).not.toMatch(/formaction|confirm\?|name="id"/)
+    }
+  })
+
+  it('a deletion by metadata counts the deliveries without a job that go with it', async () => {
+    const { get, post, inbox } = await rig()
+    await inbox.accept({
+      ...{ ...delivery('x', { at: Date.now() - 1_000 }), svixId: 'msg_odd' },
+      ...{ body: '{"metadata":{"customer":"a-secret-customer"}}', content: { is: 'ignored' } as const },
+    })
+    const which = { do: 'delete', 'metadata.customer': 'a-secret-customer' }
+    const { text } = await get(`/confirm?${new URLSearchParams(which)}`).expect(200)
+    expect(text).toContain('Delete 1 job and 1 delivery without a job?')
+    expect(text).toContain('name="expect" value="2"')
+    const until = /name="until" value="(\d+)"/.exec(text)![1]!
+    await post('/bulk', { ...which, until, expect: '1' }).expect(409)
+    expect((await inbox.delivery('msg_odd'))!.body).not.toBeNull()
+    await post('/bulk', { ...which, until, expect: '2' }).expect(303)
+    expect((await inbox.delivery('msg_odd'))!.body).toBeNull()
+  })
+
   it('the reading token changes nothing', async () => {
     const { post, jobId } = await rig()
     for (const path of [
@@ -174,6 +259,41 @@ describe('changes', () => {
       '/deliveries/x/retry',
     ])
       await post(path, { do: 'retry', id: jobId }, READ).expect(403)
+  })
+
+  it('a filter by time is one on every page, and bounds what is done', async () => {
+    const { get, jobId } = await rig()
+    expect((await get('/jobs?until=2020-01-01T00:00Z').expect(200)).text).not.toContain(`job-${jobId}`)
+    expect((await get('/jobs?until=2099-01-01T00:00Z').expect(200)).text).toContain(`job-${jobId}`)
+    expect((await get('/confirm?do=delete&state=done&until=2020-01-01T00:00Z').expect(200)).text).toContain(
+      'No job matches',
+    )
+    // What is not over yet bounds nothing: jobs that change until then were not shown.
+    const { text } = await get('/confirm?do=delete&state=done&until=2099-01-01T00:00Z').expect(200)
+    expect(Number(/name="until" value="(\d+)"/.exec(text)![1])).toBeLessThanOrEqual(Date.now())
+  })
+
+  it('what was finished since it was shown is not done again, from a second window either', async () => {
+    const { post, get, jobId, inbox } = await rig()
+    const shownAt = /name="until" value="(\d+)"/.exec((await get(`/jobs/${jobId}`)).text)![1]!
+    const before = (await inbox.get(jobId))!.updatedAt - 1
+    for (const until of [String(before)]) {
+      for (const path of [`/jobs/${jobId}/retry`, `/jobs/${jobId}/replay`])
+        expect((await post(path, { until }).expect(303)).headers.location).toMatch(/refused=changed/)
+      expect((await post('/bulk', { do: 'retry', id: jobId, until }).expect(303)).headers.location).toMatch(
+        /refused=changed/,
+      )
+    }
+    expect((await inbox.get(jobId))!.state).toBe('done')
+    expect((await post(`/jobs/${jobId}/retry`, { until: shownAt }).expect(303)).headers.location).toMatch(/did=retry/)
+  })
+
+  it('who looked is noted for what is there, by its whole id', async () => {
+    const { post, jobId, inbox } = await rig({ ADMIN_HIDE_CONTENT: 'on' })
+    const svixId = (await inbox.get(jobId))!.deliveries[0]!.svixId
+    for (const path of ['/jobs/none/content', '/deliveries/none/content', `/deliveries/${svixId.slice(0, 20)}/content`])
+      await post(path).expect(303)
+    expect((await inbox.actions({ limit: 9 })).rows).toEqual([])
   })
 
   it('a notice says only what this service has to say', async () => {

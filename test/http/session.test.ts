@@ -255,6 +255,18 @@ describe('who', () => {
   })
 })
 
+describe('the password of a proxy in front', () => {
+  it.each(['Basic YTpi', 'Digest username="a"', 'Negotiate abc', 'token-without-scheme'])(
+    '%s keeps no person from the sign-in',
+    async (authorization) => {
+      const { app, refused } = rig()
+      for (let visit = 0; visit < 9; visit++) await request(app).get('/').set({ authorization }).expect(303)
+      expect(refused).toEqual([])
+      await request(app).get('/read').set({ authorization }).expect(401)
+    },
+  )
+})
+
 describe('a page', () => {
   it.each([
     ['/', './sign-in'],

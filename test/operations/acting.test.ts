@@ -28,6 +28,34 @@ async function rig(actor = { who: 'grace', role: 'write' } as const) {
 }
 
 describe('what an operator does is noted before it is done', () => {
+  it('and what somebody queued again while others were erased is left alone', async () => {
+    const on = await rig()
+    on.clock.advance(1_000)
+    let removed = 0
+    const remove = async () => {
+      // During the first removal, the second job is retried from elsewhere.
+      if (removed++ > 0) return
+      on.clock.advance(1_000)
+      await on.ledger.requeue({ jobId: 'dead-1' })
+    }
+    const done = await eraseJobs({ ...on, results: { remove } }, { filter: { state: 'dead' } }, signal)
+    expect(done).toMatchObject({ jobs: 1, skipped: [{ id: 'dead-1', why: expect.stringContaining('changed') }] })
+    expect((await on.ledger.get('dead-1'))!.state).toBe('queued')
+  })
+
+  it('without the words by which a person was looked for: the log outlives what is erased', async () => {
+    const on = await rig()
+    await retryJobs(on, { filter: { q: 'Ada' } })
+    await retryJobs(on, { filter: { state: 'done', error: 'no customer Ada', metadata: { person: 'Bo' } } })
+    await retryJobs(on, { filter: { state: 'done', metadata: { person: 'Bo' } } })
+    const { rows } = await on.ledger.actions({ limit: 9 })
+    expect(rows).toMatchObject([
+      { filter: { state: 'done', metadata: { person: '…' } }, ids: ['done-1'] },
+      { filter: { state: 'dead', q: '…' } },
+    ])
+    expect(JSON.stringify(rows)).not.toMatch(/Ada|Bo/)
+  })
+
   it('each with who, what and which, and told', async () => {
     const on = await rig()
     await retryJobs(on, { filter: { code: 'x' } })
@@ -68,12 +96,28 @@ describe('what an operator does is noted before it is done', () => {
     expect(on.told).toEqual([])
   })
 
+  it('a replay by cause is for the dead of that cause', async () => {
+    const on = await rig()
+    const [{ cause } = { cause: '' }] = await on.ledger.causes()
+    const replayed = await replayJobs({ ...on, hasHandler: true }, { filter: { cause }, dryRun: true }, signal)
+    expect(replayed).toMatchObject({ is: 'done', named: [{ state: 'dead' }, { state: 'dead' }] })
+  })
+
   it('and is not done when it cannot be noted', async () => {
     const on = await rig()
     const ledger = { ...on.ledger, note: () => Promise.reject(new Error('disk full')) }
     await expect(retryJobs({ ...on, ledger }, { filter: {} })).rejects.toThrow('disk full')
     await expect(pauseWork({ ...on, ledger }, null)).rejects.toThrow('disk full')
     expect(await on.ledger.stats()).toMatchObject({ jobs: { dead: 2 }, paused: false })
+  })
+
+  it('without what may be a person’s: the log outlives what is erased', async () => {
+    const on = await rig()
+    await retryJobs(on, { filter: { q: 'dead-1' } })
+    await retryJobs(on, { filter: { error: 'bad', metadata: { person: 'Ada' } } })
+    const { rows } = await on.ledger.actions({ limit: 9 })
+    expect(rows.map(({ filter }) => filter)).toContainEqual(expect.objectContaining({ q: '…' }))
+    expect(JSON.stringify(rows.map(({ filter }) => filter))).not.toMatch(/Ada|dead-1|bad/)
   })
 
   it('by a name that is text of one line, and no longer than that', async () => {
@@ -106,6 +150,20 @@ describe('erasing all of a person', () => {
     // The log of actions does not keep what was erased.
     expect(JSON.stringify(await on.ledger.actions({ limit: 9 }))).not.toContain('Ada')
     expect(await eraseJobs(on, bulk, signal)).toMatchObject({ jobs: 0, deliveries: 0 })
+  })
+
+  it('is never for more than was counted, deliveries too', async () => {
+    const on = await rig()
+    await on.ledger.accept(odd('msg_1', '{"metadata":{"person":"Ada"}}'))
+    const bulk = { filter: { metadata: { person: 'Ada' } } }
+    expect(await eraseJobs(on, { ...bulk, expect: 2 }, signal)).toEqual({
+      ...{ is: 'refused', code: 'changed', count: 3 },
+      message:
+        '2 jobs and 1 deliveries without a job match, not 2 in all: look at them again with a dry run; nothing was done',
+    })
+    expect(on.told).toEqual([])
+    expect(await on.ledger.bodies(['dead-1', 'dead-2'])).toEqual([expect.any(String), expect.any(String)])
+    expect(await eraseJobs(on, { ...bulk, expect: 3 }, signal)).toMatchObject({ jobs: 2, deliveries: 1 })
   })
 
   it('leaves deliveries alone where the filter is for jobs of one state', async () => {

@@ -76,6 +76,16 @@ describe('a retry of many', () => {
     ])
   })
 
+  it('is bound to now at the latest: what changes later was shown to nobody', async () => {
+    const on = inbox(many(3))
+    expect(await retryJobs(on, { filter: { code: 'x' }, until: 9_000_000, dryRun: true })).toMatchObject({
+      until: 1_000,
+    })
+    await retryJobs(on, { filter: { code: 'x' }, until: 9_000_000 })
+    await retryJobs(on, { ids: ['job-000001'], until: 900 })
+    expect(on.calls.map(([filter]) => filter.until)).toEqual([1_000, 900])
+  })
+
   it('does nothing in a dry run but name the first ten', async () => {
     const on = inbox(many(12))
     const shown = await retryJobs(on, { filter: {}, dryRun: true })

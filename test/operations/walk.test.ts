@@ -32,6 +32,14 @@ describe('a page of the list', () => {
     expect(ids(second.rows)).toEqual(['job-15', 'job-20'])
   })
 
+  it('is given as far as it is when there is no more time, and goes on from there', async () => {
+    const ledger = inbox(100, 50)
+    let looks = 3
+    const page = { limit: 2, hasTime: () => --looks > 0 }
+    const found = await wholePage((part) => ledger.list({}, part), page, ignore)
+    expect(found).toEqual({ rows: [], next: '7', searchedTo: 1_000_000 - 7 })
+  })
+
   it('is short only when all was searched', async () => {
     expect(await wholePage((page) => inbox(12, 5).list({}, page), { limit: 3 }, ignore)).toEqual({
       rows: [row('job-5'), row('job-10')],

@@ -29,6 +29,36 @@ describe.skipIf(why !== null)(
     const settled = (rig: Rig, jobId: string, state: string) =>
       event(rig.events, 'settled', (one) => one.jobId === jobId && one.state === state)
 
+    it('says so when the service does not answer any more, rather than that all is well', async () => {
+      const rig = await startRig()
+      const page = await person(rig)
+      await page.clock.install()
+      await page.goto(`${rig.url}/`)
+      await hasText(page, 'No delivery has arrived yet.')
+      // As a proxy answers for a service that is gone; a page of its own, so that the browser has no error to tell.
+      await page.route('**/', (route) => route.fulfill({ status: 203, contentType: 'text/html', body: '<p>gone</p>' }))
+      await page.clock.runFor(6_000)
+      await page
+        .getByRole('alert')
+        .filter({ hasText: 'The service does not answer. This is how it stood at' })
+        .waitFor()
+      await page.unroute('**/')
+      await page.clock.runFor(30_000)
+      await page.locator('#stale').waitFor({ state: 'detached' })
+    })
+
+    it('no text of a person is wider than the log of actions', async () => {
+      const rig = await startRig()
+      const headers = { authorization: `Bearer a-token-that-writes-1` }
+      const body = JSON.stringify({ reason: 'P'.repeat(200) })
+      await fetch(`${rig.url}/api/worker/pause`, { method: 'POST', headers, body })
+      const page = await person(rig)
+      await page.goto(`${rig.url}/actions`)
+      await hasText(page, 'paused the worker')
+      const beyond = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
+      expect(await page.evaluate(beyond)).toBe(0)
+    })
+
     it('signs in, finds a job by the start of its id, and reads its timeline and its result', async () => {
       const rig = await startRig()
       const id = await rig.job({ kind: 'extract-v3', metadata: { customer: 'acme', orderId: '90071992547409931' } })

@@ -10,7 +10,7 @@ async function rig() {
   const { signal } = new AbortController()
   const run = (more: { all?: boolean; dryRun?: boolean; since?: number; listJobs?: ListJobs } = {}) => {
     const { listJobs = parts.listJobs, ...options } = more
-    const deps = { ledger: parts.inbox, listJobs, fetchStatus: parts.fetchStatus, now: parts.clock.now }
+    const deps = { ledger: parts.inbox, listJobs, fetchStatus: parts.fetchStatus }
     return reconcileListing(deps, { all: false, dryRun: false, since: 0, ...options }, signal)
   }
   return { ...parts, run }
@@ -105,6 +105,60 @@ describe('reconcile', () => {
     expect(await run({ all: true, listJobs: circle })).toMatchObject({
       incomplete: expect.stringContaining('same page'),
     })
+  })
+
+  it('tells what was queued when the listing ends with an error half-way', async () => {
+    const { run, submit } = await rig()
+    await submit('first', 'Completed')
+    await submit('second', 'Completed')
+    const pages = listed('first', 'x', 'second')
+    const breaking: ListJobs = async (query, signal) => {
+      if (query.cursor !== undefined) throw new ReductoError('failed', 'Reducto answered 502')
+      return pages(query, signal)
+    }
+    const result = await run({ all: true, listJobs: breaking })
+    expect([...result.queued].sort()).toEqual(['first', 'second', 'x'])
+    expect(result.incomplete).toContain('502')
+  })
+
+  it('goes on after a job that Reducto has only an error for, and names it', async () => {
+    const { run, submit, reducto } = await rig()
+    for (const id of ['broken', 'pending', 'left-out']) await submit(id, id === 'left-out' ? 'Completed' : 'Pending')
+    reducto.fail('broken', { is: 'status', status: 403, body: { detail: 'Not your job' } })
+    expect(await run({ listJobs: listed('x') })).toMatchObject({
+      ...{ queued: ['left-out'], processing: 1, unfinished: ['pending'] },
+      incomplete: expect.stringMatching(/one expected job; the last: broken: .*403.*Not your job/),
+    })
+  })
+
+  it('asks first for jobs that the listing leaves out, and takes its word for others only when they are too many', async () => {
+    const { submit, inbox, reducto } = await rig()
+    const names = Array.from({ length: 2_000 }, (_, n) => `listed-${n}`)
+    for (const id of names) await inbox.expect(id, { by: 'test' })
+    await submit('left-out', 'Completed')
+    const listJobs: ListJobs = async () => ({
+      jobs: names.map((jobId) => ({ jobId, status: 'Pending', createdAt: null })),
+      next: null,
+    })
+    const deps = {
+      ledger: inbox,
+      listJobs,
+      fetchStatus: async (jobId: string) =>
+        jobId === 'left-out'
+          ? { is: 'ended' as const, status: 'Completed' }
+          : { is: 'processing' as const, status: 'Pending' },
+    }
+    const result = await reconcileListing(deps, { since: 0, all: false, dryRun: true }, new AbortController().signal)
+    expect(result).toMatchObject({ queued: ['left-out'], processing: 2_000, incomplete: null })
+    expect(reducto.fetches.size).toBe(0)
+  })
+
+  it('finds jobs that were registered while the clock was ahead', async () => {
+    const { run, submit, clock } = await rig()
+    clock.jump(HOUR)
+    await submit('ahead', 'Completed')
+    clock.jump(-HOUR)
+    expect(await run()).toMatchObject({ queued: ['ahead'] })
   })
 
   it('fails with Reducto’s words when the account is refused', async () => {

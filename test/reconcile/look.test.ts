@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createLook, MAX_CALLS, OVERDUE_AFTER_MS } from '../../src/reconcile/look.ts'
+import { OVERDUE_AFTER_MS } from '../../src/inbox/expected.ts'
+import { createLook, MAX_CALLS } from '../../src/reconcile/look.ts'
 import { delivery } from '../support/service.ts'
 import { HOUR, MINUTE, reconcileRig } from './rig.ts'
 
@@ -68,11 +69,11 @@ describe('a look after overdue jobs', () => {
   })
 
   it('does not count a job whose delivery came while Reducto was asked', async () => {
-    const { submit, clock, inbox, fetchStatus, events } = await rig()
+    const { submit, clock, inbox, fetchStatus, listJobs, events } = await rig()
     await submit('job-1', 'Completed')
     clock.advance(OVERDUE)
     const late = createLook({
-      ...{ ledger: inbox, clock, events },
+      ...{ ledger: inbox, listJobs, clock, events },
       async fetchStatus(jobId, signal) {
         await inbox.accept(delivery(jobId))
         return fetchStatus(jobId, signal)
@@ -82,13 +83,13 @@ describe('a look after overdue jobs', () => {
   })
 
   it('keeps within its budget, and all jobs get their turn', async () => {
-    const { clock, inbox, events } = await rig()
+    const { clock, inbox, listJobs, events } = await rig()
     const count = MAX_CALLS + 50
     for (let n = 0; n < count; n++) await inbox.expect(`job-${n}`, { by: 'test' })
     clock.advance(OVERDUE)
     const asked = new Set<string>()
     const look = createLook({
-      ...{ ledger: inbox, clock, events },
+      ...{ ledger: inbox, listJobs, clock, events },
       fetchStatus: async (jobId) => {
         asked.add(jobId)
         return { is: 'processing', status: 'Pending' }
@@ -117,5 +118,40 @@ describe('a look after overdue jobs', () => {
     expect(await stateOf('job-0')).toBe('expected')
     reducto.setAccountFault(null)
     expect((await look()).missed).toHaveLength(5)
+  })
+
+  it.each([
+    ['a refusal', { is: 'status', status: 403, body: { detail: 'Not your job' } }],
+    ['an error', { is: 'status', status: 500, body: { detail: 'Internal error' } }],
+    ['an answer without a status', { is: 'body', body: '{"state":"Completed"}' }],
+  ] as const)('lets no job that Reducto has only %s for hold up the others', async (_, fault) => {
+    const { look, submit, clock, reducto, inbox, stateOf } = await rig()
+    for (let n = 0; n < 7; n++) {
+      await submit(`broken-${n}`, 'Completed')
+      reducto.fail(`broken-${n}`, ...Array.from({ length: 9 }, () => fault))
+    }
+    await submit('fine', 'Completed')
+    clock.advance(OVERDUE)
+    expect(await look()).toMatchObject({ missed: [{ jobId: 'fine' }], stopped: null })
+    expect(await stateOf('broken-0')).toBe('expected')
+    // Then they are the worker's, which names the reason when it gives up.
+    for (let n = 0; n < 2; n++) {
+      clock.advance(2 * HOUR)
+      await look()
+    }
+    expect(await inbox.get('broken-0')).toMatchObject({ state: 'queued', status: null })
+    expect(await stateOf('broken-6')).toBe('queued')
+  })
+
+  it('asks in time after the clock was set back', async () => {
+    const { look, submit, clock, reducto } = await rig()
+    await submit('job-1')
+    clock.advance(HOUR)
+    await submit('job-2')
+    clock.jump(1_000 * HOUR)
+    await look()
+    clock.jump(-1_000 * HOUR)
+    reducto.end('job-1')
+    expect(await look()).toMatchObject({ missed: [{ jobId: 'job-1' }] })
   })
 })

@@ -67,6 +67,8 @@ async function week() {
         const { rows } = await service.inbox.list({ state: 'running' }, { limit: 1 })
         const queued = await service.inbox.list({ state: 'queued' }, { limit: 1_000 })
         expect([...rows, ...queued.rows.filter(({ dueAt }) => dueAt <= clock.now())]).toEqual([])
+        // The looks come once an hour at least, and all jobs have ended.
+        expect(await service.inbox.overdue(clock.now() - 2 * HOUR, 1)).toMatchObject({ total: 0 })
       },
       { timeout: 10_000, interval: 2 },
     )

@@ -27,6 +27,7 @@ export function spawnReceiver(
   cwd?: string,
   bin = BIN,
   uid?: number,
+  onFinished: (end: () => Promise<void>) => void = onTestFinished,
 ): RealProcess {
   const child = spawn(process.execPath, [bin, ...args], {
     env: { PATH: process.env.PATH, ...env },
@@ -39,7 +40,7 @@ export function spawnReceiver(
   let output = ''
   const exited = new Promise<number | null>((done) => child.once('close', (code) => done(code)))
   void exited.then(() => tell())
-  onTestFinished(async () => {
+  onFinished(async () => {
     child.kill('SIGKILL')
     await exited
   })

@@ -6,6 +6,7 @@ import { createOutboundFetch, type Fetch } from '../../outbound/fetch.ts'
 import { createProxySettings, NO_PROXIES } from '../../outbound/proxy.ts'
 import { createProver, type Prover } from '../../proof.ts'
 import { environment } from '../../settings/environment.ts'
+import type { Env } from '../../settings/given.ts'
 import { createScrub } from '../../telemetry/scrub.ts'
 import { packageVersion } from '../../version.ts'
 import { createHandlerTrial } from './handler.ts'
@@ -28,8 +29,12 @@ const MAX_CLOSE_MS = 2_000
 export async function openDoctor(options: {
   readonly url: URL | null
   readonly sample: boolean
+  /** Default: this process's. */
+  readonly env?: Env
+  /** How long the public URL may take to answer, ms; default: as long as Svix waits. */
+  readonly timeout?: number
 }): Promise<OpenedDoctor> {
-  const env = environment()
+  const env = options.env ?? environment()
   const settings = readSettings(env)
   const { secrets } = settings
   const scrub = createScrub(secrets)
@@ -64,7 +69,7 @@ export async function openDoctor(options: {
       isRunning: async () => isServiceRunning(settings.get('database'), await ledger()),
       tryHandler: options.sample ? trial.call : null,
       loadHandler: trial.load,
-      outside: url === null ? null : createOutside(url, stopping.signal),
+      outside: url === null ? null : createOutside(url, stopping.signal, options.timeout),
     },
     clear: trial.clear,
     async close() {

@@ -39,12 +39,16 @@ export function bulkOf(spec: BulkSpec, args: readonly string[], values: BulkValu
 /** What is said of `jobs`: `will be queued again`, `would be queued again`. */
 export type Wording = { readonly did: string; readonly would: string }
 
+/** What `--expect` counts beside jobs, and the line that tells it. */
+type Also = { readonly count: number; readonly line: string }
+
 /** Prints what became of a bulk command. Returns its exit code: 1 when something that was named was left out. */
 export function reportBulk(
   result: BulkResult | Refusal,
   values: Pick<BulkValues, 'json' | 'until'>,
   words: Wording,
   more: Readonly<Record<string, unknown>> = {},
+  also: Also = { count: 0, line: '' },
 ): number {
   if (result.is === 'refused') throw new Error(result.message)
   const { jobs, dryRun, named, skipped, until, isMore } = result
@@ -52,7 +56,7 @@ export function reportBulk(
     printJson({
       jobs,
       dryRun,
-      ...(dryRun ? { named: named.map(({ jobId }) => jobId), until } : {}),
+      ...(dryRun ? { named: named.map(({ jobId }) => jobId), until, expect: jobs + also.count } : {}),
       skipped,
       isMore,
       ...more,
@@ -67,12 +71,17 @@ export function reportBulk(
         ).replace(/^.*\n/, ''),
       )
       if (jobs > named.length) print(`  … and ${jobs - named.length} more\n`)
-      print(`To do it with these and no others, add: --until ${new Date(until).toISOString()} --expect ${jobs}\n`)
     }
+    if (also.count > 0) print(`${also.line}\n`)
+    if (dryRun && jobs + also.count > 0) print(`${boundsOf(until, jobs + also.count)}\n`)
   }
   for (const { id, why } of skipped) printError(oneLine(`${id}: ${why}`))
   if (isMore) printError(`More match: one call takes ${MAX_BULK} at most. Run it again for the rest.`)
   return skipped.length > 0 ? 1 : 0
+}
+
+function boundsOf(until: number, expect: number): string {
+  return `To do it with these and no others, add: --until ${new Date(until).toISOString()} --expect ${expect}`
 }
 
 function because({ reason }: BulkResult['named'][number]): string {

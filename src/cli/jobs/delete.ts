@@ -1,7 +1,7 @@
 import { eraseJobs } from '../../operations/erase.ts'
 import type { Run } from '../command.ts'
 import { openForOperator } from '../open.ts'
-import { counted, print } from '../output.ts'
+import { counted } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import { jobsDelete } from '../spec/jobs.ts'
 import { bulkOf, reportBulk } from './bulk.ts'
@@ -18,10 +18,7 @@ export const runDelete: Run<typeof jobsDelete> = async ({ args, values }) => {
   await using operator = await openForOperator()
   const result = await eraseJobs(operator, bulk, new AbortController().signal).finally(progress.end)
   const deliveries = result.is === 'done' ? result.deliveries : 0
-  const code = reportBulk(result, values, WORDS, { deliveries })
-  if (deliveries > 0 && !values.json) {
-    const bodies = counted(deliveries, 'delivery', 'deliveries')
-    print(`${bodies} that concerned no job: the body ${values['dry-run'] ? 'would be' : 'was'} erased too\n`)
-  }
-  return code
+  const bodies = counted(deliveries, 'delivery', 'deliveries')
+  const line = `${bodies} that concerned no job: the body ${values['dry-run'] ? 'would be' : 'was'} erased too`
+  return reportBulk(result, values, WORDS, { deliveries }, { count: deliveries, line })
 }

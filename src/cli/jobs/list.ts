@@ -6,11 +6,12 @@ import { openForOperator } from '../open.ts'
 import { print, printJson } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import type { jobsList } from '../spec/jobs.ts'
-import { filterOf, pageOf } from '../values.ts'
+import { filterOf, pageOf, timeOf } from '../values.ts'
 
 /** `jobs list`. */
 export const runList: Run<typeof jobsList> = async ({ values }) => {
-  const [filter, wanted] = [filterOf(values), pageOf(values)]
+  const until = values.until === undefined ? {} : { until: timeOf('until', values.until) }
+  const [filter, wanted] = [{ ...filterOf(values), ...until }, pageOf(values)]
   await using operator = await openForOperator()
   const progress = showProgress(process.stderr)
   const page = await listJobs(operator, filter, wanted, progress.searched).finally(progress.end)

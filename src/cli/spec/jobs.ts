@@ -7,13 +7,20 @@ const SOME: readonly [number, number] = [0, Infinity]
 export const jobsList = command({
   name: 'jobs list',
   does: 'the jobs, newest first',
-  options: { ...JOB_FILTERS, ...PAGE, ...WIDE, ...JSON_OUT },
+  options: { ...JOB_FILTERS, until: BULK.until, ...PAGE, ...WIDE, ...JSON_OUT },
   examples: [
     ['jobs list --state dead', 'what could not be finished, and why'],
     ['jobs list --metadata user_id=123', 'the documents of one person'],
     ['jobs list --q invoice:2026-07', 'whose metadata has such a value below that key'],
     ['jobs list --code handler --since 2h --wide', 'what the handler refused lately'],
   ],
+})
+
+export const jobsCauses = command({
+  name: 'jobs causes',
+  does: 'why jobs are dead: those with equal causes together, the newest death first',
+  options: { ...WIDE, ...JSON_OUT },
+  examples: [['jobs causes', 'how many died of what, and since when']],
 })
 
 export const jobsShow = command({
@@ -40,7 +47,8 @@ export const jobsRetry = command({
   },
   examples: [
     ['jobs retry --state dead --since 2h --dry-run', 'which would be queued again'],
-    ['jobs retry --code http_500 --expect 18', 'all with this cause, unless there are more than 18'],
+    ['jobs retry --code http_500 --expect 18', 'all with this code, unless there are more than 18'],
+    ['jobs retry --cause "handler: no customer #"', 'all of one cause, as jobs causes shows it'],
     ['jobs retry 6f1c --wait', 'one job; exit 0 when it is done'],
   ],
 })
@@ -50,7 +58,7 @@ export const jobsReplay = command({
   args: 'job ids, or options that say which: --state done, --since 2h, --type Extract, …',
   takes: SOME,
   does: 'calls the handler again on saved results; fetches nothing',
-  more: 'With filters alone it takes done jobs. It needs HANDLER or FORWARD_URL in the settings.',
+  more: 'With filters alone it takes done jobs, with --cause dead ones. It needs HANDLER or FORWARD_URL in the settings.',
   options: { ...JOB_FILTERS, ...BULK, ...WAIT, ...JSON_OUT },
   examples: [['jobs replay --type Extract --since 3d', 'after a fix in the handler']],
 })
@@ -60,10 +68,11 @@ export const jobsDelete = command({
   args: 'job ids, or options that say which: --metadata user_id=123, …',
   takes: SOME,
   does: 'erases result, metadata and bodies; ids stay, so that no delivery brings them back',
+  more: 'By --metadata it also erases the bodies of deliveries that name no job and have the same members: --expect counts both.',
   options: { ...JOB_FILTERS, ...BULK, ...JSON_OUT },
   examples: [
     ['jobs delete --metadata user_id=123 --dry-run', 'what is kept of one person'],
-    ['jobs delete --metadata user_id=123 --expect 4', 'erases it, unless it is more than four jobs'],
+    ['jobs delete --metadata user_id=123 --expect 4', 'erases it, unless it is more than four jobs and deliveries'],
   ],
 })
 

@@ -23,6 +23,7 @@ export const JOB_FILTERS = {
   type: { takes: 'a kind of job', does: 'of this kind: Parse, Extract, Split, Edit, Pipeline, Classify' },
   endpoint: { takes: 'the name of an endpoint', does: 'announced first to this endpoint' },
   code: { takes: 'a code', does: 'whose reason has exactly this code' },
+  cause: { takes: 'a cause', does: 'dead of exactly this cause, as jobs causes shows it' },
   error: { takes: 'a code or a part of a message', does: 'whose reason has this code, or this text in its message' },
   ...SINCE,
   metadata: {
@@ -39,7 +40,7 @@ export const JOB_FILTERS = {
 /** Bounds of a bulk operation: never more than was shown. */
 export const BULK = {
   until: { takes: 'a time such as 2026-11-24T12:00Z', does: 'only jobs without activity after this time' },
-  expect: { takes: 'a number', does: 'does nothing if more jobs than this match' },
+  expect: { takes: 'a number', does: 'does nothing if more than this match' },
   'dry-run': { does: 'does nothing: says how many match, and names the first ten' },
 } as const
 

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { explainError } from '../../explain-error.ts'
 import { WrongUse } from '../command.ts'
 
 /** A document: something that Reducto can read by itself, or a file that must be uploaded first. */
@@ -19,8 +20,17 @@ export function inputsOf(texts: readonly string[]): readonly Input[] {
 }
 
 function fileOf(text: string): Input {
-  const found = statSync(text, { throwIfNoEntry: false })
+  const found = look(text)
   if (found === undefined) throw new WrongUse(`${text}: there is no such file`)
   if (!found.isFile()) throw new WrongUse(`${text}: is no file`)
+  if (found.size === 0) throw new WrongUse(`${text}: is empty`)
   return { is: 'file', text }
+}
+
+function look(text: string) {
+  try {
+    return statSync(text, { throwIfNoEntry: false })
+  } catch (error) {
+    throw new WrongUse(`${text}: ${explainError(error)}`)
+  }
 }

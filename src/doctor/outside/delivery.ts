@@ -9,8 +9,8 @@ import { wrongSecret } from '../wrong-secret.ts'
 import { requireAnswer } from './answer.ts'
 import { eachEndpoint } from './each.ts'
 
-/** Slower than this, and there is little left of the 15 s that Svix waits, ms. */
-const SLOW_MS = 5_000
+/** Slower than this part of the time that Svix waits, 5 of 15 s, and there is little left of it. */
+const SLOW_PART = 1 / 3
 
 /** A small delivery whose bytes nobody would write like that again: spaces, escapes, a number with a zero. */
 const BODY = '{ "success": true, "text": "\\u00fc ü \\/", "number": 1.0, "list": [ ] }\n'
@@ -34,10 +34,11 @@ export async function deliver(
   await requireAnswer(context, endpoint)
   // Without a proof no delivery is sent: it might be recorded, by whomever.
   const prover = await proverOf(context)
-  const url = outsideOf(context).urlOf(endpoint)
+  const { timeout, ...outside } = outsideOf(context)
+  const url = outside.urlOf(endpoint)
   const secrets = context.settings.get('endpoints').get(endpoint) ?? []
   try {
-    const probed = await sendProbe(url, { prover, secrets, body, now: context.now(), signal })
+    const probed = await sendProbe(url, { prover, secrets, body, now: context.now(), signal, timeout })
     if (!probed.isOurs) return notOurs(url, probed)
     if (probed.echo === null) return refused(url, probed)
     return await judge(context, endpoint, url, { ...probed, echo: probed.echo }, signal)
@@ -83,7 +84,7 @@ async function judge(
       'something in front rewrites the path: pass /webhook and all below it on as they are',
     )
   if (echo.signature !== 'valid') return wrongSecret(context, endpoint, url, echo.signature, signal)
-  if (got.ms > SLOW_MS)
+  if (got.ms > outsideOf(context).timeout * SLOW_PART)
     return warning(
       `a delivery to ${url.href} took ${got.ms} ms`,
       `Svix gives up after ${SVIX_TIMEOUT_MS / 1000} s: look at the network, and at what stands in front`,

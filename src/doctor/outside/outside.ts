@@ -1,6 +1,6 @@
 import type { LookupAddress } from 'node:dns'
 import { type Asked, NONCE_HEADER } from '../../proof.ts'
-import { type CallAnswer, CallFailed, call } from '../call.ts'
+import { type CallAnswer, CallFailed, call, SVIX_TIMEOUT_MS } from '../call.ts'
 import { type Handshake, handshake, hostOf, lookup, portOf, reach } from '../connect.ts'
 import { Skip } from '../finding.ts'
 import { pathOf } from '../path.ts'
@@ -15,6 +15,8 @@ type Reached = { readonly address: string; readonly failure: CallFailed | null }
 export type Outside = {
   /** Of the service, without `/webhook`. */
   readonly base: URL
+  /** How long an answer may take, ms. */
+  readonly timeout: number
   urlOf(endpoint: string): URL
   /** @throws CallFailed */
   addresses(): Promise<readonly LookupAddress[]>
@@ -27,7 +29,7 @@ export type Outside = {
   requireConnection(): Promise<void>
 }
 
-export function createOutside(base: URL, signal: AbortSignal): Outside {
+export function createOutside(base: URL, signal: AbortSignal, timeout = SVIX_TIMEOUT_MS): Outside {
   const memo = <T>(make: () => Promise<T>) => {
     let made: Promise<T> | null = null
     return () => {
@@ -51,6 +53,7 @@ export function createOutside(base: URL, signal: AbortSignal): Outside {
 
   return {
     base,
+    timeout,
     urlOf: (endpoint) => new URL(`${base.href.replace(/\/+$/, '')}${pathOf(endpoint)}`),
     addresses,
     reached,
@@ -59,7 +62,7 @@ export function createOutside(base: URL, signal: AbortSignal): Outside {
       const known = answers.get(endpoint)
       if (known) return known
       const headers = asked === null ? {} : { [NONCE_HEADER]: asked.header }
-      const made = call(this.urlOf(endpoint), { headers, signal })
+      const made = call(this.urlOf(endpoint), { headers, signal, timeout })
       made.catch(() => {})
       answers.set(endpoint, made)
       return made

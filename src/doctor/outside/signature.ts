@@ -20,12 +20,13 @@ export const signature: Check = {
 
 async function forge(context: DoctorContext, endpoint: string, signal: AbortSignal): Promise<Item> {
   await requireAnswer(context, endpoint)
-  const url = outsideOf(context).urlOf(endpoint)
+  const { timeout, ...outside } = outsideOf(context)
+  const url = outside.urlOf(endpoint)
   const asked = (await context.prover())?.probe(context.now()) ?? null
   const forged = signatureHeaders(sign(newMessageId(), new Date(context.now()), BODY, [newSecret()]))
   const headers = { ...forged, 'content-type': 'application/json', ...(asked ? { [NONCE_HEADER]: asked.header } : {}) }
   try {
-    const got = await call(url, { method: 'POST', headers, body: BODY, signal })
+    const got = await call(url, { method: 'POST', headers, body: BODY, signal, timeout })
     const isOurs = asked === null ? got.body.includes('"invalid_signature"') : got.proof === asked.proof
     if (got.status >= 200 && got.status < 300)
       return problem(

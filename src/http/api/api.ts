@@ -13,6 +13,7 @@ import { BULK_ROUTES } from './bulk.ts'
 import { DELIVERY_ROUTES } from './deliveries.ts'
 import { BUSY, invalidQuery, methodNotAllowed } from './errors.ts'
 import { JOB_ROUTES } from './jobs.ts'
+import { JOURNAL_ROUTES } from './journal.ts'
 import { openApiOf } from './openapi.ts'
 import { createPlaces, type Places } from './places.ts'
 import { readBody, readQuery } from './read.ts'
@@ -34,7 +35,7 @@ const MAX_BULK_SILENCE_MS = 10 * 60_000
 
 /** All routes of the API. */
 export function apiTable(version: string): readonly ApiRoute[] {
-  const table: ApiRoute[] = [...JOB_ROUTES, ...BULK_ROUTES, ...DELIVERY_ROUTES, ...SERVICE_ROUTES]
+  const table: ApiRoute[] = [...JOB_ROUTES, ...BULK_ROUTES, ...DELIVERY_ROUTES, ...JOURNAL_ROUTES, ...SERVICE_ROUTES]
   const document = apiRoute({
     method: 'GET',
     path: '/api/openapi.json',

@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import type { JobFilter } from '../../inbox/inbox.ts'
 import { eraseJobs } from '../../operations/erase.ts'
 import type { Refusal } from '../../operations/refusal.ts'
 import type { BulkResult } from '../../operations/requeue.ts'
 import { retryJobs } from '../../operations/retry.ts'
 import type { Bulk } from '../../operations/select.ts'
 import type { Scrub } from '../../telemetry/scrub.ts'
-import { BULK } from './answers.ts'
+import { BULK, ERASED_BULK } from './answers.ts'
 import { changed, invalidQuery } from './errors.ts'
 import { JOB_FILTERS, JOB_ID, jobFilterOf, MAX_IDS, METADATA, UNTIL } from './fields.ts'
 import { type Answer, type ApiRoute, apiRoute } from './table.ts'
@@ -16,7 +17,7 @@ const WHICH = z.object({
   ...JOB_FILTERS,
   metadata: METADATA,
   until: UNTIL,
-  expect: z.int().min(0).optional().meta({ description: 'nothing is done if more jobs than this match' }),
+  expect: z.int().min(0).optional().meta({ description: 'nothing is done if more than this match' }),
   dry_run: z.boolean().optional().meta({ description: 'only says how many match, and names the first ten' }),
 })
 
@@ -30,7 +31,7 @@ export const BULK_ROUTES: readonly ApiRoute[] = [
     caller: 'write',
     cost: 'bulk',
     summary:
-      'Queues all jobs again that match: `ids`, or a filter with a `state`. With `dry_run` it answers with `count` and `until`; send both back, the count as `expect`, and no job is taken that was not counted.',
+      'Queues all jobs again that match: `ids`, or a filter with a `state` or a `cause`. With `dry_run` it answers with `count` and `until`; send both back, the count as `expect`, and no job is taken that was not counted.',
     query: z.object({}),
     body: WHICH.extend({ refetch: z.boolean().optional() }),
     answer: BULK,
@@ -38,7 +39,7 @@ export const BULK_ROUTES: readonly ApiRoute[] = [
     async handle({ body, work }) {
       const bulk = bulkOf(body)
       if (bulk === null) return ONE_OF_TWO
-      if ('filter' in bulk && bulk.filter.state === undefined) return STATE_MISSING
+      if ('filter' in bulk && !hasState(bulk.filter)) return STATE_MISSING
       return answerOf(await retryJobs(work, { ...bulk, refetch: body.refetch ?? false }), work.scrub)
     },
   }),
@@ -48,23 +49,27 @@ export const BULK_ROUTES: readonly ApiRoute[] = [
     caller: 'write',
     cost: 'bulk',
     summary:
-      'Erases all jobs that match: `ids`, or a filter. A filter needs `until` and `expect` from a dry run before it.',
+      'Erases all jobs that match: `ids`, or a filter; by `metadata` also the bodies of deliveries without a job that have it. `count` is for both. A filter needs `until` and `expect` from a dry run before it.',
     query: z.object({}),
     body: WHICH,
-    answer: BULK,
+    answer: ERASED_BULK,
     refusals: [409],
     async handle({ body, work, signal }) {
       const bulk = bulkOf(body)
       if (bulk === null) return ONE_OF_TWO
       const isBound = body.dry_run || (body.until !== undefined && body.expect !== undefined)
       if ('filter' in bulk && !isBound) return BOUNDS_MISSING
-      return answerOf(await eraseJobs(work, bulk, signal), work.scrub)
+      const erased = await eraseJobs(work, bulk, signal)
+      return answerOf(erased, work.scrub, erased.is === 'refused' ? {} : { deliveries: erased.deliveries })
     },
   }),
 ]
 
 const ONE_OF_TWO = invalidQuery([{ path: '', message: 'give either ids or a filter' }])
 const STATE_MISSING = invalidQuery([{ path: 'state', message: 'is required with a filter, such as dead' }])
+
+/** A cause is one of dead jobs. */
+const hasState = ({ state, cause }: JobFilter) => state !== undefined || cause !== undefined
 const BOUNDS_MISSING = invalidQuery([
   { path: 'expect', message: 'send dry_run first, then its until, and its count as expect' },
 ])
@@ -78,9 +83,10 @@ function bulkOf({ ids, until, expect, dry_run: dryRun = false, ...rest }: Given)
   return { ...(ids === undefined ? { filter } : { ids, isExact: true }), ...bounds, dryRun }
 }
 
-function answerOf(result: BulkResult | Refusal, scrub: Scrub): Answer {
+function answerOf(result: BulkResult | Refusal, scrub: Scrub, more: { readonly deliveries?: number } = {}): Answer {
   if (result.is === 'refused') return changed(result.count ?? 0)
-  const { jobs: count, dryRun, until, named, isMore } = result
+  const { jobs, dryRun, until, named, isMore } = result
+  const count = jobs + (more.deliveries ?? 0)
   const skipped = result.skipped.map(({ id, why }) => ({ id, why: scrub(why) }))
-  return { value: { count, dryRun, until, named: named.map(({ jobId }) => jobId), skipped, isMore } }
+  return { value: { count, dryRun, until, named: named.map(({ jobId }) => jobId), skipped, isMore, ...more } }
 }

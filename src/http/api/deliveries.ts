@@ -3,6 +3,7 @@ import { rereadDelivery, searchDeliveries, showDelivery } from '../../operations
 import { contentOf } from '../../receive/parse.ts'
 import { NOT_FOUND } from '../replies.ts'
 import { DELIVERIES, DELIVERY, REREAD } from './answers.ts'
+import { CONTENT, HIDDEN, isShown } from './content.ts'
 import { BODY_CUT, HAS_JOB, NO_BODY } from './errors.ts'
 import { DELIVERY_FILTERS, deliveryFilterOf, PAGE, pageOf } from './fields.ts'
 import { type ApiRoute, apiRoute } from './table.ts'
@@ -33,13 +34,16 @@ export const DELIVERY_ROUTES: readonly ApiRoute[] = [
     caller: 'read',
     cost: 'question',
     summary: 'One delivery with its body.',
-    query: NO_QUERY,
+    query: z.object(CONTENT),
     body: null,
     answer: DELIVERY,
     refusals: [404],
-    async handle({ params: { svix_id: id }, work }) {
-      const shown = await showDelivery({ ...work, contentOf }, String(id))
-      return shown.is === 'refused' || shown.delivery.svixId !== id ? NOT_FOUND : { value: shown.delivery }
+    async handle(call) {
+      const id = String(call.params.svix_id)
+      const shown = await showDelivery({ ...call.work, contentOf }, id)
+      if (shown.is === 'refused' || shown.delivery.svixId !== id) return NOT_FOUND
+      const isOpen = await isShown(call, { what: 'show_delivery', ids: [id] })
+      return { value: isOpen ? shown.delivery : { ...shown.delivery, body: null, ...HIDDEN } }
     },
   }),
   apiRoute({

@@ -24,5 +24,7 @@ export const EXPECTED = json(409, { error: 'expected' })
 export const HAS_JOB = json(409, { error: 'has_job' })
 export const NO_BODY = json(409, { error: 'no_body' })
 export const BODY_CUT = json(409, { error: 'body_cut' })
+/** ADMIN_HIDE_CONTENT: for those who may change things, with `content=show`. */
+export const CONTENT_HIDDEN = json(403, { error: 'content_hidden' })
 /** Others ask at this moment: the answer would hold up the service. */
 export const BUSY = json(503, { error: 'busy' }, { 'retry-after': '1' })

@@ -15,7 +15,7 @@ export const MAX_IDS = 500
 const text = (description: string, longest = MAX_TEXT_CHARS) =>
   z.string().trim().min(1).max(longest).optional().meta({ description })
 
-const time = (description: string) =>
+export const time = (description: string) =>
   z
     .string()
     .max(40)
@@ -45,6 +45,14 @@ export const PAGE = {
     .meta({ description: 'the `next` of the page before' }),
 }
 
+/** As it stands in the list of causes: no character of it is left out. */
+const CAUSE = z
+  .string()
+  .min(1)
+  .max(MAX_TEXT_CHARS)
+  .optional()
+  .meta({ description: 'that are dead of exactly this cause, as `GET /api/causes` has it' })
+
 export const JOB_FILTERS = {
   state: z.enum(['expected', 'queued', 'running', 'done', 'dead']).optional().meta({ description: 'in this state' }),
   stage: z
@@ -55,6 +63,7 @@ export const JOB_FILTERS = {
   type: text('of this kind: Parse, Extract, Split, Edit, Pipeline, Classify'),
   endpoint: text('announced first to this endpoint'),
   code: text('whose reason has exactly this code'),
+  cause: CAUSE,
   error: text('whose reason has this code, or this text in its message'),
   q: text(
     'whose job id, or the svix-id of a delivery, begins so; or whose metadata, or error, has all of these words',

@@ -1,15 +1,20 @@
 import { z } from 'zod'
 import { isJobId } from '../../job.ts'
+import { stringifyLossless } from '../../lossless-json.ts'
 import { eraseOneJob } from '../../operations/erase.ts'
 import { expectJob } from '../../operations/expect.ts'
 import { searchJobs } from '../../operations/list.ts'
+import { toJson } from '../../operations/present.ts'
 import { retryJob } from '../../operations/retry.ts'
 import { showJob } from '../../operations/show.ts'
+import { withoutContent } from '../../operations/without-content.ts'
+import type { ResultView } from '../../operator/job.ts'
 import { metadataOf } from '../../receive/metadata.ts'
-import { NOT_FOUND, UNAVAILABLE } from '../replies.ts'
+import { jsonText, NOT_FOUND, type Reply, UNAVAILABLE } from '../replies.ts'
 import { savedPathIn, serveSaved } from '../saved-files.ts'
-import { ERASED_JOB, EXPECTED_JOB, JOB, JOBS, QUEUED } from './answers.ts'
-import { ERASED, EXPECTED, invalidQuery, RUNNING } from './errors.ts'
+import { ERASED_JOB, EXPECTED_JOB, JOB, JOBS, PREVIEW, QUEUED } from './answers.ts'
+import { CONTENT, HIDDEN, isShown } from './content.ts'
+import { CONTENT_HIDDEN, ERASED, EXPECTED, invalidQuery, RUNNING } from './errors.ts'
 import { JOB_FILTERS, jobFilterOf, METADATA, PAGE, pageOf, UNTIL } from './fields.ts'
 import { type ApiRoute, apiRoute } from './table.ts'
 
@@ -23,13 +28,19 @@ export const JOB_ROUTES: readonly ApiRoute[] = [
     caller: 'read',
     cost: 'question',
     summary: 'Jobs, the newest first. A page may be short, or empty: `next` says whether there is more to search.',
-    query: z.object({ ...JOB_FILTERS, until: UNTIL, metadata: METADATA, ...PAGE }),
+    query: z.object({ ...JOB_FILTERS, until: UNTIL, metadata: METADATA, ...PAGE, ...CONTENT }),
     body: null,
     answer: JOBS,
-    refusals: [],
-    async handle({ query, work }) {
-      const { rows: jobs, ...page } = await searchJobs({ ...work, metadataOf }, jobFilterOf(query), pageOf(query))
-      return { value: { jobs, ...page } }
+    refusals: [403],
+    async handle(call) {
+      const { query, work } = call
+      const isBlind = work.hidesContent && call.identity.role === 'read'
+      const filter = isBlind ? await withoutContent(work.ledger, jobFilterOf(query)) : jobFilterOf(query)
+      if (filter === null) return CONTENT_HIDDEN
+      const { rows: jobs, ...page } = await searchJobs({ ...work, metadataOf }, filter, pageOf(query))
+      if (await isShown(call, { what: 'show', ids: jobs.map(({ jobId }) => jobId) }))
+        return { value: { jobs, ...page } }
+      return { value: { jobs: jobs.map((job) => ({ ...job, metadata: null })), ...page, ...HIDDEN } }
     },
   }),
   apiRoute({
@@ -39,16 +50,20 @@ export const JOB_ROUTES: readonly ApiRoute[] = [
     cost: 'question',
     summary:
       'All that is known of one job: its deliveries, its attempts (the latest first) and the record of its result.',
-    query: NO_QUERY,
+    query: z.object(CONTENT),
     body: null,
     answer: JOB,
     refusals: [404],
-    async handle({ params: { job_id: id }, work, signal }) {
+    async handle(call) {
+      const { work, signal } = call
+      const id = call.params.job_id
       if (!isJobId(id)) return NOT_FOUND
       const shown = await showJob({ ...work, metadataOf }, id, signal)
       // Of an id alone: its start is not the job.
       if (shown.is === 'refused' || shown.job.jobId !== id) return NOT_FOUND
-      return { value: { ...shown.job, record: shown.record } }
+      const { job, record } = shown
+      if (await isShown(call, { what: 'show', ids: [id] })) return { value: { ...job, record } }
+      return { value: { ...job, metadata: null, record: record && { ...record, metadata: null }, ...HIDDEN } }
     },
   }),
   apiRoute({
@@ -78,15 +93,39 @@ export const JOB_ROUTES: readonly ApiRoute[] = [
     caller: 'read',
     cost: 'free',
     summary: 'A file of a saved result: `job.json`, the list of files, or a path that the list names.',
-    query: NO_QUERY,
+    query: z.object(CONTENT),
     body: null,
     answer: null,
-    refusals: [404],
-    async handle({ params: { job_id: jobId, file }, work, request, response }) {
+    refusals: [403, 404],
+    async handle(call) {
+      const { work, request, response } = call
+      const { job_id: jobId, file } = call.params
       const path = savedPathIn(file)
       if (!isJobId(jobId) || path === null) return NOT_FOUND
+      if (!(await isShown(call, { what: 'show', ids: [jobId] }))) return CONTENT_HIDDEN
       await serveSaved(work, { jobId, path }, request, response)
       return null
+    },
+  }),
+  apiRoute({
+    method: 'GET',
+    path: '/api/jobs/:job_id/preview',
+    caller: 'read',
+    cost: 'question',
+    summary:
+      'What a page shows of a saved result: fields, parts, chunks, classes, form, or the answer as it is. Bounded.',
+    query: z.object(CONTENT),
+    body: null,
+    answer: PREVIEW,
+    refusals: [403, 404],
+    async handle(call) {
+      const { work, signal } = call
+      const { job_id: jobId } = call.params
+      if (!isJobId(jobId)) return NOT_FOUND
+      const record = await work.results.record(jobId, signal)
+      if (record === null) return NOT_FOUND
+      if (!(await isShown(call, { what: 'show', ids: [jobId] }))) return CONTENT_HIDDEN
+      return previewOf(jobId, await work.previews.read(record, signal))
     },
   }),
   apiRoute({
@@ -134,3 +173,10 @@ export const JOB_ROUTES: readonly ApiRoute[] = [
     },
   }),
 ]
+
+/** An answer that is shown as it is keeps the names of its members. */
+function previewOf(jobId: string, view: ResultView): Reply {
+  const sections = view.is === 'sections' ? view.sections.map((one) => (one.is === 'tree' ? one : toJson(one))) : null
+  const why = view.is === 'unreadable' ? view.why : null
+  return jsonText(200, stringifyLossless({ job_id: jobId, sections, why }))
+}

@@ -41,7 +41,11 @@ const ERROR = z.looseObject({
 })
 
 const COMMON = { 400: 'invalid_query', 401: 'unauthorized', 429: 'slow_down', 503: 'busy, unavailable' } as const
-const OWN = { 404: 'not_found', 409: 'running, erased, expected, changed, has_job, no_body, body_cut' } as const
+const OWN = {
+  403: 'content_hidden',
+  404: 'not_found',
+  409: 'running, erased, expected, changed, has_job, no_body, body_cut',
+} as const
 
 function operationOf({ method, path, caller, summary, query, body, answer, refusals }: ApiRoute) {
   const words = {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { describeAtRisk, refusedLately } from '../../operations/journal.ts'
 import { MAX_REASON, pauseWork, resumeWork } from '../../operations/pause.ts'
 import { statusOf } from '../../operations/status.ts'
 import { PAUSED, STATS, STATUS } from './answers.ts'
@@ -13,15 +14,25 @@ export const SERVICE_ROUTES: readonly ApiRoute[] = [
     path: '/api/stats',
     caller: 'read',
     cost: 'question',
-    summary: 'Jobs by state, deliveries by kind, since when the oldest waits, and the pause.',
+    summary:
+      'Jobs by state, deliveries by kind, since when the oldest waits, results that only Reducto has, refusals of the last day, the pause and what else stops the worker.',
     query: NO_QUERY,
     body: null,
     answer: STATS,
     refusals: [],
-    async handle({ work: { ledger } }) {
-      const [stats, { pause }] = await Promise.all([ledger.stats(), ledger.service()])
+    async handle({ work }) {
+      const { ledger } = work
+      const [stats, { pause }, { refusals }, atRisk] = await Promise.all([
+        ledger.stats(),
+        ledger.service(),
+        refusedLately(work),
+        work.atRisk(),
+      ])
       const { fetch, hand_over: handOver } = stats.oldestDueAt
-      return { value: { ...stats, oldestDueAt: { fetch: timeOf(fetch), handOver: timeOf(handOver) }, pause } }
+      const oldestDueAt = { fetch: timeOf(fetch), handOver: timeOf(handOver) }
+      const resultsAtRisk = atRisk && describeAtRisk(atRisk)
+      const pausedBy = pausesOf(work.readiness().degraded)
+      return { value: { ...stats, oldestDueAt, pause, pausedBy, resultsAtRisk, refusals } }
     },
   }),
   apiRoute({
@@ -69,6 +80,18 @@ export const SERVICE_ROUTES: readonly ApiRoute[] = [
     },
   }),
 ]
+
+/** What stops the worker, as the metric `paused` names it. */
+const PAUSES: ReadonlyMap<string, string> = new Map([
+  ['worker_paused', 'operator'],
+  ['reducto_auth', 'reducto_auth'],
+  ['results', 'results'],
+  ['disk', 'disk'],
+])
+
+function pausesOf(degraded: readonly string[]): readonly string[] {
+  return degraded.flatMap((name) => PAUSES.get(name) ?? [])
+}
 
 /** Under the names of stages no time would be known for one. */
 function timeOf(at: number | null): string | null {

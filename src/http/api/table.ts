@@ -1,8 +1,9 @@
 import type { Request, Response } from 'express'
 import type { z } from 'zod'
 import type { Actor } from '../../actor.ts'
-import type { Inbox } from '../../inbox/inbox.ts'
+import type { AtRisk, Inbox } from '../../inbox/inbox.ts'
 import type { Readiness, StatusDeps } from '../../operations/status.ts'
+import type { Previews } from '../../operator/preview/previews.ts'
 import type { Results } from '../../results/results.ts'
 import type { EventBus } from '../../telemetry/events.ts'
 import type { Scrub } from '../../telemetry/scrub.ts'
@@ -18,8 +19,13 @@ export type Work = {
   /** The names of all endpoints. */
   readonly endpoints: readonly string[]
   readonly readiness: () => Readiness
+  /** The results that only Reducto has, looked for at most once a minute; null while that is not known. */
+  readonly atRisk: () => Promise<AtRisk | null>
   readonly disks: StatusDeps['disks']
   readonly minFree: number
+  /** ADMIN_HIDE_CONTENT. */
+  readonly hidesContent: boolean
+  readonly previews: Previews
   readonly version: string
   readonly now: () => number
   readonly scrub: Scrub
@@ -60,7 +66,7 @@ export type ApiRoute = {
   /** What a 200 has; null for a file. */
   readonly answer: z.ZodType | null
   /** Statuses of refusals beside those that every route has. */
-  readonly refusals: readonly (404 | 409)[]
+  readonly refusals: readonly (403 | 404 | 409)[]
   readonly handle: (call: Call<Record<string, unknown>, Record<string, unknown>>) => Promise<Answer>
 }
 

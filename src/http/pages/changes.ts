@@ -1,3 +1,4 @@
+import type { JobFilter } from '../../inbox/inbox.ts'
 import { isJobId } from '../../job.ts'
 import { rereadDeliveries } from '../../operations/deliveries.ts'
 import { eraseJobs } from '../../operations/erase.ts'
@@ -8,11 +9,11 @@ import type { BulkResult } from '../../operations/requeue.ts'
 import { retryJobs } from '../../operations/retry.ts'
 import type { Bulk } from '../../operations/select.ts'
 import { filterArgs } from '../../operator/command.ts'
-import { confirmPage, type Doing } from '../../operator/confirm.ts'
+import { confirmPage, type Doing, readOnlyPage } from '../../operator/confirm.ts'
 import type { Query } from '../../operator/page.ts'
 import { endOf } from '../saved-files.ts'
 import { refusedCode, sendPage } from './context.ts'
-import { type Given, givenIn, jobFilterOf, one, QueryRefused, timeOf } from './filter.ts'
+import { type Given, givenIn, jobFilterOf, OF_FORM, one, QueryRefused, timeOf } from './filter.ts'
 import type { Handle, Visit } from './visit.ts'
 
 /** Ids that a form may name: those of a page. */
@@ -22,7 +23,7 @@ const DOINGS = ['retry', 'refetch', 'replay', 'delete'] as const
 
 /** Which jobs a form is for, and the fields that say so once more. */
 type Which = {
-  readonly bulk: { readonly ids: readonly string[] } | { readonly filter: ReturnType<typeof jobFilterOf>['filter'] }
+  readonly bulk: ({ readonly ids: readonly string[] } | { readonly filter: JobFilter }) & Pick<Bulk, 'until'>
   readonly fields: Query
   readonly args: readonly string[]
 }
@@ -32,10 +33,15 @@ function whichOf(given: Given, now: number): Which {
   const wrong = ids.find((id) => !isJobId(id))
   if (wrong !== undefined || ids.length > MAX_IDS) throw new QueryRefused('these are no ids of jobs')
   if (ids.length > 0) return { bulk: { ids }, fields: { id: ids }, args: ids }
-  const { filter, query } = jobFilterOf(given, now)
+  const { filter, query } = jobFilterOf(given, now, OF_FORM)
+  const { until, ...rest } = filter
   // Never all by accident.
-  if (Object.keys(filter).length === 0) throw new QueryRefused('no jobs are named')
-  return { bulk: { filter }, fields: query, args: filterArgs(filter) }
+  if (Object.keys(rest).length === 0) throw new QueryRefused('no jobs are named')
+  return { bulk: { filter: rest, ...boundOf(until) }, fields: query, args: filterArgs(rest) }
+}
+
+function boundOf(until: number | undefined): Pick<Bulk, 'until'> {
+  return until === undefined ? {} : { until }
 }
 
 function doingOf(given: Given): Doing {
@@ -44,7 +50,9 @@ function doingOf(given: Given): Doing {
   return doing
 }
 
-async function perform(visit: Visit, doing: Doing, bulk: Bulk): Promise<BulkResult | Refusal> {
+type Performed = BulkResult & { readonly deliveries?: number }
+
+async function perform(visit: Visit, doing: Doing, bulk: Bulk): Promise<Performed | Refusal> {
   const { opened, deps, response } = visit
   const { ledger, results } = opened
   const common = { ledger, results, now: deps.clock.now, actor: visit.actor, events: deps.events }
@@ -62,6 +70,7 @@ async function perform(visit: Visit, doing: Doing, bulk: Bulk): Promise<BulkResu
 
 /** Asks before it is done: how many match, and the first of them. */
 export const confirmRoute: Handle = async (visit) => {
+  if (visit.page.role === 'read') return sendPage(visit.response, visit.page, readOnlyPage(visit.page), 403)
   const given = givenIn(visit.request)
   await ask(visit, doingOf(given), whichOf(given, visit.page.now), null)
 }
@@ -71,9 +80,9 @@ async function ask(visit: Visit, doing: Doing, which: Which, changedFrom: number
   const found = await perform(visit, doing, { ...which.bulk, dryRun: true })
   if (found.is === 'refused')
     return visit.goTo(['jobs'], { refused: found.code === 'no_handler' ? 'no_handler' : 'nothing' })
-  const { jobs: count, named, skipped, until, isMore } = found
+  const { jobs: count, deliveries = 0, named, skipped, until, isMore } = found
   const { fields, args } = which
-  const model = { doing, count, named, skipped, until, isMore, fields, args, changedFrom }
+  const model = { doing, count, deliveries, named, skipped, until, isMore, fields, args, changedFrom }
   sendPage(response, page, confirmPage(page, model), changedFrom === null ? 200 : 409)
 }
 
@@ -82,20 +91,37 @@ export const bulkRoute: Handle = async (visit) => {
   const { form, page } = visit
   const doing = doingOf(form)
   const which = whichOf(form, page.now)
-  const [until, expect] = [one(form, 'until'), one(form, 'expect')]
+  const [given, expect] = [one(form, 'until'), one(form, 'expect')]
+  const until = given === undefined ? undefined : timeOf('until', given, page.now)
   const isBound = until !== undefined && expect !== undefined && /^\d{1,6}$/.test(expect)
   // Jobs that are named by their ids are no others later.
   if ('filter' in which.bulk && !isBound) return ask(visit, doing, which, null)
-  const bound = isBound ? { until: timeOf('until', until, page.now), expect: Number(expect) } : {}
-  const done = await perform(visit, doing, { ...which.bulk, ...bound })
+  const bound = isBound ? { until, expect: Number(expect) } : {}
+  const bulk = isBound || !('ids' in which.bulk) ? which.bulk : { ids: await unfinished(visit, which.bulk.ids, until) }
+  if ('ids' in bulk && bulk.ids.length === 0) return visit.goTo(['jobs'], { refused: 'changed' })
+  const done = await perform(visit, doing, { ...bulk, ...bound })
   if (done.is === 'refused') {
     if (done.code === 'changed') return ask(visit, doing, which, Number(expect))
     return visit.goTo(['jobs'], { refused: done.code === 'no_handler' ? 'no_handler' : 'nothing' })
   }
   const ids = 'ids' in which.bulk ? which.bulk.ids : []
   const back = ids.length === 1 ? ['jobs', ids[0]!] : ['jobs']
+  const { deliveries = 0 } = done
+  if (done.jobs === 0 && deliveries > 0) return visit.goTo(back, { did: 'delete_deliveries', n: deliveries })
   if (done.jobs === 0) return visit.goTo(back, { refused: refusedCode(done.skipped[0]?.why ?? '') })
   visit.goTo(back, { did: doing, n: done.jobs })
+}
+
+/**
+ * Without the jobs that were finished since they were shown, by the worker or from another window: to queue one of them again
+ * would hand it over twice.
+ */
+async function unfinished({ opened }: Visit, ids: readonly string[], shownAt: number | undefined) {
+  if (shownAt === undefined) return ids
+  const finished = { jobIds: ids, state: 'done', since: shownAt + 1 } as const
+  const { rows } = await opened.ledger.list(finished, { limit: ids.length })
+  const changed = new Set(rows.map(({ jobId }) => jobId))
+  return ids.filter((id) => !changed.has(id))
 }
 
 /** `POST /jobs/ID/retry` and `/replay`. */
@@ -103,8 +129,11 @@ export function oneRoute(doing: 'retry' | 'replay'): Handle {
   return async (visit) => {
     const id = String(visit.request.params.id)
     if (!isJobId(id)) throw new QueryRefused('this is no id of a job')
-    const done = await perform(visit, doing, { ids: [id] })
     const path = ['jobs', id]
+    const shownAt = one(visit.form, 'until')
+    const at = shownAt === undefined ? undefined : timeOf('until', shownAt, visit.page.now)
+    if ((await unfinished(visit, [id], at)).length === 0) return visit.goTo(path, { refused: 'changed' })
+    const done = await perform(visit, doing, { ids: [id] })
     if (done.is === 'refused')
       return visit.goTo(path, { refused: done.code === 'no_handler' ? 'no_handler' : 'nothing' })
     if (done.jobs > 0) return visit.goTo(path, { did: doing })

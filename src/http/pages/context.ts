@@ -3,6 +3,7 @@ import type { Html } from '../../operator/html.ts'
 import { type Layout, layout } from '../../operator/layout.ts'
 import type { Notice, Page } from '../../operator/page.ts'
 import { zoneOf } from '../../operator/time.ts'
+import { contentFor } from '../content.ts'
 import { html, send } from '../replies.ts'
 import { identityIn } from '../session/identity.ts'
 import { rootFrom } from '../session/next.ts'
@@ -17,14 +18,15 @@ export function pageOf(
   more: { readonly assets: string; readonly dead: number },
 ): Page {
   const given = givenIn(request)
+  const { role } = identityIn(response)
   return {
     ...lookOf(request, service.publicUrl),
     assets: more.assets,
     now: clock.now(),
-    role: identityIn(response).role,
+    role,
     dead: more.dead,
     notice: noticeIn(given),
-    hidesContent: service.hidesContent,
+    hidesContent: contentFor({ hides: service.hidesContent, role, isAskedFor: false }) === 'hidden',
   }
 }
 
@@ -55,6 +57,7 @@ const DID: Readonly<Record<string, (count: string) => string>> = {
   refetch: (count) => `${jobs(count)} queued to be fetched anew.`,
   replay: (count) => `${jobs(count)} queued to be handed over again.`,
   delete: (count) => `${jobs(count)} erased.`,
+  delete_deliveries: (count) => `The bodies of ${count} deliveries without a job were erased.`,
   pause: () => 'The worker is paused. Deliveries are still accepted.',
   resume: () => 'The worker goes on.',
   reread: (count) => (count === '0' ? 'It still names no job.' : 'It names a job now, which was queued.'),
@@ -65,6 +68,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   erased: 'Nothing was done: the job was erased.',
   no_handler: 'Nothing was done: neither HANDLER nor FORWARD_URL is set, so there is nothing to call.',
   unsaved: 'Nothing was done: no result is saved any more.',
+  changed: 'Nothing was done: this was finished since the page was shown. Look at it again.',
   nothing: 'Nothing was done.',
   cut: 'Only the start of its body is kept: press Resend in Svix.',
 }

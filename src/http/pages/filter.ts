@@ -22,20 +22,27 @@ const STAGES: ReadonlySet<string> = new Set<Stage>(['fetch', 'hand_over'])
 /** Longer ones match nothing. Characters. */
 const MAX_VALUE = 500
 const TEXTS = ['status', 'type', 'endpoint', 'code', 'cause', 'error', 'q'] as const
-const NAMES = [...TEXTS, 'state', 'stage', 'since'] as const
+const NAMES = [...TEXTS, 'state', 'stage', 'since', 'until'] as const
 /** How the name of a member of the metadata begins: `metadata.KEY=VALUE`. */
 const MEMBER = 'metadata.'
-/** What else an address of ours has. */
-const OTHERS = ['cursor', 'did', 'n', 'refused', 'do', 'id', 'until', 'expect']
-const KNOWN: ReadonlySet<string> = new Set([...NAMES, ...OTHERS])
+/** What else the address of a list has, and a form. */
+export const OF_LIST = ['cursor', 'did', 'n', 'refused'] as const
+export const OF_FORM = ['do', 'id', 'expect'] as const
 
-/** The filter of jobs that is given, in the words of the API and the command line; and the same as a link keeps it. */
-export function jobFilterOf(given: Given, now: number): { readonly filter: JobFilter; readonly query: Query } {
+/**
+ * The filter of jobs that is given, in the words of the API and the command line; and the same as a link keeps it. `others`: what
+ * else may be given there. Anything more is refused, since a filter that is not understood would match all.
+ */
+export function jobFilterOf(
+  given: Given,
+  now: number,
+  others: readonly string[],
+): { readonly filter: JobFilter; readonly query: Query } {
+  const known: ReadonlySet<string> = new Set([...NAMES, ...others])
   const text = (name: string) => one(given, name)
-  const [state, stage, since] = [text('state'), text('stage'), text('since')]
+  const [state, stage, since, until] = [text('state'), text('stage'), text('since'), text('until')]
   const members = [...given.keys()].filter((name) => name.startsWith(MEMBER))
-  // A filter that is misspelt would match all.
-  const unknown = [...given.keys()].find((name) => !KNOWN.has(name) && !members.includes(name))
+  const unknown = [...given.keys()].find((name) => !known.has(name) && !members.includes(name))
   if (unknown !== undefined) throw new QueryRefused(`there is no filter ${unknown.slice(0, 64)}`)
   const metadata = members.map((name): [string, string] => [name.slice(MEMBER.length), one(given, name) ?? ''])
   if (state !== undefined && !STATES.has(state)) throw new QueryRefused(`there is no state ${state}`)
@@ -45,6 +52,7 @@ export function jobFilterOf(given: Given, now: number): { readonly filter: JobFi
     ...(state === undefined ? {} : { state: state as JobState }),
     ...(stage === undefined ? {} : { stage: stage as Stage }),
     ...(since === undefined ? {} : { since: timeOf('since', since, now) }),
+    ...(until === undefined ? {} : { until: timeOf('until', until, now) }),
     ...(metadata.length === 0 ? {} : { metadata: Object.fromEntries(metadata) }),
   }
   const query = Object.fromEntries([...NAMES, ...members].map((name) => [name, text(name)]))

@@ -1,6 +1,8 @@
+import type { JobFilter } from '../../inbox/inbox.ts'
 import { isJobId } from '../../job.ts'
 import { listJobs } from '../../operations/list.ts'
 import { showJob } from '../../operations/show.ts'
+import { withoutContent } from '../../operations/without-content.ts'
 import { html } from '../../operator/html.ts'
 import { type JobModel, jobPage, type ResultView, resultBody } from '../../operator/job.ts'
 import { jobsPage } from '../../operator/jobs.ts'
@@ -11,9 +13,9 @@ import { linesOf } from '../../results/lines.ts'
 import type { FileEntry, JobRecord } from '../../results/record.ts'
 import { ResultsUnavailable } from '../../results/results.ts'
 import { linkSignals } from '../../signals.ts'
-import { endOf } from '../saved-files.ts'
 import { sendFragment, sendPage } from './context.ts'
-import { cursorOf, givenIn, jobFilterOf, one } from './filter.ts'
+import { cursorOf, givenIn, jobFilterOf, OF_LIST, one, QueryRefused } from './filter.ts'
+import { patience } from './patience.ts'
 import type { Handle, Visit } from './visit.ts'
 
 /** Jobs of a page. */
@@ -28,18 +30,36 @@ const PREVIEW_PATIENCE_MS = 250
 export const jobsRoute: Handle = async (visit) => {
   const { request, response, opened, deps, page } = visit
   const given = givenIn(request)
-  const { filter, query } = jobFilterOf(given, page.now)
+  const { filter, query } = jobFilterOf(given, page.now, OF_LIST)
   const cursor = cursorOf(given)
   const { ledger } = opened
   const [stats, found] = await Promise.all([
     ledger.stats(),
     page.hidesContent
-      ? withoutMetadata(ledger.list(filter, { limit: PAGE_JOBS, ...(cursor === undefined ? {} : { cursor }) }))
-      : listJobs({ ledger, metadataOf: deps.metadataOf }, filter, { limit: PAGE_JOBS, cursor }),
+      ? withoutMetadata(listHidden(visit, filter, { limit: PAGE_JOBS, ...(cursor === undefined ? {} : { cursor }) }))
+      : listJobs({ ledger, metadataOf: deps.metadataOf }, filter, {
+          limit: PAGE_JOBS,
+          cursor,
+          hasTime: patience(deps.clock),
+        }),
   ])
   const endpoints = [...deps.service.endpoints.keys()]
   const model = { filter, query, ...found, isFirst: cursor === undefined, counts: stats.jobs, endpoints, types: TYPES }
   sendPage(response, page, jobsPage(page, model))
+}
+
+/** Whoever may not see content may not find out by searching for it either: then `q` finds ids alone. */
+async function listHidden(
+  { opened, page }: Visit,
+  filter: JobFilter,
+  part: { readonly limit: number; readonly cursor?: string },
+) {
+  const { ledger } = opened
+  if (page.role === 'write') return ledger.list(filter, part)
+  const allowed = await withoutContent(ledger, filter)
+  if (allowed === null)
+    throw new QueryRefused('content is hidden here (ADMIN_HIDE_CONTENT): metadata is no filter for the reading token')
+  return ledger.list(allowed, part)
 }
 
 async function withoutMetadata<Row, Rest>(listing: Promise<Rest & { readonly rows: readonly Row[] }>) {
@@ -57,9 +77,8 @@ export async function showRevealed(visit: Visit): Promise<void> {
 }
 
 async function showOne(visit: Visit, content: 'open' | 'hidden' | 'revealed'): Promise<void> {
-  const { request, response, deps, page } = visit
+  const { request, response, deps, page, end } = visit
   const id = String(request.params.id)
-  const end = endOf(response)
   const found = isJobId(id) ? await showOrTrouble(visit, id, end) : null
   const shown = found?.shown ?? null
   if (shown === null || shown.is === 'refused') return sendUnknown(visit, id)
@@ -72,7 +91,7 @@ async function showOne(visit: Visit, content: 'open' | 'hidden' | 'revealed'): P
     job: isHidden ? { ...job, metadata: null } : job,
     record,
     result,
-    files: record ? await filesOf(visit, record, end) : [],
+    files: record && !isHidden ? await filesOf(visit, record, end) : [],
     actions: job.actions,
     hasHandler: service.hasHandler,
     handlerPath: service.handlerPath,
@@ -130,9 +149,8 @@ async function filesOf({ opened }: Visit, record: JobRecord, end: AbortSignal): 
 }
 
 /** The readable result alone, for a page that did not wait for it. */
-export const previewRoute: Handle = async ({ request, response, opened, page, root }) => {
+export const previewRoute: Handle = async ({ request, response, opened, page, root, end }) => {
   const id = String(request.params.id)
-  const end = endOf(response)
   const record = isJobId(id) ? await opened.results.record(id, end) : null
   const view: ResultView =
     record === null

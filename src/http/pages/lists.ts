@@ -8,6 +8,7 @@ import { lastedText } from '../../operator/time.ts'
 import { sendPage } from './context.ts'
 import { cursorOf, givenIn, one, QueryRefused } from './filter.ts'
 import { causesOf } from './journal.ts'
+import { patience } from './patience.ts'
 import type { Handle, Visit } from './visit.ts'
 
 const PAGE_ROWS = 50
@@ -33,7 +34,11 @@ export const deliveriesRoute: Handle = async ({ request, response, opened, deps,
   const { ledger } = opened
   const [stats, found] = await Promise.all([
     ledger.stats(),
-    listDeliveries({ ledger, contentOf: deps.contentOf }, filter, { limit: PAGE_ROWS, cursor }),
+    listDeliveries({ ledger, contentOf: deps.contentOf }, filter, {
+      limit: PAGE_ROWS,
+      cursor,
+      hasTime: patience(deps.clock),
+    }),
   ])
   const query = { disposition, endpoint, q }
   sendPage(

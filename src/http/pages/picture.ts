@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { isJobId } from '../../job.ts'
 import { json, NOT_FOUND, send } from '../replies.ts'
-import { endOf, names } from '../saved-files.ts'
+import { names } from '../saved-files.ts'
 import type { Handle } from './visit.ts'
 
 /** A larger picture is downloaded like any other file, bytes. */
@@ -18,10 +18,9 @@ const KINDS: readonly (readonly [type: string, isIt: (bytes: Buffer) => boolean]
 const NO_PICTURE = json(404, { error: 'not_found', reason: 'this file is not shown here: download it' })
 
 /** A saved picture, for the page of its job. Whatever it was said to be, its bytes decide. */
-export const pictureRoute: Handle = async ({ request, response, opened, page }) => {
+export const pictureRoute: Handle = async ({ request, response, opened, page, end }) => {
   const [id, path] = [String(request.params.id), [request.params.file].flat().join('/')]
   if (!isJobId(id) || page.hidesContent) return send(response, NOT_FOUND)
-  const end = endOf(response)
   const open = (file: string) => opened.results.open(id, file, end)
   const record = await opened.results.record(id, end)
   if (record === null || !(await names(record, path, open))) return send(response, NOT_FOUND)

@@ -13,6 +13,8 @@ export type Visit = {
   readonly opened: Opened
   readonly page: Page
   readonly root: string
+  /** Aborts when the visitor has gone, or the page has taken too long. */
+  readonly end: AbortSignal
   /** Who does what is done. */
   readonly actor: Actor
   /** How the caller reaches the service, as far as it says so. */

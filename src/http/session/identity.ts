@@ -6,8 +6,11 @@ import { hasSession, type Role, type Sessions, type Tokens } from './cookie.ts'
 /** Who calls. `who` is for the log of actions: a name that was claimed, or the role where none was. */
 export type Identity = { readonly role: Role; readonly who: CleanText; readonly by: 'bearer' | 'session' }
 
-/** `no_token`: nothing was tried; `session_ended`: a cookie that is not, or no longer, valid. */
-type Unknown = 'no_token' | 'wrong_token' | 'session_ended'
+/**
+ * `no_token`: nothing was tried; `session_ended`: a cookie that is not, or no longer, valid; `other_scheme`: something else than
+ * a token was tried, or is for a proxy in front.
+ */
+type Unknown = 'no_token' | 'wrong_token' | 'other_scheme' | 'session_ended'
 
 type IdentityDeps = {
   readonly tokens: Tokens
@@ -64,7 +67,7 @@ export function createIdentities({ tokens, sessions, now, scrub }: IdentityDeps)
         ? 'session_ended'
         : { role: session.role, who: who(session.name, session.role), by: 'session' }
     }
-    return authorization === undefined ? 'no_token' : 'wrong_token'
+    return authorization === undefined ? 'no_token' : 'other_scheme'
   }
 
   function identityOf(request: Request): Identity | null {

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { SearchQuery } from '../search/query.ts'
 import type { IndexView } from './index-reader.ts'
-import { SEARCH_ERROR } from './rows.ts'
+import { SEARCH_ERROR, SEARCH_JOB } from './rows.ts'
 
 /** What is fewer than this is looked up at once, wherever it stands; what is more, window by window. */
 const MAX_FEW = 1_000
@@ -9,6 +9,8 @@ const MAX_FEW = 1_000
 const WINDOW_JOBS = 5_000
 /** Jobs with an error that one step compares. */
 const STEP_ERRORS = 1_000
+/** Jobs with registered metadata that one step compares: the index has the words of deliveries alone. */
+const STEP_REGISTERED = 1_000
 /** Above every character that an id may have: where ids with a prefix end. */
 const LAST = '\u{10ffff}'
 /** Deliveries of neighbouring jobs that are further apart than this are looked up apart. */
@@ -55,6 +57,13 @@ export function createCandidates(db: DatabaseSync) {
     `SELECT seq FROM job INDEXED BY job_reason WHERE reason_code IS NOT NULL AND seq < :before AND seq >= :from
        AND ${SEARCH_ERROR}(:q, state, reason_code, reason_message)`,
   )
+  const registeredStep = db.prepare(
+    `SELECT job_seq AS seq FROM registration WHERE body IS NOT NULL AND job_seq < :at ORDER BY job_seq DESC LIMIT 1 OFFSET ${STEP_REGISTERED - 1}`,
+  )
+  const registered = db.prepare(
+    `SELECT job_seq AS seq FROM registration WHERE body IS NOT NULL AND job_seq < :before AND job_seq >= :from
+       AND ${SEARCH_JOB}(:q, 'expected', NULL, NULL, body)`,
+  )
   const window = db.prepare(
     'SELECT seq, first_delivery AS delivery FROM job WHERE seq < :before AND seq >= :from AND first_delivery IS NOT NULL ORDER BY first_delivery',
   )
@@ -64,18 +73,20 @@ export function createCandidates(db: DatabaseSync) {
     const byId = query.isBlank ? [] : seqsById(asked.q)
     if (byId === null) return null
     const { q, expression } = asked
-    const errorsIn = ({ before, from }: Range) =>
-      expression === null ? [] : (errors.all({ before, from, q }) as Seq[]).map(({ seq }) => seq)
+    const comparedIn = ({ before, from }: Range) =>
+      expression === null
+        ? []
+        : [errors, registered].flatMap((one) => (one.all({ before, from, q }) as Seq[]).map(({ seq }) => seq))
     const known = expression === null ? [] : fewByWords(asked, expression)
     if (known !== null)
       return few(
         [...new Set([...byId, ...known])].sort((a, b) => b - a),
-        errorsIn,
+        comparedIn,
         expression !== null,
       )
     return windows((range) => [
       ...byId.filter((seq) => seq < range.before && seq >= range.from),
-      ...errorsIn(range),
+      ...comparedIn(range),
       ...inWindow(range, asked.view, expression!),
     ])
   }
@@ -101,14 +112,14 @@ export function createCandidates(db: DatabaseSync) {
   }
 
   /** `known`: the newest first. */
-  function few(known: readonly number[], errorsIn: (range: Range) => readonly number[], hasWords: boolean): Found {
+  function few(known: readonly number[], comparedIn: (range: Range) => readonly number[], hasWords: boolean): Found {
     return {
       stepFrom(at, size) {
         const byKnown = known.filter((seq) => seq < at)[size - 1] ?? 1
-        const byErrors = hasWords ? ((errorStep.get({ at }) as Seq | undefined)?.seq ?? 1) : 1
-        return Math.max(byKnown, byErrors)
+        const compared = hasWords ? [errorStep, registeredStep] : []
+        return Math.max(byKnown, ...compared.map((step) => (step.get({ at }) as Seq | undefined)?.seq ?? 1))
       },
-      within: (range) => [...known.filter((seq) => seq < range.before && seq >= range.from), ...errorsIn(range)],
+      within: (range) => [...known.filter((seq) => seq < range.before && seq >= range.from), ...comparedIn(range)],
     }
   }
 

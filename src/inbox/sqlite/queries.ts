@@ -31,6 +31,7 @@ import {
   LANES,
   matching,
   REQUEUEABLE,
+  rareState,
   type SideFilesRow,
   storedJobOf,
   storedSideFilesOf,
@@ -108,11 +109,12 @@ export function createQueries(db: DatabaseSync, signals: Signals | null) {
   ) {
     const { where, values } = matching(filter)
     const statement = db.prepare(
-      `SELECT ${columns} FROM job WHERE seq < :before AND seq >= :from AND ${where} AND ${condition} ORDER BY seq DESC LIMIT :limit`,
+      `SELECT ${columns} FROM ${jobsOf(filter)} WHERE seq < :before AND seq >= :from AND ${where} AND ${condition} ORDER BY seq DESC LIMIT :limit`,
     )
+    const stepFrom = stepDown(filter)
     return walkDown<Row>({
       ...{ before, enough, newest: (newest.get() as { seq: number | null }).seq ?? 0 },
-      stepFrom: (at) => at - stepOf(filter),
+      stepFrom,
       read: (range) => statement.all({ ...values, ...range }) as unknown as Row[],
     })
   }
@@ -147,19 +149,40 @@ export function createQueries(db: DatabaseSync, signals: Signals | null) {
   function oldest(filter: JobFilter, after: number): OldestPart {
     const { where, values } = matching(filter)
     const statement = db.prepare(
-      `SELECT ${JOB_COLUMNS} FROM job WHERE seq > :after AND seq <= :to AND ${where} ORDER BY seq LIMIT 1`,
+      `SELECT ${JOB_COLUMNS} FROM ${jobsOf(filter)} WHERE seq > :after AND seq <= :to AND ${where} ORDER BY seq LIMIT 1`,
     )
     const { first, last } = bounds.get() as { first: number | null; last: number | null }
+    const stepTo = stepUp(filter, last ?? 0)
     const deadline = performance.now() + MAX_REQUEST_MS
-    const step = stepOf(filter)
     let at = Math.max(after, (first ?? 1) - 1)
     while (at < (last ?? 0)) {
-      const row = statement.get({ ...values, after: at, to: at + step }) as JobTableRow | undefined
+      const to = stepTo(at)
+      const row = statement.get({ ...values, after: at, to }) as JobTableRow | undefined
       if (row) return { row: jobRowOf(storedJobOf(row)), next: null }
-      at += step
+      at = to
       if (performance.now() >= deadline) return { row: null, next: at }
     }
     return { row: null, next: null }
+  }
+
+  /** Where a step down ends: of a rare state it goes over all others. */
+  function stepDown(filter: JobFilter): (before: number) => number {
+    const rare = rareState(filter)
+    if (rare === null) return (before) => before - stepOf(filter)
+    const end = db.prepare(
+      `SELECT seq FROM ${jobsOf(filter)} WHERE ${rare.where} AND seq < :before ORDER BY seq DESC LIMIT 1 OFFSET ${stepOf(filter) - 1}`,
+    )
+    return (before) => (end.get({ before }) as { seq: number } | undefined)?.seq ?? 1
+  }
+
+  /** The same upwards, to `last` at most. */
+  function stepUp(filter: JobFilter, last: number): (after: number) => number {
+    const rare = rareState(filter)
+    if (rare === null) return (after) => after + stepOf(filter)
+    const end = db.prepare(
+      `SELECT seq FROM ${jobsOf(filter)} WHERE ${rare.where} AND seq > :after ORDER BY seq LIMIT 1 OFFSET ${stepOf(filter) - 1}`,
+    )
+    return (after) => (end.get({ after }) as { seq: number } | undefined)?.seq ?? last
   }
 
   const createdAt = db.prepare('SELECT created_at FROM job WHERE seq >= :seq ORDER BY seq LIMIT 1')
@@ -248,6 +271,12 @@ function verifiedIn(counted: ReadonlyMap<string, number>): Stats['endpoints'] {
     .filter(([name]) => name.startsWith(VERIFIED))
     .map(([name, lastVerifiedAt]) => ({ endpoint: name.slice(VERIFIED.length), lastVerifiedAt }))
     .sort((a, b) => (a.endpoint < b.endpoint ? -1 : 1))
+}
+
+/** Jobs, by the index of the rare state that a filter is for. */
+function jobsOf(filter: JobFilter): string {
+  const rare = rareState(filter)
+  return rare === null ? 'job' : `job INDEXED BY ${rare.index}`
 }
 
 /** Rows that one statement looks at. */

@@ -199,9 +199,31 @@ export const SEARCH_ERROR = 'search_error'
 export const BODY_OF_JOB = `COALESCE((SELECT body FROM registration WHERE job_seq = job.seq),
   (SELECT body FROM delivery_body WHERE seq = job.first_delivery))`
 
+/** A state as a condition. It stands in the query as it is: SQLite knows an index of a state by its very words. */
+const IN_STATE: Readonly<Record<JobState, string>> = {
+  expected: `state = 'expected'`,
+  queued: `state = 'queued'`,
+  running: `state = 'running'`,
+  done: `state = 'done'`,
+  dead: `state = 'dead'`,
+}
+
+/** The index of jobs in a state that few are in. Named, since SQLite would walk all jobs where it knows no numbers of either. */
+const RARE_STATES: ReadonlyMap<JobState, string> = new Map([
+  ['expected', 'job_expected'],
+  ['running', 'job_running'],
+  ['dead', 'job_dead'],
+])
+
+/** The state that a filter is for, if few jobs are in it: as a condition, with the index that has them by number. */
+export function rareState({ state, cause }: JobFilter): { readonly index: string; readonly where: string } | null {
+  const wanted = state ?? (cause === undefined ? undefined : 'dead')
+  const index = wanted && RARE_STATES.get(wanted)
+  return index ? { index, where: IN_STATE[wanted] } : null
+}
+
 /** What a condition on `job` is for each part of a filter; the part's value is the parameter of its name. */
-const CONDITIONS: { readonly [K in keyof JobFilter]-?: string } = {
-  state: 'state = :state',
+const CONDITIONS: { readonly [K in Exclude<keyof JobFilter, 'state'>]-?: string } = {
   stage: 'stage = :stage',
   jobId: 'job_id = :jobId',
   jobIds: 'job_id IN (SELECT value FROM json_each(:jobIds))',
@@ -230,7 +252,8 @@ export function matching(filter: JobFilter): { where: string; values: Record<str
   const values: Record<string, string | number> = {}
   for (const [part, value] of Object.entries(filter)) {
     if (value === undefined) continue
-    where.push(CONDITIONS[part as keyof JobFilter])
+    where.push(part === 'state' ? IN_STATE[value as JobState] : CONDITIONS[part as Exclude<keyof JobFilter, 'state'>])
+    if (part === 'state') continue
     values[part] = typeof value === 'object' ? JSON.stringify(value) : value
   }
   // An id that was pasted with blanks. Blanks alone stay, and begin no id.

@@ -94,8 +94,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE job ADD COLUMN fetch_since INTEGER NOT NULL DEFAULT 0;
   UPDATE job SET gone_spent = NULL WHERE gone_spent IS NOT NULL;
   UPDATE job SET fetch_since = round WHERE refetch = 1;
-  ALTER TABLE job DROP COLUMN refetch;
-  ALTER TABLE job DROP COLUMN news;
+  ALTER TABLE job DROP COLUMN refetch; ALTER TABLE job DROP COLUMN news;
   ALTER TABLE job DROP COLUMN give_up_at;
   ALTER TABLE job ADD COLUMN is_retry INTEGER GENERATED ALWAYS AS (failures + polls > 0) VIRTUAL;
   CREATE INDEX job_due ON job (stage, endpoint, is_retry, due_at) WHERE state = 'queued' AND crashes < 2;
@@ -128,8 +127,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE attempt RENAME COLUMN message TO reason_message;
   ALTER TABLE side_files RENAME COLUMN job TO job_seq;
   ALTER TABLE side_files RENAME COLUMN running TO is_running;
-  DROP INDEX job_dead;
-  DROP INDEX delivery_further;
+  DROP INDEX job_dead; DROP INDEX delivery_further;
   CREATE INDEX delivery_later ON delivery (job_id, seq) WHERE is_later = 1;
   `,
   // What operators look for: why a delivery was rejected, and since when and why claims are stopped. Deliveries that concern
@@ -201,6 +199,8 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX job_overdue ON job (created_at, seq) WHERE state = 'expected';
   `,
+  // Dead jobs are found at once among many others.
+  `CREATE INDEX job_dead ON job (seq) WHERE state = 'dead'`,
 ]
 
 /** How long a process waits for another one's write, ms. */

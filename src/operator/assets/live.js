@@ -8,6 +8,8 @@ let isLive = true
 let afterwards = () => {}
 let timer = 0
 let failures = 0
+/** When the service answered last. */
+let shownAt = new Date()
 /** The pages that are asked for less often while the service does not answer. */
 const MAX_PAUSE_SECONDS = 60
 
@@ -29,6 +31,19 @@ export function toggleLive() {
 
 export function isLiveNow() {
   return isLive
+}
+
+/** Else “All is well” would stand there while nothing answers. @param {boolean} isStale */
+function tellStale(isStale) {
+  const told = document.getElementById('stale')
+  if (!isStale) return told?.remove()
+  if (told) return
+  const notice = document.createElement('p')
+  notice.id = 'stale'
+  notice.className = 'notice refused'
+  notice.setAttribute('role', 'alert')
+  notice.textContent = `The service does not answer. This is how it stood at ${shownAt.toLocaleTimeString()}.`
+  document.querySelector('main')?.before(notice)
 }
 
 function plan() {
@@ -53,10 +68,15 @@ async function refresh() {
       if (answer.type === 'opaqueredirect') return location.reload()
       if (!answer.ok) throw new Error(String(answer.status))
       const next = parse(await answer.text())
+      // A proxy answers for a service that is gone with a page of its own.
+      if (!next.querySelector('main')) throw new Error('no page of ours')
       failures = 0
+      shownAt = new Date()
       if (isLive && !isBusy()) show(next)
+      tellStale(false)
     } catch {
       failures = Math.min(failures + 1, 6)
+      tellStale(true)
     }
   }
   plan()

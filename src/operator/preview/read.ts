@@ -46,10 +46,20 @@ const MAX_FIELDS = 500
 const MAX_PARTS = 200
 const MAX_CHUNKS = 20
 const MAX_BLOCKS = 400
-/** Characters of a block: a table of a large page. */
+/** Characters of a block: a table of a large page; and of a value. */
 const MAX_BLOCK_CHARS = 20_000
-/** Documents of more than this, together, are not parsed for a page, bytes. */
-const MAX_PARSED_BYTES = 8 * 1024 * 1024
+const MAX_FIELD_CHARS = 2_000
+/** Characters of all texts of a page together: it is rendered anew whenever it refreshes. */
+const MAX_TEXT_CHARS = 300_000
+/** Values that are walked over to say how many more there are. */
+const MAX_COUNTED = 100_000
+/** Pages of a part that are told apart. */
+const MAX_PAGES = 2_000
+/**
+ * Documents of more than this, together, are not parsed for a page, bytes. The thread that accepts deliveries parses them, twice
+ * where there are citations, and 1 MiB takes up to 0.2 s.
+ */
+const MAX_PARSED_BYTES = 2 * 1024 * 1024
 
 /** Reads what a page shows of a result. Every part that cannot be read is left out; `text` says why where nothing can. */
 export async function readSections(result: Result): Promise<readonly Section[]> {
@@ -98,25 +108,56 @@ async function parsedBytes(result: Result): Promise<number> {
 async function readFields(result: CompletedResult): Promise<readonly Section[]> {
   const values = await result.extracted()
   const spots = spotsByPointer(await result.citations())
+  const text = textBudget()
   const rows: Field[] = []
   let more = 0
-  for (const { pointer, path, value } of leavesOf(values)) {
-    if (rows.length >= MAX_FIELDS) more++
-    else rows.push({ path, text: leafText(value), spots: spots.get(pointer) ?? [] })
+  for (const leaf of leavesOf(values)) {
+    if (rows.length < MAX_FIELDS && !text.isSpent()) {
+      const { pointer, path } = placeOf(leaf)
+      rows.push({ path, text: text.cut(leafText(leaf.value), MAX_FIELD_CHARS), spots: spots.get(pointer) ?? [] })
+    } else if (++more === MAX_COUNTED) break
   }
   return [{ is: 'fields', rows, more }]
 }
 
-type Leaf = { readonly pointer: string; readonly path: string; readonly value: unknown }
+/** A value of a document, and the way to it. */
+type Leaf = { readonly value: unknown; readonly way: Way | null }
+type Way = { readonly name: string; readonly isItem: boolean; readonly before: Way | null }
 
-/** The values of a document, each with its place as a pointer, and as people write it: `lines[1].amount`, from 1. */
-function* leavesOf(value: unknown, pointer = '', path = ''): Generator<Leaf> {
-  const isLeaf = typeof value !== 'object' || value === null || isLosslessNumber(value)
-  if (isLeaf || Object.keys(value as object).length === 0) return yield { pointer, path: path || 'value', value }
-  for (const [name, inner] of Object.entries(value as object)) {
-    const step = `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+/** The values of a document in their order. Without recursion: what a step costs must not grow with the depth. */
+function* leavesOf(root: unknown): Generator<Leaf> {
+  const open: Leaf[] = [{ value: root, way: null }]
+  for (let leaf = open.pop(); leaf !== undefined; leaf = open.pop()) {
+    const { value, way } = leaf
+    const isLeaf = typeof value !== 'object' || value === null || isLosslessNumber(value)
+    const members = isLeaf ? [] : Object.entries(value)
+    if (members.length === 0) yield leaf
     const isItem = Array.isArray(value)
-    yield* leavesOf(inner, step, isItem ? `${path}[${Number(name) + 1}]` : path === '' ? name : `${path}.${name}`)
+    for (const [name, inner] of members.reverse()) open.push({ value: inner, way: { name, isItem, before: way } })
+  }
+}
+
+/** As a pointer, and as people write it: `lines[1].amount`, from 1. */
+function placeOf({ way }: Leaf): { readonly pointer: string; readonly path: string } {
+  const steps: Way[] = []
+  for (let step = way; step !== null; step = step.before) steps.push(step)
+  steps.reverse()
+  const pointer = steps.map(({ name }) => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+  const path = steps.map(({ name, isItem }) => (isItem ? `[${Number(name) + 1}]` : `.${name}`)).join('')
+  return { pointer, path: (path.startsWith('.') ? path.slice(1) : path) || 'value' }
+}
+
+/** Counts the characters of a page's texts. */
+function textBudget() {
+  let left = MAX_TEXT_CHARS
+  return {
+    isSpent: () => left <= 0,
+    /** The text, cut where it is longer than this, or than what is left. */
+    cut(text: string, longest: number): string {
+      const room = Math.min(longest, Math.max(left, 0))
+      left -= text.length
+      return text.length > room ? `${text.slice(0, room)}…` : text
+    },
   }
 }
 
@@ -152,7 +193,7 @@ async function readParts(result: CompletedResult): Promise<readonly Section[]> {
   function add(splits: readonly Split[], depth: number): void {
     for (const { name, pages, conf, partitions } of splits) {
       if (parts.length >= MAX_PARTS) return
-      const numbers = (pages as readonly unknown[]).flatMap((page) => numberOf(page) ?? [])
+      const numbers = pagesOf(pages)
       parts.push({ name: String(name), depth, pages: numbers, isUnsure: conf === 'low' })
       add(partitions, depth + 1)
     }
@@ -162,16 +203,32 @@ async function readParts(result: CompletedResult): Promise<readonly Section[]> {
   return [{ is: 'parts', parts, pages }]
 }
 
+function pagesOf(pages: readonly unknown[]): readonly number[] {
+  const found = new Set<number>()
+  for (const given of pages) {
+    const page = numberOf(given)
+    if (page !== null && Number.isInteger(page) && page >= 1) found.add(page)
+    if (found.size === MAX_PAGES) break
+  }
+  return [...found]
+}
+
 async function readChunks(result: CompletedResult): Promise<readonly Section[]> {
   const images = await imagesOf(result)
+  const text = textBudget()
   const chunks: (readonly Block[])[] = []
   let [blocks, isMore] = [0, false]
   for await (const chunk of result.chunks()) {
-    if (chunks.length >= MAX_CHUNKS || blocks >= MAX_BLOCKS) {
+    if (chunks.length >= MAX_CHUNKS || blocks >= MAX_BLOCKS || text.isSpent()) {
       isMore = true
       break
     }
-    const read = blocksOf(chunk, chunks.length, images).slice(0, MAX_BLOCKS - blocks)
+    const read: Block[] = []
+    for (const block of blocksOf(chunk, chunks.length, images)) {
+      isMore = read.length >= MAX_BLOCKS - blocks || text.isSpent()
+      if (isMore) break
+      read.push({ ...block, text: text.cut(block.text, MAX_BLOCK_CHARS) })
+    }
     blocks += read.length
     chunks.push(read)
   }
@@ -180,10 +237,10 @@ async function readChunks(result: CompletedResult): Promise<readonly Section[]> 
 
 function blocksOf(chunk: Chunk, index: number, images: ReadonlyMap<string, string>): Block[] {
   const given = Array.isArray(chunk?.blocks) ? chunk.blocks : []
-  if (given.length === 0) return [{ type: 'Text', text: cut(String(chunk?.content ?? '')), spot: null, image: null }]
+  if (given.length === 0) return [{ type: 'Text', text: String(chunk?.content ?? ''), spot: null, image: null }]
   return given.map((block, at) => ({
     type: String(block?.type ?? 'Text'),
-    text: cut(String(block?.content ?? '')),
+    text: String(block?.content ?? ''),
     spot: block ? spotOf(block) : null,
     image: images.get(`/chunks/${index}/blocks/${at}/image_url`) ?? null,
   }))
@@ -199,10 +256,6 @@ async function imagesOf(result: CompletedResult): Promise<ReadonlyMap<string, st
     found.set(key, found.has(key) ? null : entry.path)
   }
   return new Map([...found].flatMap(([key, path]) => (path === null ? [] : [[key, path] as const])))
-}
-
-function cut(text: string): string {
-  return text.length > MAX_BLOCK_CHARS ? `${text.slice(0, MAX_BLOCK_CHARS)}…` : text
 }
 
 async function readClasses(result: CompletedResult): Promise<readonly Section[]> {
@@ -226,10 +279,11 @@ async function readForm(result: CompletedResult): Promise<readonly Section[]> {
   const schema =
     memberOf(response, 'form_schema') ?? memberOf(memberOf(memberOf(response, 'result'), 'edit'), 'form_schema')
   if (!Array.isArray(schema)) return []
+  const text = textBudget()
   const rows = schema.slice(0, MAX_FIELDS).map((widget: unknown) => ({
-    name: String(memberOf(widget, 'description') ?? '–'),
-    type: String(memberOf(widget, 'type') ?? ''),
-    text: leafText(memberOf(widget, 'value')),
+    name: text.cut(String(memberOf(widget, 'description') ?? '–'), MAX_FIELD_CHARS),
+    type: text.cut(String(memberOf(widget, 'type') ?? ''), MAX_FIELD_CHARS),
+    text: text.cut(leafText(memberOf(widget, 'value')), MAX_FIELD_CHARS),
     isLeftOpen: memberOf(widget, 'fill') === false,
     spot: spotOf({ bbox: memberOf(widget, 'bbox') }),
   }))

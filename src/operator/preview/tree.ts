@@ -20,7 +20,7 @@ export function tree(value: unknown): Html {
     if (members.length === 0 || depth >= MAX_TREE_DEPTH)
       return html`<div class="leaf">${label}<span class="faint">${size}</span></div>`
     const isOpen = depth < 3 && members.length <= 40
-    return html`<details${isOpen && html` open`}><summary>${label}<span class="faint">${size}</span></summary>${members.map(([key, member]) => node(key, member, depth + 1))}</details>`
+    return html`<details${isOpen && html` open`}><summary>${label}<span class="faint">${size}</span></summary>${members.slice(0, left + 1).map(([key, member]) => node(key, member, depth + 1))}</details>`
   }
 
   const root = node(null, value, 0)

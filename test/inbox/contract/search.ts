@@ -31,6 +31,29 @@ export function searchContract(name: string, openTest: () => Promise<InboxTest>)
   }
 
   describe(`${name}: search`, () => {
+    it('finds metadata that was registered, before and after the webhook, which says nothing of it', async () => {
+      const { inbox } = await openTest()
+      await inbox.expect('a', { metadata: { user: 'Ada Lovelace', n: 7 }, by: 'test' })
+      await inbox.expect('b', { metadata: { user: 'Alan Turing' }, by: 'test' })
+      await inbox.expect('c', { by: 'test' })
+      await accept(inbox, 'c', '{"user":"Grace Hopper"}')
+      await expectFound(inbox, [
+        ['lovelace', ['a']],
+        ['turing', ['b']],
+        ['hopper', ['c']],
+      ])
+      await accept(inbox, 'a', '{"user":"Somebody"}')
+      await expectFound(inbox, [
+        ['lovelace', ['a']],
+        ['somebody', []],
+      ])
+      await inbox.expect('b', { metadata: { user: 'Alonzo Church' }, by: 'test' })
+      await expectFound(inbox, [
+        ['church', ['b']],
+        ['turing', []],
+      ])
+    })
+
     it('finds whole words of metadata values, the last one by its beginning, all of them', async () => {
       const { inbox } = await openTest()
       await accept(inbox, 'a', '{"user":"Ada Lovelace","file":"inv-2026_7.pdf","n":48213}')

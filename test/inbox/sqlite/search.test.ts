@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import type { Inbox } from '../../../src/inbox/inbox.ts'
 import { openLedger } from '../../../src/inbox/open.ts'
@@ -18,6 +18,7 @@ import { openSqlite } from '../../../src/inbox/sqlite/inbox.ts'
 import type { SearchState } from '../../../src/inbox/sqlite/search-thread.ts'
 import { batchesOf, createSignals, whileWriting } from '../../../src/inbox/sqlite/signals.ts'
 import { delivery } from '../../support/service.ts'
+import { fillUp, smallDisk } from '../../support/small-disk.ts'
 import { tempFolder } from '../../support/temp.ts'
 
 /** The index of search as a file: whose it is, what becomes of it, and that nothing depends on it. */
@@ -233,6 +234,32 @@ describe('the index of search', () => {
     })
     expect(await found(inbox, 'needle')).toEqual(['job-1'])
     expect(await inbox.erase('job-1')).toBe('erased')
+  })
+
+  it('on a full disk costs nothing that was accepted, and goes on when there is room', async (context) => {
+    const disk = smallDisk(8)
+    if (disk === null) return context.skip()
+    const path = join(disk, 'inbox.db')
+    const { inbox, state } = await open(path)
+    await accept(inbox, 'job-1', 'needle')
+    await state(has(1))
+    const filler = fillUp(disk)
+    const kept = ['job-1']
+    // Until nothing fits: the log has some room of its own.
+    for (let index = 2; index < 2_000; index++) {
+      const answer = await accept(inbox, `job-${index}`, `needle ${'x'.repeat(20_000)}`).catch(() => null)
+      if (answer === null) break
+      kept.push(`job-${index}`)
+    }
+    expect(kept.length).toBeLessThan(1_999)
+    expect(await found(inbox, 'needle')).toEqual(expect.arrayContaining(kept.slice(0, 1)))
+    rmSync(filler)
+    await vi.waitFor(() => accept(inbox, 'job-last', 'needle'), { timeout: 10_000 })
+    kept.push('job-last')
+    await vi.waitFor(async () => expect(await inbox.searchLag()).toBe(0), { timeout: 10_000 })
+    expect((await inbox.list({ q: 'needle' }, { limit: 999 })).rows.map(({ jobId }) => jobId)).toEqual(
+      expect.arrayContaining(kept),
+    )
   })
 
   it('hurts nothing where it cannot be made', async () => {
