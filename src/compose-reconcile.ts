@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { Inbox } from './inbox/inbox.ts'
-import type { Exclusively } from './reconcile/exclusively.ts'
+import { exclusivelyAcross } from './reconcile/exclusively.ts'
 import { type Reconcile, startReconcile } from './reconcile/reconcile.ts'
 import type { Client } from './reducto/client.ts'
 import { createFetchJob } from './reducto/fetch-job.ts'
@@ -26,18 +26,9 @@ export function composeReconcile(parts: ReconcileParts, opening: AsyncDisposable
     ledger: inbox,
     fetchStatus: createFetchStatus(createFetchJob(client, clock.now)),
     listJobs: createListJobs(client, clock.now),
-    ...{ clock, events, exclusively: across(inbox), every: config.reconcileEvery },
+    ...{ clock, events, exclusively: exclusivelyAcross(inbox), every: config.reconcileEvery },
     isRefused: () => worker.troubles.some(({ name }) => name === 'reducto_auth'),
   })
   opening.defer(() => reconcile.stop())
   return reconcile
-}
-
-/** Services that share an inbox share the looks, too: one of them asks Reducto at a time. */
-function across(inbox: Pick<Inbox, 'exclusively'>): Exclusively {
-  return async (name, work) => {
-    const done: Awaited<ReturnType<typeof work>>[] = []
-    await inbox.exclusively(name, async () => void done.push(await work()))
-    return done.length > 0 ? done[0]! : null
-  }
 }

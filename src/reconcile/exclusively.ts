@@ -1,18 +1,13 @@
-/**
- * Runs work that must not run twice at once. Resolves to null, and runs nothing, while another one does it. Within a
- * process here; a store that several processes share can wrap it with a lock of its own.
- */
+import type { Inbox } from '../inbox/inbox.ts'
+
+/** Runs work that must not run twice at once. Resolves to null, and runs nothing, while another one does it. */
 export type Exclusively = <T>(name: string, work: () => Promise<T>) => Promise<T | null>
 
-export function createExclusively(): Exclusively {
-  const running = new Set<string>()
+/** Services that share an inbox share the looks, too: one of them asks Reducto at a time. */
+export function exclusivelyAcross(inbox: Pick<Inbox, 'exclusively'>): Exclusively {
   return async (name, work) => {
-    if (running.has(name)) return null
-    running.add(name)
-    try {
-      return await work()
-    } finally {
-      running.delete(name)
-    }
+    const done: Awaited<ReturnType<typeof work>>[] = []
+    await inbox.exclusively(name, async () => void done.push(await work()))
+    return done.length > 0 ? done[0]! : null
   }
 }

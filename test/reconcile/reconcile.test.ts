@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { createExclusively } from '../../src/reconcile/exclusively.ts'
+import { openMemory } from '../../src/inbox/memory/inbox.ts'
+import { exclusivelyAcross } from '../../src/reconcile/exclusively.ts'
 import { MAX_CALLS } from '../../src/reconcile/look.ts'
 import { likelyCause } from '../../src/reconcile/reconcile.ts'
+import { createManualClock } from '../support/manual-clock.ts'
 import { delivery, event } from '../support/service.ts'
 import { HOUR, MINUTE, reconcileRig } from './rig.ts'
 
@@ -227,7 +229,7 @@ describe('silence', () => {
 
 describe('exclusively', () => {
   it('runs work once at a time for each name, and again when it is over, however it ended', async () => {
-    const exclusively = createExclusively()
+    const exclusively = exclusivelyAcross(openMemory({ clock: createManualClock() }))
     const first = Promise.withResolvers<string>()
     const running = exclusively('a', () => first.promise)
     expect(await exclusively('a', async () => 'second')).toBeNull()

@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
 import type { Inbox } from '../../src/inbox/inbox.ts'
 import { openMemory } from '../../src/inbox/memory/inbox.ts'
-import { createExclusively } from '../../src/reconcile/exclusively.ts'
+import { exclusivelyAcross } from '../../src/reconcile/exclusively.ts'
 import { type ReconcileDeps, startReconcile } from '../../src/reconcile/reconcile.ts'
 import { createClient } from '../../src/reducto/client.ts'
 import { createFetchJob } from '../../src/reducto/fetch-job.ts'
@@ -33,7 +33,7 @@ export async function reconcileRig() {
 
   function start(more: Partial<ReconcileDeps> = {}) {
     const reconcile = startReconcile({
-      ...{ ledger: inbox, fetchStatus, listJobs, clock, events, exclusively: createExclusively() },
+      ...{ ledger: inbox, fetchStatus, listJobs, clock, events, exclusively: exclusivelyAcross(inbox) },
       ...{ every: 15 * MINUTE, isRefused: () => false, ...more },
     })
     onTestFinished(() => reconcile.stop())

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
-import { type BeatResult, createBeat } from './beat.ts'
+import { type BeatResult, createBeat, sharedMonotonic } from './beat.ts'
 import { createLane } from './lane.ts'
 import { BEAT_EVERY_MS } from './observer.ts'
 
@@ -20,12 +20,20 @@ export type BeatThreadData = {
   readonly ticks: SharedArrayBuffer
 }
 
-/** `failed`: the database was not reached. */
-export type BeatMessage = BeatResult | { readonly failed: string }
+/** `failed`: the database was not reached. `at`: when the answer came, on the clock that all threads share, ms. */
+export type BeatMessage = (BeatResult & { readonly at: number }) | { readonly failed: string }
+
+/**
+ * A beat that is not answered within this time is sent anew over another connection, ms: others take this replica for dead
+ * long before a connection that hangs would end by itself.
+ */
+const ANSWER_TIMEOUT_MS = 3_000
 
 async function run({ url, schema, ticks, ...first }: BeatThreadData): Promise<void> {
   const port = parentPort!
-  const lane = createLane({ url, ...(schema ? { schema } : {}), name: 'beat', sync: 'off', naming: { named: true } })
+  const place = { url, ...(schema ? { schema } : {}) }
+  const naming = { named: true }
+  const lane = createLane({ ...place, name: 'beat', sync: 'off', naming, answerTimeout: ANSWER_TIMEOUT_MS })
   const beat = createBeat(lane, () => performance.now())
   const counter = new Int32Array(ticks)
   let replica = first.replica
@@ -43,7 +51,10 @@ async function run({ url, schema, ticks, ...first }: BeatThreadData): Promise<vo
   for (;;) {
     const began = performance.now()
     if (!isStandingStill()) {
-      const message: BeatMessage = await beat(replica).catch((error: Error) => ({ failed: error.message }))
+      const message: BeatMessage = await beat(replica).then(
+        (result) => ({ ...result, at: sharedMonotonic() }),
+        (error: Error) => ({ failed: error.message }),
+      )
       port.postMessage(message)
     }
     await sleep(Math.max(BEAT_EVERY_MS - (performance.now() - began), BEAT_EVERY_MS / 4))

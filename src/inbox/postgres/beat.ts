@@ -4,6 +4,8 @@ import { type Beat, createObserver } from './observer.ts'
 
 /** What one beat has found out. */
 export type BeatResult = {
+  /** Whose beat it was. */
+  readonly replica: number
   /** This replica lives, as far as the others know. False: it was declared dead, and holds nothing any more. */
   readonly isAlive: boolean
   /** Something is marked as running that nobody alive holds. */
@@ -20,6 +22,11 @@ const STANDING = `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 
     OR EXISTS (SELECT 1 FROM side_files WHERE is_running AND NOT ${hasLiveHolder('side_files.holder')}) AS orphans`
 /** Fails for one that has beaten meanwhile. */
 const DECLARE_DEAD = `UPDATE replica SET ended = true, ended_at = $3::bigint WHERE id = $1 AND beat = $2 AND NOT ended RETURNING id`
+
+/** A monotonic clock that all threads of the process share, ms. */
+export function sharedMonotonic(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}
 
 /** Beats for one replica, and watches the others. `monotonic`: a clock that never jumps, ms. */
 export function createBeat(lane: Lane, monotonic: () => number) {
@@ -39,6 +46,7 @@ export function createBeat(lane: Lane, monotonic: () => number) {
     const dead = observer.see(others as Beat[], at)
     const declared = dead.length > 0 ? await declare(dead, now) : 0
     return {
+      replica,
       isAlive: own!.length > 0,
       hasOrphans: orphans || declared > 0,
       databaseNow: now,

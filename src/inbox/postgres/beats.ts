@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { BeatResult } from './beat.ts'
+import { type BeatResult, sharedMonotonic } from './beat.ts'
 import type { BeatMessage, BeatThreadData } from './beat-thread.ts'
 import type { PostgresPlace } from './connect.ts'
 
@@ -34,7 +34,12 @@ export const startBeatThread: StartBeats = ({ place, replica, onBeat, onDeath })
   ticking.unref()
   let isStopping = false
   thread.on('message', (message: BeatMessage) => {
-    if (!('failed' in message)) void onBeat(message)
+    if ('failed' in message) return
+    // The event loop may have stood still since the answer came: that is a part of the way, and its half is taken off again.
+    const { at, ...result } = message
+    const late = sharedMonotonic() - at
+    const [databaseNow, roundTrip] = [result.databaseNow + late / 2, result.roundTrip + late]
+    void onBeat({ ...result, databaseNow, roundTrip })
   })
   thread.on('error', (error: Error) => {
     if (!isStopping) onDeath(error)

@@ -111,6 +111,10 @@ export async function rereadDelivery(
   return finish('job')
 }
 
+/** Deliveries before jobs, and in the order of their ids, as an accept locks them: none waits for the other. */
+const LOCK_DELIVERIES = `
+  SELECT d.seq FROM job JOIN delivery AS d ON d.seq = job.first_delivery OR (d.is_later AND d.job_id = job.job_id)
+  WHERE job.job_id = $1 ORDER BY d.svix_id FOR UPDATE OF d`
 const ERASE = [
   'UPDATE delivery SET body = NULL WHERE seq = (SELECT first_delivery FROM job WHERE seq = $1)',
   'UPDATE delivery SET body = NULL WHERE is_later AND job_id = (SELECT job_id FROM job WHERE seq = $1)',
@@ -126,8 +130,9 @@ export async function eraseJob(
   options: Options,
 ): Promise<Changing<'erased' | 'running' | 'unknown'>> {
   const work = createWork(tx, options)
-  await work.load([jobId])
-  const entry = work.find(jobId)
+  await tx.query(LOCK_DELIVERIES, [jobId])
+  await work.load([storable(jobId)])
+  const entry = work.find(storable(jobId))
   const finish = async (value: 'erased' | 'running' | 'unknown') => {
     await tx.commit(work.statements())
     return { value, effects: work.effects() }

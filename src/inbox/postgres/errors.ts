@@ -24,13 +24,13 @@ export function refusesNames(error: unknown): boolean {
 }
 
 /**
- * Whether the connection is of no use any more: it broke, the server is going away (57P01 to 57P03), or it takes no writes
- * (25006: it was the primary, or never was). A new connection asks DNS again.
+ * Whether the connection is of no use any more: it broke, the server is going away (57P01 to 57P03), ended this session, which
+ * stood still for too long (25P03, 25P04), or takes no writes (25006: it was the primary, or never was). A new connection asks DNS again.
  */
 export function breaksConnection(error: unknown): boolean {
   if (!isFromServer(error)) return true
   const code = codeOf(error)!
-  return code === '25006' || code.startsWith('57P') || code.startsWith('08')
+  return ['25006', '25P03', '25P04'].includes(code) || code.startsWith('57P') || code.startsWith('08')
 }
 
 /** Whether the same transaction may succeed at once: others were in the way. */
@@ -38,9 +38,17 @@ export function isContention(error: unknown): boolean {
   return isFromServer(error) && ['40001', '40P01'].includes(codeOf(error)!)
 }
 
-/** Whether a row is at fault: its values cannot be stored. */
+/** Whether a row is at fault: its values cannot be stored (22, 23), or not in an index, being too long (54). */
 export function isOfRow(error: unknown): boolean {
-  return isFromServer(error) && /^(22|23)/.test(codeOf(error)!)
+  return isFromServer(error) && /^(22|23|54)/.test(codeOf(error)!)
+}
+
+/**
+ * Whether time may mend it, without a person: the connection broke, another transaction was in the way (40, 55P03), the server
+ * lacks connections, memory or disk (53), was interrupted (57) or met a fault of the system (58).
+ */
+export function mayPass(error: unknown): boolean {
+  return breaksConnection(error) || /^(40|53|55P03|57|58)/.test(codeOf(error)!)
 }
 
 /** The code of the server's error; null for any other. */

@@ -13,6 +13,8 @@ type Source<Table extends string> = {
   count(table: Table): number
   rows(table: Table, after: number): Iterable<MovedRow>
   counters(): ReadonlyMap<string, number>
+  /** A number that no other inbox has. */
+  identity(): number
 }
 
 /** Rows and bytes of one transaction. */
@@ -31,7 +33,6 @@ const BOOLEANS = new Set(['is_later', 'is_running'])
 /** Columns that are computed here. */
 const COMPUTED = new Set(['is_retry'])
 
-const MOVING = `SELECT 1 FROM counter WHERE name = 'moving'`
 const COUNT_ALL = [
   `DELETE FROM counter WHERE name <> 'moving'`,
   `INSERT INTO counter (name, source, value) SELECT 'job:' || state, 0, count(*) FROM job GROUP BY state`,
@@ -57,7 +58,7 @@ export async function importInbox<Table extends string>(
   await prepareSchema({ ...place, migrate: true, isMove: true })
   const lane = createLane({ ...place, name: 'move', naming: { named: true } })
   try {
-    await begin(lane)
+    await begin(lane, source.identity())
     const moved = {} as Record<Table, number>
     for (const table of tables) {
       await moveTable(lane, source, table, (rows) => onProgress(table, rows))
@@ -70,17 +71,26 @@ export async function importInbox<Table extends string>(
   }
 }
 
-async function begin(lane: Lane): Promise<void> {
+async function begin(lane: Lane, identity: number): Promise<void> {
   await lane.transaction(async (tx) => {
-    const [row] = await tx.query<{ moving: boolean; used: boolean }>(
-      `SELECT EXISTS (${MOVING}) AS moving, EXISTS (SELECT 1 FROM delivery) OR EXISTS (SELECT 1 FROM job) OR EXISTS (SELECT 1 FROM replica) AS used`,
+    // A service that starts now registers before this, and is seen, or after it, and is refused.
+    await tx.query('LOCK TABLE replica IN SHARE ROW EXCLUSIVE MODE')
+    const [row] = await tx.query<{ moving: number | null; used: boolean }>(
+      `SELECT (SELECT value FROM counter WHERE name = 'moving') AS moving, EXISTS (SELECT 1 FROM delivery) OR EXISTS (SELECT 1 FROM job) OR EXISTS (SELECT 1 FROM replica) AS used`,
       [],
     )
-    if (row!.used && !row!.moving)
+    if (row!.used && row!.moving === null)
       throw new DatabaseRefused(
         'a service has worked on that database already: an inbox can only be moved into an empty one',
       )
-    await tx.query(`INSERT INTO counter (name, source, value) VALUES ('moving', 0, 1) ON CONFLICT DO NOTHING`, [])
+    if (row!.moving !== null && row!.moving !== identity)
+      throw new DatabaseRefused(
+        'the move of another inbox into that database has not ended: run that one again, or drop the schema to begin anew',
+      )
+    await tx.query(
+      `INSERT INTO counter (name, source, value) VALUES ('moving', 0, $1::bigint) ON CONFLICT DO NOTHING`,
+      [identity],
+    )
   })
 }
 

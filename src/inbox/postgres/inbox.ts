@@ -44,6 +44,11 @@ export type PostgresOptions = {
 const LOOK_EVERY_MS = 1_000
 /** A delivery that is not durable after this time is answered with 503, ms. Svix waits 15 s. */
 const ACCEPT_TIMEOUT_MS = 10_000
+/**
+ * A database that does not answer is not waited for at the end, ms: less than the shortest stop of the service. By then its
+ * worker has settled what it could.
+ */
+const MAX_CLOSE_MS = 1_500
 const PROBE = `INSERT INTO counter (name, source, value) VALUES ('probe', $1, 0) ON CONFLICT (name, source) DO UPDATE SET value = 0`
 
 /** The inbox on PostgreSQL, for any number of replicas. Its tables are the one truth. */
@@ -71,6 +76,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
   let linkKey: Buffer | null = null
   let turn = 0
   let isClaimUnknown = false
+  /** One look at the pause at a time: behind a connection that hangs they would gather. */
+  let isRefreshing = false
   const replica = () => presence?.replica ?? 0
   const at = (lane: 0 | 1 | 2 | 3) => ({ source: sourceOf(replica(), lane), now: clock.now() })
   const queries = createQueries(lanes.ask)
@@ -162,8 +169,10 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
 
   /** The answer to a claim was lost: what it took, nobody works on. */
   async function releaseUnknown(): Promise<void> {
-    const which = { of: 'unknown', replica: replica(), known: inHand.tokens } as const
-    const { effects } = await change((tx) => takeOver(tx, which, at(2)), lanes.work)
+    // What is in hand is read when it is this lane's turn: a claim of the other stage may be before it.
+    const release = (tx: Transaction) =>
+      takeOver(tx, { of: 'unknown', replica: replica(), known: inHand.tokens }, at(2))
+    const { effects } = await change(release, lanes.work)
     isClaimUnknown = false
     news.committed([], effects)
   }
@@ -185,10 +194,16 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
     // While writes fail, probe: a load balancer that saw the failure sends no traffic that would show the recovery.
     if (accepts.isFailing) accepts.probe()
     presence?.look()
-    if (isService) void refreshPause().catch(() => {})
+    if (isService && !isRefreshing)
+      void refreshPause()
+        .catch(() => {})
+        .finally(() => {
+          isRefreshing = false
+        })
   }
 
   async function refreshPause(): Promise<void> {
+    isRefreshing = true
     pause = (await queries.service()).pause
   }
 
@@ -205,6 +220,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
     await presence.recover()
     await lanes.control.transaction((tx) => clampDue(tx, clock.now()))
     await refreshPause()
+    isRefreshing = false
     linkKey = await lanes.control.transaction(linkKeyOf)
   }
   const looks = setInterval(look, LOOK_EVERY_MS)
@@ -246,7 +262,13 @@ export async function openPostgres(options: PostgresOptions): Promise<Inbox> {
     exclusively: duties.run,
   }
   const closing = opening.move()
-  return { ...inbox, close: () => closing.disposeAsync() }
+  return {
+    ...inbox,
+    async close() {
+      const timer = setTimeout(lanes.giveUp, MAX_CLOSE_MS)
+      await closing.disposeAsync().finally(() => clearTimeout(timer))
+    },
+  }
 }
 
 const EVERYTHING: Effects = { queued: { fetch: true, hand_over: true }, dueAt: { fetch: null, hand_over: null } }

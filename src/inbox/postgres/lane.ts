@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { type ConnectOptions, connect, discard, SCHEMA, statementName } from './connect.ts'
 import { breaksConnection, CommitUnknown, isContention, refusesNames } from './errors.ts'
+import { storable } from './rows.ts'
 
 /**
  * A lane is one connection with one transaction at a time. It is made when it is needed, and made anew after it broke.
@@ -13,6 +14,9 @@ export type Lane = {
    * @throws CommitUnknown when the answer to COMMIT was lost; the error that ended it otherwise.
    */
   transaction<T>(run: (tx: Transaction) => Promise<T>): Promise<T>
+  /** Ends what is under way and what waits, now: it rejects, and may be kept all the same. */
+  giveUp(): void
+  /** Resolves when what was begun before has ended. */
   close(): Promise<void>
 }
 
@@ -34,6 +38,13 @@ type Naming = { named: boolean }
 /** A statement ends after this time, ms; a wait for a lock sooner, and a transaction that does nothing. */
 const STATEMENT_TIMEOUT_MS = 15_000
 const LOCK_TIMEOUT_MS = 10_000
+/**
+ * A transaction that does not get its turn within this time is refused, ms: behind a connection that hangs, questions would
+ * gather for as long as it does.
+ */
+const MAX_WAIT_MS = 15_000
+/** A server that has not closed a connection after this time is not waited for, ms. */
+const MAX_GOODBYE_MS = 500
 /** Tries of a transaction that is certainly not kept: over a broken connection, a deadlock, refused names. */
 const MAX_TRIES = 3
 
@@ -43,6 +54,8 @@ export type LaneOptions = ConnectOptions & {
   readonly sync?: 'on' | 'off'
   /** How long a statement may take, ms. */
   readonly statementTimeout?: number
+  /** How long a transaction may wait for its turn, ms. */
+  readonly maxWait?: number
 }
 
 type Connected = { readonly client: pg.Client; readonly begin: string }
@@ -52,11 +65,18 @@ export function createLane(options: LaneOptions): Lane {
   let connected: Promise<Connected> | null = null
   let last: Promise<unknown> = Promise.resolve()
   let isClosed = false
+  /** Rejects what is under way. */
+  let abort: (error: Error) => void = () => {}
 
   async function open(): Promise<Connected> {
     const client = await connect(options)
-    const { rows } = await client.query(`SELECT current_setting('synchronous_commit') AS sync`)
-    return { client, begin: beginning(rows[0].sync) }
+    try {
+      const { rows } = await client.query(`SELECT current_setting('synchronous_commit') AS sync`)
+      return { client, begin: beginning(rows[0].sync) }
+    } catch (error) {
+      discard(client)
+      throw error
+    }
   }
 
   /** A role or a database may have turned durability off: `remote_apply` and the like are kept. */
@@ -67,7 +87,7 @@ export function createLane(options: LaneOptions): Lane {
       `SET LOCAL search_path TO "${schema}"`,
       `SET LOCAL statement_timeout = ${options.statementTimeout ?? STATEMENT_TIMEOUT_MS}`,
       `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
-      `SET LOCAL idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS}`,
+      `SET LOCAL idle_in_transaction_session_timeout = ${options.statementTimeout ?? STATEMENT_TIMEOUT_MS}`,
       ...(wanted ? [`SET LOCAL synchronous_commit = ${wanted}`] : []),
     ].join(';')
   }
@@ -75,24 +95,29 @@ export function createLane(options: LaneOptions): Lane {
   async function once<T>(run: (tx: Transaction) => Promise<T>): Promise<T> {
     connected ??= open()
     const making = connected
+    const made = await making.catch((error) => {
+      // Whatever the reason, too many connections among them: the next transaction tries again.
+      if (connected === making) connected = null
+      throw error
+    })
     try {
-      return await transact(await making, run)
+      return await transact(made, run)
     } catch (error) {
       if (!breaksConnection(error) && !refusesNames(error)) throw error
       if (connected === making) connected = null
-      void making.then(({ client }) => discard(client)).catch(() => {})
+      discard(made.client)
       throw error
     }
   }
 
   async function transact<T>({ client, begin }: Connected, run: (tx: Transaction) => Promise<T>): Promise<T> {
     let isCommitted = false
-    const send = ({ text, values }: Statement): Promise<pg.QueryResult> =>
-      client.query(
-        options.naming.named && values
-          ? { name: statementName(schema, text), text, values: values as unknown[] }
-          : { text, values: values as unknown[] },
+    const send = ({ text, values: given }: Statement): Promise<pg.QueryResult> => {
+      const values = given?.map(storableValue) as unknown[]
+      return client.query(
+        options.naming.named && given ? { name: statementName(schema, text), text, values } : { text, values },
       )
+    }
     const begun = quiet(client.query(begin))
 
     async function all(statements: readonly Statement[]): Promise<Row[][]> {
@@ -148,21 +173,47 @@ export function createLane(options: LaneOptions): Lane {
     return isContention(error) || (breaksConnection(error) && tries === 1)
   }
 
+  /** Waits for the turn of a transaction; throws when that takes too long. */
+  async function turnAfter(before: Promise<unknown>): Promise<void> {
+    const maxWait = options.maxWait ?? MAX_WAIT_MS
+    let timer: NodeJS.Timeout | undefined
+    const tooLong = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`waited too long for the database: ${maxWait} ms`)), maxWait)
+    })
+    try {
+      await Promise.race([before, tooLong])
+    } finally {
+      clearTimeout(timer)
+    }
+    if (isClosed) throw new Error('the connection is closed')
+  }
+
+  function abortable<T>(running: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      abort = reject
+      running.then(resolve, reject)
+    })
+  }
+
   return {
     transaction(run) {
-      const turn = last.then(() => {
-        if (isClosed) throw new Error('the connection is closed')
-        return transaction(run)
-      })
-      last = turn.catch(() => {})
+      const before = last
+      const turn = turnAfter(before).then(() => abortable(transaction(run)))
+      // One that was refused leaves the turn to those before it.
+      last = Promise.allSettled([before, turn])
       return turn
+    },
+    giveUp() {
+      isClosed = true
+      connected = discarded(connected)
+      abort(new Error('the connection is closed'))
     },
     async close() {
       await last
       isClosed = true
       const open = await connected?.catch(() => null)
       connected = null
-      await open?.client.end().catch(() => {})
+      if (open) await sayGoodbye(open.client)
     },
   }
 }
@@ -171,6 +222,12 @@ export function createLane(options: LaneOptions): Lane {
 function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {})
   return promise
+}
+
+/** Whatever text is sent, of a list too, can be stored: one that cannot would fail its whole transaction. */
+function storableValue(value: unknown): unknown {
+  if (typeof value === 'string') return storable(value)
+  return Array.isArray(value) ? value.map(storableValue) : value
 }
 
 /** All results, or the first error: those after it only say that the transaction is over. */
@@ -182,6 +239,15 @@ async function first(sent: readonly Promise<pg.QueryResult>[]): Promise<pg.Query
 
 function rowsOf(results: readonly pg.QueryResult[]): Row[][] {
   return results.slice(1).map(({ rows }) => rows)
+}
+
+/** Ends a connection as the server likes it, unless that takes too long. */
+async function sayGoodbye(client: pg.Client): Promise<void> {
+  const tooLong = Promise.withResolvers<void>()
+  const timer = setTimeout(tooLong.resolve, MAX_GOODBYE_MS)
+  await Promise.race([client.end(), tooLong.promise]).catch(() => {})
+  clearTimeout(timer)
+  discard(client)
 }
 
 function discarded(connected: Promise<Connected> | null): null {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type pg from 'pg'
 import { DatabaseRefused } from '../inbox.ts'
 import { connect, discard, type PostgresPlace, SCHEMA } from './connect.ts'
 import { sqlState } from './errors.ts'
@@ -15,7 +16,12 @@ export type MigrateOptions = PostgresPlace & {
   readonly isMove?: boolean
   /** Accepts a server that does not keep what it has committed: for tests. */
   readonly insist?: boolean
+  /** An answer to a question that does not come within this time ends it, ms. */
+  readonly answerTimeout?: number
 }
+
+/** Longest time for one migration, ms: a large table may be changed. */
+const MAX_MIGRATION_MS = 3_600_000
 
 /**
  * Makes the schema, or brings it up to date; safe when ten replicas start at once. Checks that the server keeps what it
@@ -24,9 +30,9 @@ export type MigrateOptions = PostgresPlace & {
  */
 export async function prepareSchema(options: MigrateOptions): Promise<void> {
   const schema = options.schema ?? SCHEMA
-  // A migration may take as long as it takes.
-  const client = await connect({ ...options, name: 'start', answerTimeout: 0 })
-  const query = async (text: string, values: unknown[] = []) => (await client.query(text, values)).rows
+  const client = await connect({ ...options, name: 'start' })
+  const query: Query = async (text, values = [], longest) =>
+    (await client.query({ text, values, ...(longest ? { query_timeout: longest } : {}) } as pg.QueryConfig)).rows
   try {
     if (!options.insist) await checkServer(query)
     if (!options.migrate) return checkVersion(await versionOf(query, schema), schema)
@@ -35,7 +41,7 @@ export async function prepareSchema(options: MigrateOptions): Promise<void> {
         await migrate(query, schema)
         break
       } catch (error) {
-        await query('ROLLBACK')
+        await query('ROLLBACK').catch(() => {})
         if (sqlState(error) !== '55P03' || tries >= MAX_LOCK_TRIES) throw refusalOf(error, schema)
       }
     }
@@ -45,7 +51,8 @@ export async function prepareSchema(options: MigrateOptions): Promise<void> {
   }
 }
 
-type Query = (text: string, values?: unknown[]) => Promise<{ [column: string]: unknown }[]>
+/** `longest`: how long the answer may take, ms. */
+type Query = (text: string, values?: unknown[], longest?: number) => Promise<{ [column: string]: unknown }[]>
 type Version = { readonly version: number; readonly needs: number }
 
 async function checkServer(query: Query): Promise<void> {
@@ -61,18 +68,20 @@ async function checkServer(query: Query): Promise<void> {
 }
 
 async function migrate(query: Query, schema: string): Promise<void> {
-  await query('BEGIN')
+  // Whatever the role has for a default: a snapshot from before the lock would not show what another replica has made.
+  await query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
   await query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = 0`)
   await query('SELECT pg_advisory_xact_lock($1)', [lockOf(schema)])
   // IF NOT EXISTS is refused without the right to create, even where the schema exists.
   const [found] = await query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
   if (!found) await query(`CREATE SCHEMA "${schema}"`)
   await query(`SET LOCAL search_path TO "${schema}"`)
-  await query('CREATE TABLE IF NOT EXISTS version (version integer NOT NULL, needs integer NOT NULL)')
   const { version, needs } = await versionOf(query, schema)
   checkNeeds({ version, needs }, schema)
-  for (const { sql } of MIGRATIONS.slice(version)) await query(sql)
+  // A role without the right to create may work on what an administrator has brought up to date.
   if (version < MIGRATIONS.length) {
+    await query('CREATE TABLE IF NOT EXISTS version (version integer NOT NULL, needs integer NOT NULL)')
+    for (const { sql } of MIGRATIONS.slice(version)) await query(sql, [], MAX_MIGRATION_MS)
     await query('DELETE FROM version')
     await query('INSERT INTO version VALUES ($1, $2)', [MIGRATIONS.length, MIGRATIONS.at(-1)!.needs])
   }
@@ -82,10 +91,13 @@ async function migrate(query: Query, schema: string): Promise<void> {
 /** An inbox of which a part is still elsewhere would take what it has for new. */
 async function refuseHalfMoved(query: Query, schema: string): Promise<void> {
   const [moving] = await query(`SELECT 1 FROM "${schema}".counter WHERE name = 'moving'`)
-  if (moving)
-    throw new DatabaseRefused(
-      `a move into the schema ${schema} has not ended: run \`move\` again, or drop the schema to begin anew`,
-    )
+  if (moving) throw halfMoved(schema)
+}
+
+export function halfMoved(schema = SCHEMA): DatabaseRefused {
+  return new DatabaseRefused(
+    `a move into the schema ${schema} has not ended: run \`move\` again, or drop the schema to begin anew`,
+  )
 }
 
 async function versionOf(query: Query, schema: string): Promise<Version> {

@@ -97,15 +97,28 @@ export function createNews(options: {
 
   let notifying: NodeJS.Timeout | null = null
   let notifiedAt = 0
+  /** One at a time: behind a connection that hangs they would gather. What is committed meanwhile is told after it. */
+  let isTelling = false
+  let hasMoreToTell = false
   function tellOthers(): void {
-    if (notifying || !options.listens) return
+    hasMoreToTell ||= isTelling
+    if (notifying || isTelling || !options.listens) return
     const pause = Math.max(notifiedAt + NOTIFY_EVERY_MS - performance.now(), 0)
     notifying = setTimeout(() => {
       notifying = null
       notifiedAt = performance.now()
       const values = [channelOf(options.place), String(replica())]
       // Not within the commit itself: it would hold a lock of the whole database over the sync. What fails is found by looking.
-      void options.control.transaction((tx) => tx.query('SELECT pg_notify($1, $2)', values)).catch(() => {})
+      isTelling = true
+      void options.control
+        .transaction((tx) => tx.query('SELECT pg_notify($1, $2)', values))
+        .catch(() => {})
+        .finally(() => {
+          isTelling = false
+          if (!hasMoreToTell) return
+          hasMoreToTell = false
+          tellOthers()
+        })
     }, pause)
     notifying.unref()
   }

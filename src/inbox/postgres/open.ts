@@ -4,7 +4,7 @@ import type { About, Fleet } from '../fleet.ts'
 import { type ClaimId, DatabaseRefused, type Inbox, InboxUnavailable, type Ledger } from '../inbox.ts'
 import type { InboxWatch } from '../watch.ts'
 import { tlsMode } from './connect.ts'
-import { breaksConnection, sqlState } from './errors.ts'
+import { mayPass, sqlState } from './errors.ts'
 import { openPostgres } from './inbox.ts'
 
 type Place = { readonly url: string; readonly location: string }
@@ -30,14 +30,30 @@ export async function openForService(place: Place, options: ServiceOptions): Pro
   warnOfTls(place, options.onWarning)
   for (let tries = 1; ; tries++) {
     try {
-      return await openPostgres({ ...options, place, isService: true })
+      return await orAborted(openPostgres({ ...options, place, isService: true }), options.signal)
     } catch (error) {
+      options.signal.throwIfAborted()
       const refusal = refusalOf(error, place)
       if (refusal) throw refusal
       if (tries === 1) options.onWait('unreachable', messageOf(error))
       await options.clock.sleep(RETRY_EVERY_MS, options.signal)
       options.signal.throwIfAborted()
     }
+  }
+}
+
+/** A start that hangs does not hold up a stop. What opens all the same is closed. */
+async function orAborted(opening: Promise<Inbox>, signal: AbortSignal): Promise<Inbox> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort)
+  try {
+    return await Promise.race([opening, aborted.promise])
+  } catch (error) {
+    void opening.then((inbox) => inbox.close()).catch(() => {})
+    throw error
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 
@@ -67,7 +83,7 @@ function refusalOf(error: unknown, { location }: Place): DatabaseRefused | null 
     return new DatabaseRefused(
       `${location}: the connection cannot be encrypted as sslmode asks (${message}); see docs/postgresql.md`,
     )
-  if (breaksConnection(cause)) return null
+  if (mayPass(cause)) return null
   return new DatabaseRefused(`${location}: ${message}`)
 }
 

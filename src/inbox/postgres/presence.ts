@@ -5,7 +5,6 @@ import type { Beats, StartBeats } from './beats.ts'
 import type { PostgresPlace } from './connect.ts'
 import type { Duties } from './duties.ts'
 import type { Lane } from './lane.ts'
-import { DEAD_AFTER_MS } from './observer.ts'
 import { endReplica, foldReplicas, noteStop, register, sourceOf } from './replica.ts'
 import { takeOver } from './takeover.ts'
 import type { DatabaseClock } from './time.ts'
@@ -37,6 +36,11 @@ export type PresenceOptions = {
   readonly onDeath: (error: Error) => void
 }
 
+/**
+ * What one replica does alone it stops when it has not reached the database for this long, ms: three seconds before others may
+ * take it for dead, and begin the same.
+ */
+const STOP_ALONE_AFTER_MS = 7_000
 /** How often counters of replicas that ended are looked after, ms. */
 const FOLD_EVERY_MS = 3_600_000
 
@@ -65,13 +69,14 @@ export async function startPresence(options: PresenceOptions & { duties(): Dutie
     beats.rename(replica)
   }
 
-  async function act({ isAlive, hasOrphans }: BeatResult): Promise<void> {
-    if (!isAlive) await registerAgain()
+  async function act({ isAlive, hasOrphans, ...beat }: BeatResult): Promise<void> {
+    // A beat under an earlier number says nothing about this one.
+    if (!isAlive && beat.replica === replica) await registerAgain()
     if (hasOrphans) await recover()
   }
 
   function onBeat(result: BeatResult): Promise<void> {
-    reachedAt = monotonic()
+    reachedAt = monotonic() - result.roundTrip
     options.clock?.read(result.databaseNow, result.roundTrip)
     if (isClosed || (result.isAlive && !result.hasOrphans)) return Promise.resolve()
     // What fails here is found again by the next beat.
@@ -93,8 +98,8 @@ export async function startPresence(options: PresenceOptions & { duties(): Dutie
     recover,
     stopAsked: () => noteStop(control, replica),
     look() {
-      // Others may have taken this one for dead by now.
-      if (monotonic() - reachedAt >= DEAD_AFTER_MS) options.duties().abort(new Error('the database is not reached'))
+      if (monotonic() - reachedAt >= STOP_ALONE_AFTER_MS)
+        options.duties().abort(new Error('the database is not reached'))
       if (monotonic() - foldedAt < FOLD_EVERY_MS) return
       foldedAt = monotonic()
       void foldReplicas(control, now()).catch(() => {})

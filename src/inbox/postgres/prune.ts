@@ -23,6 +23,12 @@ const OLD_JOBS = `
   FROM job WHERE seq > $1 ORDER BY seq LIMIT ${PRUNE_STEP}`
 const OLD_DELIVERIES = `
   SELECT seq, disposition, received_at AS "receivedAt", last_at AS "lastAt" FROM delivery WHERE seq > $1 ORDER BY seq LIMIT ${PRUNE_STEP}`
+/** $1: deliveries that concern no job, $2: jobs. Both kinds in one order. */
+const LOCK_DELIVERIES = `
+  SELECT seq FROM delivery WHERE seq = ANY(ARRAY(
+    SELECT unnest($1::bigint[]) UNION ALL SELECT first_delivery FROM job WHERE job_id = ANY($2::text[])
+    UNION ALL SELECT seq FROM delivery WHERE is_later AND job_id = ANY($2)))
+  ORDER BY svix_id FOR UPDATE`
 const DROP_JOBS = [
   'DELETE FROM job_endpoint WHERE job_id = ANY($1::text[])',
   'DELETE FROM action_job WHERE job_seq IN (SELECT seq FROM job WHERE job_id = ANY($1::text[]))',
@@ -42,8 +48,9 @@ export async function pruneStep(tx: Transaction, before: number, at: PruneCursor
   const jobs = at.job === null ? [] : await tx.query<JobAge>(OLD_JOBS, [at.job])
   const deliveries = at.delivery === null ? [] : await tx.query<DeliveryAge>(OLD_DELIVERIES, [at.delivery])
   const old = jobs.filter((job) => isJobPrunable(job, before)).map(({ jobId }) => jobId)
-  // Deliveries before jobs, as everywhere.
   const others = deliveries.filter((one) => isDeliveryPrunable(one, before)).map(({ seq }) => seq)
+  // Deliveries before jobs, and in the order of their ids, as everywhere.
+  if (old.length + others.length > 0) await tx.query(LOCK_DELIVERIES, [others, old])
   const dropped = await dropOthers(tx, others, before)
   for (const disposition of dropped) work.count(`delivery:${disposition}`, -1)
   const goneJobs = old.length > 0 ? await dropJobs(tx, old, before) : { jobs: [], deliveries: 0 }
@@ -69,13 +76,8 @@ async function dropOthers(tx: Transaction, seqs: readonly number[], before: numb
   return rows.map(({ disposition }) => disposition)
 }
 
-/** A delivery may have come meanwhile: what is deleted is locked and looked at once more. */
+/** A delivery may have come meanwhile: what is deleted is locked, deliveries before, and looked at once more. */
 async function dropJobs(tx: Transaction, jobIds: readonly string[], before: number) {
-  await tx.query(
-    `SELECT d.seq FROM job JOIN delivery AS d ON d.seq = job.first_delivery OR (d.is_later AND d.job_id = job.job_id)
-     WHERE job.job_id = ANY($1::text[]) ORDER BY d.svix_id FOR UPDATE OF d SKIP LOCKED`,
-    [jobIds],
-  )
   const locked = await tx.query<{ job_id: string }>(
     `SELECT job_id FROM job WHERE job_id = ANY($1::text[]) AND state = 'done' AND updated_at < $2::bigint ORDER BY job_id FOR UPDATE`,
     [jobIds, Math.round(before)],
@@ -116,6 +118,10 @@ const BODIES = `
   FROM delivery WHERE seq > $1 AND body IS NOT NULL ORDER BY seq LIMIT ${PRUNE_STEP}`
 const TEXTS = `
   SELECT DISTINCT job_seq AS seq FROM attempt WHERE reason_message <> '' AND job_seq > $1 ORDER BY job_seq LIMIT ${PRUNE_STEP}`
+/** Locked in the order of their ids, as everywhere. */
+const CLEAR_BODIES = `
+  WITH old AS MATERIALIZED (SELECT seq FROM delivery WHERE seq = ANY($1::bigint[]) ORDER BY svix_id FOR UPDATE)
+  UPDATE delivery SET body = NULL FROM old WHERE delivery.seq = old.seq AND last_at < $2::bigint RETURNING delivery.seq`
 const CLEAR_TEXTS = `
   UPDATE attempt SET reason_message = '' FROM job WHERE job.seq = job_seq AND job_seq = ANY($1::bigint[])
     AND attempt.reason_message <> '' AND job.state = 'done' AND job.updated_at < $2::bigint RETURNING job_seq`
@@ -136,7 +142,7 @@ export async function pruneBodiesStep(tx: Transaction, before: number, at: Bodie
   const old = bodies.filter((one) => areBodiesPrunable(one, one.job, before)).map(({ seq }) => seq)
   const [gone, cleared, registered] = await tx.commit([
     {
-      text: 'UPDATE delivery SET body = NULL WHERE seq = ANY($1::bigint[]) AND last_at < $2::bigint RETURNING seq',
+      text: CLEAR_BODIES,
       values: [old, Math.round(before)],
     },
     { text: CLEAR_TEXTS, values: [texts.map(({ seq }) => seq), Math.round(before)] },

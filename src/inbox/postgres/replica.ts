@@ -2,7 +2,8 @@ import { hostname } from 'node:os'
 import type { About, Replica } from '../fleet.ts'
 import { DATABASE_NOW } from './candidates.ts'
 import type { Lane } from './lane.ts'
-import { storable } from './rows.ts'
+import { halfMoved } from './migrate.ts'
+import { storable, storableJson } from './rows.ts'
 
 /** This process among the replicas: a row that it makes at its start, and again after it was declared dead. */
 
@@ -10,7 +11,7 @@ import { storable } from './rows.ts'
 const LANES_PER_REPLICA = 4
 
 const REGISTER = `INSERT INTO replica (name, version, about, started_at, beat_at)
-  VALUES ($1, $2, $3::jsonb, $4::bigint, ${DATABASE_NOW}) RETURNING id`
+  SELECT $1, $2, $3::jsonb, $4::bigint, ${DATABASE_NOW} WHERE NOT EXISTS (SELECT 1 FROM counter WHERE name = 'moving') RETURNING id`
 const ENDED = 'UPDATE replica SET ended = true, ended_at = $2::bigint WHERE id = $1 AND NOT ended'
 const STOP_ASKED = 'UPDATE replica SET stop_asked = true WHERE id = $1'
 const LIVING = `SELECT id, name, version, about, started_at,
@@ -34,11 +35,14 @@ export function sourceOf(replica: number, lane: 0 | 1 | 2 | 3): number {
   return replica * LANES_PER_REPLICA + lane
 }
 
+/** @throws DatabaseRefused when a move into this inbox has begun meanwhile */
 export async function register(lane: Lane, about: About, now: number): Promise<number> {
   const { version, ...rest } = about
-  const values = [storable(`${hostname()}/${process.pid}`), storable(version), JSON.stringify(rest), Math.round(now)]
+  const values = [storable(`${hostname()}/${process.pid}`), storable(version), storableJson(rest), Math.round(now)]
   const [rows] = await lane.transaction((tx) => tx.commit([{ text: REGISTER, values }]))
-  return rows![0]!.id as number
+  const [row] = rows!
+  if (!row) throw halfMoved()
+  return row.id as number
 }
 
 /** What it still had in hand has crashed, unless a stop had been asked for. */

@@ -91,6 +91,11 @@ export function storable<T extends string | null>(text: T): T {
   return (text === null ? null : text.toWellFormed().replaceAll('\0', '\ufffd')) as T
 }
 
+/** A value as JSON, with texts that can be stored. */
+export function storableJson(value: unknown): string {
+  return JSON.stringify(value, (_, part) => (typeof part === 'string' ? storable(part) : part))
+}
+
 export function storedJobOf(row: JobTableRow): StoredJob {
   return {
     jobId: row.job_id,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { openForReading } from './schema.ts'
 
@@ -47,8 +48,13 @@ export type Export = {
   rows(table: MovedTable, after: number): Iterable<MovedRow>
   /** Its counters: when the last deliveries came, the highest token. */
   counters(): ReadonlyMap<string, number>
+  /** A number that no other inbox has: of its secrets, without revealing them. */
+  identity(): number
   close(): void
 }
+
+/** As many as a number holds exactly. */
+const IDENTITY_BYTES = 6
 
 /** @throws DatabaseRefused */
 export function openExport(path: string): Export {
@@ -63,6 +69,12 @@ export function openExport(path: string): Export {
           row.value,
         ]),
       ),
+    identity() {
+      const hash = createHash('sha256').update('identity of an inbox')
+      const rows = db.prepare('SELECT name, value FROM secret ORDER BY name').all()
+      for (const { name, value } of rows as { name: string; value: Uint8Array }[]) hash.update(name).update(value)
+      return hash.digest().readUIntBE(0, IDENTITY_BYTES)
+    },
     close: () => db.close(),
   }
 }

@@ -7,7 +7,7 @@ import { testPostgres } from '../../support/postgres.ts'
 import { isCommit, postgresProxy } from '../../support/postgres-proxy.ts'
 import { startPostgres } from '../../support/postgres-server.ts'
 import { delivery } from '../../support/service.ts'
-import { attempt, claimFrom, done } from '../contract/support.ts'
+import { attempt, claimFrom, done, progress } from '../contract/support.ts'
 import { newSchema, openReplica } from './support.ts'
 
 const server = testPostgres()
@@ -87,6 +87,18 @@ it('refuses what is not durable in time when the network is frozen', async () =>
   })
   proxy.heal()
   await vi.waitFor(async () => expect(await inbox.accept(delivery('job-3'))).toMatchObject({ job: 'queued' }), 20_000)
+})
+
+it('accepts again before the sender gives up when its connections hang, and new ones do not', async () => {
+  const { proxy, inbox } = await openBehindProxy()
+  // Over both of its connections.
+  for (const id of ['a', 'b']) await inbox.accept(delivery(id))
+  proxy.decide = (type) => {
+    if (type !== 'R') return 'drop'
+    proxy.decide = () => 'pass'
+    return 'pass'
+  }
+  expect(await inbox.accept(delivery('job-2'))).toMatchObject({ job: 'queued' })
 })
 
 it('looks for news when a pooler lets it listen and delivers nothing, and says so', async () => {
@@ -193,4 +205,34 @@ it('keeps what it has acknowledged when the server is killed, and its jobs', asy
   await vi.waitFor(async () => expect(await inbox.accept(delivery('after'))).toMatchObject({ job: 'queued' }), 20_000)
   for (const svixId of acknowledged) expect(await inbox.delivery(svixId), svixId).not.toBeNull()
   await vi.waitFor(async () => expect(await inbox.settle(claim!, done(claim!), attempt(), null)).toBe(true), 20_000)
+})
+
+it('does not give out again what the other stage claims while the answer to a claim is lost', async () => {
+  const { proxy, inbox } = await openBehindProxy()
+  for (const id of ['a', 'b']) await inbox.accept(delivery(id))
+  const [first] = await claimFrom(inbox, 1)
+  await inbox.settle(first!, progress(first!, { state: 'queued', stage: 'hand_over' }), attempt(), null)
+  loseNextCommit(proxy)
+  const lost = claimFrom(inbox, 1).catch((error: Error) => error.name)
+  const held = claimFrom(inbox, 1, 'hand_over')
+  expect(await lost).toBe('InboxUnavailable')
+  // Before the other stage has its answer.
+  const again = claimFrom(inbox, 1)
+  const [claim] = await held
+  expect(claim).toMatchObject({ jobId: first!.jobId })
+  expect((await again).map(({ jobId }) => jobId)).toEqual([first!.jobId === 'a' ? 'b' : 'a'])
+  expect(await inbox.lost([claim!])).toEqual([])
+})
+
+it('closes while nothing answers, with an accept, a question and a change under way', async () => {
+  const { proxy, inbox } = await openBehindProxy()
+  await inbox.accept(delivery('job-1'))
+  await inbox.stats()
+  proxy.freeze()
+  const hanging = [inbox.accept(delivery('job-2')), inbox.stats(), inbox.pause(true, 'x'), inbox.stats()]
+  const ended = Promise.allSettled(hanging)
+  const began = performance.now()
+  await inbox.close()
+  expect(performance.now() - began).toBeLessThan(3_000)
+  expect((await ended).map(({ status }) => status)).toEqual(hanging.map(() => 'rejected'))
 })

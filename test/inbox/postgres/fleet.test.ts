@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
 import { createManualClock } from '../../support/manual-clock.ts'
 import { testPostgres } from '../../support/postgres.ts'
@@ -77,6 +78,36 @@ describe('several services on one inbox', () => {
     await frozen.beat()
     expect(frozen.lost.map(({ jobId }) => jobId).sort()).toEqual(['a', 'b'])
     expect(await other.inbox.lost(claims)).toHaveLength(2)
+  })
+
+  it('register once when they were taken for dead, however often they hear of it', async () => {
+    const { replicas } = await openFleet(2)
+    const [frozen, other] = [replicas[0]!, replicas[1]!]
+    await beatAll(replicas, 1)
+    await beatAll([other], 6)
+    const result = await frozen.beat()
+    await frozen.inbox.accept(delivery('job-1'))
+    const claims = await claimFrom(frozen.inbox, 1)
+    // A second beat under the old number, whose message comes late.
+    await frozen.hear(result)
+    expect(await other.inbox.replicas()).toHaveLength(2)
+    expect(frozen.lost).toEqual([])
+    expect(await frozen.inbox.lost(claims)).toEqual([])
+  })
+
+  it('stop what one does alone before another may begin it', async () => {
+    const { replicas, clock } = await openFleet(1)
+    const begun = Promise.withResolvers<AbortSignal>()
+    const running = replicas[0]!.inbox.exclusively('retention', async (signal) => {
+      begun.resolve(signal)
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    })
+    const signal = await begun.promise
+    await beatAll(replicas, 1)
+    // Two seconds before others may take it for dead.
+    clock.advance(8_000)
+    await vi.waitFor(() => expect(signal.aborted).toBe(true), 3_000)
+    await running
   })
 
   it('take nothing from anybody after an outage in which nobody reached the database', async () => {
@@ -227,5 +258,13 @@ describe('what PostgreSQL cannot store', () => {
     for (const claim of claims)
       expect(await inbox.settle(claim, progress(claim, { state: 'dead', reason }), attempt(), null)).toBe(true)
     expect((await inbox.get('nul'))!.reason).toEqual({ code: 'x', message: 'broken \ufffd \ufffd' })
+  })
+  it('is refused alone when it is too long for an index', async () => {
+    const { replicas } = await openFleet(1)
+    const { inbox } = replicas[0]!
+    const long = randomBytes(6_000).toString('base64')
+    const batch = [delivery('a'), delivery('b', { svixId: long }), delivery('c')]
+    const ended = await Promise.allSettled(batch.map((one) => inbox.accept(one)))
+    expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
   })
 })

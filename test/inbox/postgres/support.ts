@@ -16,6 +16,8 @@ export type TestReplica = {
   readonly warnings: string[]
   /** Beats once, looks at the others, and does what that demands: resolves when it has. */
   beat(): Promise<BeatResult>
+  /** Is told of a beat, as by a message of the thread that was long under way. */
+  hear(result: BeatResult): Promise<void>
 }
 
 export type ReplicaOptions = {
@@ -65,6 +67,7 @@ export async function openReplica(options: ReplicaOptions): Promise<TestReplica>
   })
   return {
     ...{ inbox, clock, lost, warnings },
+    hear: (result) => told(result),
     async beat() {
       const result = await beat(replica)
       await told(result)
