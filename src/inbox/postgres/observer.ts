@@ -7,7 +7,7 @@
 /** How often a replica beats and looks at the others, ms. */
 export const BEAT_EVERY_MS = 2_000
 /** A beat that stands still for this long is that of a dead replica, ms. */
-export const DEAD_AFTER_MS = 10_000
+const DEAD_AFTER_MS = 10_000
 /** A replica that did not reach the database for this long has seen nothing meanwhile, ms. */
 const MAX_GAP_MS = 4_000
 
