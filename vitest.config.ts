@@ -8,8 +8,8 @@ export default defineConfig({
     globalSetup: ['test/support/postgres-broker.ts'],
     // As bin.js does: every thread of a service would otherwise strip the types of its modules again, for each test.
     env: { NODE_COMPILE_CACHE: resolve(import.meta.dirname, 'node_modules/.cache/node') },
-    // Two cores: the end-to-end suites spawn processes of their own.
-    maxWorkers: 2,
+    // For two cores: a worker waits for sockets, syncs and processes of its own for most of its time.
+    maxWorkers: 4,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
