@@ -259,8 +259,8 @@ describe('a module that ends the process', () => {
     const from = (file: string) => JSON.stringify(resolve(import.meta.dirname, '../../src', file))
     const script = `
       const { loadHandler, createModuleHandOver } = await import(${from('handler/module.ts')})
-      const { openLog } = await import(${from('log.ts')})
-      const { createScrub } = await import(${from('scrub.ts')})
+      const { openLog } = await import(${from('telemetry/log.ts')})
+      const { createScrub } = await import(${from('telemetry/scrub.ts')})
       const scrub = createScrub([])
       const { log, flush } = openLog({ level: 'info', scrub, terminal: false })
       process.on('exit', flush)

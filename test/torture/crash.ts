@@ -176,6 +176,8 @@ export async function powerCut(): Promise<Damage | null> {
       deliverSome(world)
       await delay(Math.random() * 120)
     }
+    // A busy machine may not have answered yet: then the cut would show nothing.
+    while (acknowledged(world).size === 0) await delay(5)
     await end(child, 'SIGKILL')
     await world.svix.stop()
 

@@ -7,8 +7,11 @@ import { delivery, event, testService } from '../support/service.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
-/** What sleeps in a service that has nothing to do: two loops, retention, and the look for trouble. */
-const SLEEPERS = 4
+/**
+ * What sleeps in a service that has nothing to do: two loops, retention, the looks for trouble, for overdue jobs, for silence and
+ * for other services, and the counts of the minute.
+ */
+const SLEEPERS = 8
 
 async function rig(env: Record<string, string> = {}, store: 'sqlite' | 'memory' = 'memory') {
   const clock = createManualClock()

@@ -25,6 +25,8 @@ export type HandlerThreadData = {
 export type ThreadJob = { readonly jobId: string; readonly results: ResultsConfig; readonly minFree: number }
 
 export type ThreadMessage =
+  /** The thread itself is there: from here on the time is the handler's. */
+  | { readonly is: 'begun' }
   | { readonly is: 'loaded' }
   | { readonly is: 'handed'; readonly handed: HandedOver; readonly ms: number }
   | { readonly is: 'error'; readonly message: string }
@@ -38,6 +40,7 @@ async function run(port: NonNullable<typeof parentPort>): Promise<void> {
   const { log, flush } = openLog({ level, scrub, terminal })
   // The handler may call process.exit.
   process.on('exit', flush)
+  post({ is: 'begun' })
   try {
     const prepared = await prepareHandOver({ kind: 'module', path }, { timeout, log, scrub })
     const asked = once(port, 'message')

@@ -13,6 +13,8 @@ export type Called =
 
 /** After HANDLER_TIMEOUT, which the thread itself heeds unless its code blocks it, ms. */
 const BLOCKED_AFTER_MS = 1_000
+/** How long the thread may take until it loads the handler, ms. */
+const MAX_BEGIN_MS = 60_000
 /** A thread that does not end (a system call that blocks) is left behind after so long, ms. */
 const MAX_END_MS = 1_000
 
@@ -24,7 +26,7 @@ export async function callInThread(data: HandlerThreadData, job: () => Promise<T
   const worker = new Worker(THREAD, { workerData: data, name: 'handler' })
   const messages = createMessages(worker)
   try {
-    const loaded = await messages.next(data.timeout + BLOCKED_AFTER_MS, blockedWhileLoading(data))
+    const loaded = await loading(messages, data)
     if (loaded.is !== 'loaded') return asCalled(loaded)
     worker.postMessage(await job())
     return asCalled(await messages.next(data.timeout + BLOCKED_AFTER_MS, 'the handler blocked its thread'))
@@ -37,7 +39,7 @@ export async function callInThread(data: HandlerThreadData, job: () => Promise<T
 export async function loadInThread(data: HandlerThreadData): Promise<string | null> {
   const worker = new Worker(THREAD, { workerData: data, name: 'handler' })
   try {
-    const loaded = await createMessages(worker).next(data.timeout + BLOCKED_AFTER_MS, blockedWhileLoading(data))
+    const loaded = await loading(createMessages(worker), data)
     if (loaded.is === 'loaded') return null
     const called = asCalled(loaded)
     return called.is === 'failed' ? called.message : null
@@ -46,11 +48,16 @@ export async function loadInThread(data: HandlerThreadData): Promise<string | nu
   }
 }
 
-function blockedWhileLoading({ path }: HandlerThreadData): string {
-  return `${path} blocked while it was loaded`
+/** What became of loading the handler. The thread's own start is not counted: a busy machine takes seconds for it. */
+async function loading(messages: Messages, { path, timeout }: HandlerThreadData): Promise<ThreadMessage | Failed> {
+  const begun = await messages.next(MAX_BEGIN_MS + BLOCKED_AFTER_MS, 'the thread for the handler did not start')
+  if (begun.is !== 'begun') return begun
+  return messages.next(timeout + BLOCKED_AFTER_MS, `${path} blocked while it was loaded`)
 }
 
 type Failed = { readonly is: 'failed'; readonly message: string }
+
+type Messages = ReturnType<typeof createMessages>
 
 /** What the thread says, one after another, or why it says nothing any more. */
 function createMessages(worker: Worker) {
